@@ -1,0 +1,77 @@
+//! The exit codes: a contract that scripts rely on.
+
+use serde::{Deserialize, Serialize};
+
+/// How the process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Exit {
+    /// Done.
+    Done,
+    /// Unexpected: a bug.
+    Bug,
+    /// Usage, or the spec has problems.
+    Usage,
+    /// Some hosts failed, more than `max_fail` allows.
+    Partial,
+    /// Capacity or quota short of `accept.min`.
+    Capacity,
+    /// Credentials or permission.
+    Denied,
+    /// AWS or network down; safe to run again.
+    Unavailable,
+    /// Another run holds the lock.
+    Locked,
+    /// Refused for safety: ownership, account, blast radius.
+    Refused,
+    /// Local state unreadable or unwritable.
+    State,
+    /// Something billable may remain.
+    Residue,
+    /// The job finished, some items failed.
+    ItemsFailed,
+    /// The job stalled.
+    Stalled,
+    /// Deadline reached, still progressing.
+    Deadline,
+    /// Changes or drift found, when asked for.
+    Changes,
+    /// Finished, but items are unaccounted for.
+    Unaccounted,
+    /// Interrupted by Ctrl-C (128 + SIGINT); resumable.
+    Interrupted,
+    /// Terminated (128 + SIGTERM); resumable.
+    Terminated,
+}
+
+impl Exit {
+    /// The number that the shell sees.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::Done => 0,
+            Self::Bug => 1,
+            Self::Usage => 2,
+            Self::Partial => 3,
+            Self::Capacity => 4,
+            Self::Denied => 5,
+            Self::Unavailable => 6,
+            Self::Locked => 7,
+            Self::Refused => 8,
+            Self::State => 9,
+            Self::Residue => 10,
+            Self::ItemsFailed => 11,
+            Self::Stalled => 12,
+            Self::Deadline => 13,
+            Self::Changes => 14,
+            Self::Unaccounted => 15,
+            Self::Interrupted => 130,
+            Self::Terminated => 143,
+        }
+    }
+}
+
+impl From<Exit> for std::process::ExitCode {
+    fn from(exit: Exit) -> Self {
+        Self::from(exit.code())
+    }
+}

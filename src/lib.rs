@@ -1,0 +1,7 @@
+//! fleetwright runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
+
+pub mod event;
+pub mod exit;
+pub mod model;
+pub mod sim;
+pub mod time;

@@ -1,0 +1,100 @@
+//! A host as push, exec and the reports see it.
+
+use super::InstanceId;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::time::Duration;
+
+/// Where SSH finds a host.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Address {
+    /// Name or address to connect to.
+    pub host: String,
+    /// TCP port.
+    pub port: u16,
+}
+
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.host, self.port)
+    }
+}
+
+/// One host of the fleet: a slot, and the instance that fills it now.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Host {
+    /// Stable index 0..N-1 within the fleet.
+    pub slot: u32,
+    /// The instance; host keys are stored under this id, never under the address.
+    pub id: InstanceId,
+    /// Where SSH finds it.
+    pub address: Address,
+}
+
+impl fmt::Display for Host {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{} {}", self.slot, self.id)
+    }
+}
+
+/// How one host came out of a push or exec.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum HostResult {
+    /// Nothing had to change.
+    Ok,
+    /// Changed, as asked.
+    Changed,
+    /// We got in, and a step said no.
+    Failed,
+    /// We never got in, or lost the host on the way.
+    Unreachable,
+    /// We refused: host key or ownership did not match.
+    Refused,
+    /// Not tried, because the run stopped before it.
+    Skipped,
+}
+
+impl HostResult {
+    /// Whether the host has what it should have.
+    pub fn good(self) -> bool {
+        matches!(self, Self::Ok | Self::Changed)
+    }
+
+    /// The word used in every output.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Changed => "changed",
+            Self::Failed => "failed",
+            Self::Unreachable => "unreachable",
+            Self::Refused => "refused",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for HostResult {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// What one host has to say for itself at the end.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostReport {
+    /// Which host.
+    pub host: Host,
+    /// How it came out.
+    pub result: HostResult,
+    /// Where it went wrong: `connect`, `host key`, `auth`, or the playbook step's name.
+    pub stage: Option<String>,
+    /// Why, in one line; already safe to print.
+    pub cause: Option<String>,
+    /// The failing step's exit status, where there was one.
+    pub exit_status: Option<u32>,
+    /// The tail of its output, escaped and bounded.
+    pub output: String,
+    /// How long it took, connect included.
+    pub took: Duration,
+}

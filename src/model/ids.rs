@@ -1,0 +1,112 @@
+//! Identifiers as types, so that a subnet can never be passed where an instance is meant.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+macro_rules! id {
+    ($(#[$doc:meta])* $name:ident) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(transparent)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Wraps the text as it came from AWS or from the checked spec.
+            pub fn new(text: impl Into<String>) -> Self {
+                Self(text.into())
+            }
+
+            /// The identifier as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(&self.0)
+            }
+        }
+
+        impl From<&str> for $name {
+            fn from(text: &str) -> Self {
+                Self(text.to_owned())
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    };
+}
+
+id!(/// A 12-digit AWS account.
+    AccountId);
+id!(/// An AWS region such as `us-east-1`.
+    Region);
+id!(/// An availability zone such as `us-east-1a`.
+    Zone);
+id!(/// The fleet's name in the spec, unique within account and region.
+    FleetName);
+id!(/// An EC2 instance, `i-...`.
+    InstanceId);
+id!(/// An AMI, `ami-...`.
+    ImageId);
+id!(/// An EBS snapshot, `snap-...`.
+    SnapshotId);
+id!(/// An EBS volume, `vol-...`.
+    VolumeId);
+id!(/// A subnet, `subnet-...`.
+    SubnetId);
+id!(/// A security group, `sg-...`.
+    SecurityGroupId);
+id!(/// A launch template, `lt-...`.
+    TemplateId);
+
+/// One execution of a mutating verb: a UUIDv7, so runs sort by their start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RunId(uuid::Uuid);
+
+impl RunId {
+    /// Wraps a UUID; the composition root makes it (UUIDv7 from the clock it was given).
+    pub fn new(id: uuid::Uuid) -> Self {
+        Self(id)
+    }
+
+    /// Reads the hyphenated form, as in directory names.
+    pub fn parse(text: &str) -> Option<Self> {
+        uuid::Uuid::parse_str(text).ok().map(Self)
+    }
+
+    /// The last eight hex digits: random in a UUIDv7, short enough for names of AWS things.
+    pub fn short(self) -> String {
+        let hex = self.0.simple().to_string();
+        hex[hex.len() - 8..].to_owned()
+    }
+}
+
+impl fmt::Display for RunId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.hyphenated().fmt(f)
+    }
+}
+
+/// What makes a fleet itself: account, region and name.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+pub struct FleetKey {
+    /// The account that pays.
+    pub account: AccountId,
+    /// The region the fleet lives in.
+    pub region: Region,
+    /// The fleet's name in the spec.
+    pub name: FleetName,
+}
+
+impl fmt::Display for FleetKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}-{}", self.account, self.region, self.name)
+    }
+}

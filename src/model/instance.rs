@@ -1,0 +1,97 @@
+//! An EC2 instance as a survey sees it.
+
+use super::{ImageId, InstanceId, Market, SecurityGroupId, SubnetId, Tags, VolumeId, Zone};
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// The six states of EC2's instance life cycle.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InstanceState {
+    /// Being started; billed from `running` on.
+    Pending,
+    /// Running and billed.
+    Running,
+    /// On its way to `stopped`.
+    Stopping,
+    /// Stopped; its volumes are still billed.
+    Stopped,
+    /// On its way to `terminated`; can't come back.
+    ShuttingDown,
+    /// Gone; stays visible for about an hour.
+    Terminated,
+}
+
+impl InstanceState {
+    /// Whether the instance still exists and is not on its way out.
+    pub fn live(self) -> bool {
+        !matches!(self, Self::ShuttingDown | Self::Terminated)
+    }
+
+    /// EC2's own word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Pending => "pending",
+            Self::Running => "running",
+            Self::Stopping => "stopping",
+            Self::Stopped => "stopped",
+            Self::ShuttingDown => "shutting-down",
+            Self::Terminated => "terminated",
+        }
+    }
+
+    /// Reads EC2's own word.
+    pub fn parse(word: &str) -> Option<Self> {
+        [Self::Pending, Self::Running, Self::Stopping, Self::Stopped, Self::ShuttingDown, Self::Terminated]
+            .into_iter()
+            .find(|state| state.as_str() == word)
+    }
+}
+
+impl fmt::Display for InstanceState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// One instance, ours or not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instance {
+    /// `i-...`
+    pub id: InstanceId,
+    /// Where it is in its life.
+    pub state: InstanceState,
+    /// For example `m7i.large`.
+    pub instance_type: String,
+    /// Its availability zone.
+    pub zone: Zone,
+    /// Its subnet, absent once it is terminated.
+    pub subnet: Option<SubnetId>,
+    /// Spot or on-demand.
+    pub market: Market,
+    /// The image it was started from.
+    pub image: ImageId,
+    /// Private address; may lag behind `running` in a large launch.
+    pub private_ip: Option<String>,
+    /// Public address, where it has one.
+    pub public_ip: Option<String>,
+    /// All its tags.
+    pub tags: Tags,
+    /// When EC2 accepted the launch.
+    pub launched: Timestamp,
+    /// EC2's StateReason, `code: message`, where there is one.
+    pub state_reason: Option<String>,
+    /// Its security groups.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// The key pair's name, where there is one.
+    pub key_name: Option<String>,
+    /// The instance profile's name or ARN, where there is one.
+    pub instance_profile: Option<String>,
+    /// `x86_64` or `arm64`.
+    pub architecture: Option<String>,
+    /// Volumes attached to it.
+    pub volumes: Vec<VolumeId>,
+    /// The Auto Scaling group it is a member of (tag `aws:autoscaling:groupName`).
+    pub group: Option<String>,
+}

@@ -1,0 +1,28 @@
+//! The words of the domain, without any I/O: every other room speaks in these types.
+
+pub mod fault;
+pub mod host;
+pub mod ids;
+pub mod image;
+pub mod instance;
+pub mod money;
+pub mod pool;
+pub mod residue;
+pub mod sample;
+pub mod survey;
+pub mod tags;
+
+pub use fault::{Fault, FaultKind};
+pub use host::{Address, Host, HostReport, HostResult};
+pub use ids::{
+    AccountId, FleetKey, FleetName, ImageId, InstanceId, Region, RunId, SecurityGroupId, SnapshotId, SubnetId,
+    TemplateId, VolumeId, Zone,
+};
+pub use image::{Image, ImageState};
+pub use instance::{Instance, InstanceState};
+pub use money::Money;
+pub use pool::{Market, Pool};
+pub use residue::{Residue, Thing};
+pub use sample::Sample;
+pub use survey::{LaunchTemplate, Subnet, Survey, TemplateVersion};
+pub use tags::Tags;

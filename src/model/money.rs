@@ -1,0 +1,93 @@
+//! Money without floating-point drift.
+
+use serde::{Deserialize, Serialize};
+use std::fmt;
+use std::ops::{Add, AddAssign};
+
+/// An amount in millionths of a US dollar: EC2's finest published price step is 10^-6 dollars an hour.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Money(i64);
+
+impl Money {
+    /// No money.
+    pub const ZERO: Self = Self(0);
+
+    /// From millionths of a dollar.
+    pub fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In millionths of a dollar.
+    pub fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// In dollars, for output only.
+    #[expect(clippy::cast_precision_loss, reason = "amounts stay far below 2^52 millionths")]
+    pub fn dollars(self) -> f64 {
+        self.0 as f64 / 1e6
+    }
+
+    /// Reads `0.0416` or `12`; at most six decimals, no sign.
+    pub fn parse(text: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
+        if !digits(whole) || !digits(part) || part.len() > 6 {
+            return None;
+        }
+        let whole: i64 = whole.parse().ok()?;
+        let part: i64 = format!("{part:0<6}").parse().ok()?;
+        Some(Self(whole.checked_mul(1_000_000)?.checked_add(part)?))
+    }
+
+    /// This price per hour for `seconds` of use.
+    pub fn per_hour_for(self, seconds: i64) -> Self {
+        Self(i64::try_from(i128::from(self.0) * i128::from(seconds) / 3600).unwrap_or(i64::MAX))
+    }
+}
+
+impl Add for Money {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl AddAssign for Money {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl std::iter::Sum for Money {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, Add::add)
+    }
+}
+
+impl fmt::Display for Money {
+    /// Two decimals from a dollar up, four below: `$12.40`, `$0.0416`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.abs() >= 1_000_000 || self.0 == 0 {
+            write!(f, "${:.2}", self.dollars())
+        } else {
+            write!(f, "${:.4}", self.dollars())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_and_shows() {
+        assert_eq!(Money::parse("0.0416").map(|m| m.to_string()).as_deref(), Some("$0.0416"));
+        assert_eq!(Money::parse("12.4").map(|m| m.to_string()).as_deref(), Some("$12.40"));
+        for bad in ["", ".", "1.", "-1", "1e3", "0.1234567", "99999999999999999999"] {
+            assert_eq!(Money::parse(bad), None, "{bad}");
+        }
+        assert_eq!(Money::from_micros(3_600_000).per_hour_for(10), Money::from_micros(10_000));
+    }
+}

@@ -1,0 +1,57 @@
+//! Tags: the only durable truth on AWS's side.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// The fleet's name.
+pub const FLEET: &str = "fleetwright:fleet";
+/// The epoch: `<launch template id>:<version>`.
+pub const EPOCH: &str = "fleetwright:epoch";
+/// The release the host was made with, or was last given.
+pub const RELEASE: &str = "fleetwright:release";
+/// When the host powers itself off, RFC 3339 UTC.
+pub const EXPIRES: &str = "fleetwright:expires";
+/// The intent (ClientToken) of the call that made it.
+pub const INTENT: &str = "fleetwright:intent";
+/// The host's slot and generation, `3.0`; set after the launch.
+pub const SLOT: &str = "fleetwright:slot";
+/// Whoever set this does not want the thing ended, whatever its value.
+pub const PROTECT: &str = "fleetwright:protect";
+/// The run that made an image.
+pub const RUN: &str = "fleetwright:run";
+/// Digest of the verification that an image rests on.
+pub const ATTESTATION: &str = "fleetwright:attestation";
+/// The tag that consoles show as the name.
+pub const NAME: &str = "Name";
+/// All our keys start so; a spec's own tags may not.
+pub const PREFIX: &str = "fleetwright:";
+
+/// Key and value, ordered, so that what is made from them is the same bytes each time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Tags(pub BTreeMap<String, String>);
+
+impl Tags {
+    /// The value under a key.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    /// The same tags and one more.
+    #[must_use]
+    pub fn with(mut self, key: &str, value: impl Into<String>) -> Self {
+        self.0.insert(key.to_owned(), value.into());
+        self
+    }
+
+    /// Pairs in key order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(k, v)| (k.as_str(), v.as_str()))
+    }
+}
+
+impl<K: Into<String>, V: Into<String>> FromIterator<(K, V)> for Tags {
+    fn from_iter<I: IntoIterator<Item = (K, V)>>(pairs: I) -> Self {
+        Self(pairs.into_iter().map(|(k, v)| (k.into(), v.into())).collect())
+    }
+}

@@ -1,0 +1,112 @@
+//! The world clock of a rehearsal cloud, read from its control port.
+
+use super::{BoxFuture, Clock};
+use jiff::{SignedDuration, Timestamp};
+use serde::Deserialize;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+/// What `GET /_sim/clock` answers.
+#[derive(Clone, Copy, Debug, Deserialize)]
+struct Reading {
+    now: Timestamp,
+    speed: f64,
+}
+
+/// The last reading and the moment it was taken.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    taken: Instant,
+    reading: Reading,
+}
+
+/// Follows the clock at `FLEETWRIGHT_CLOCK`; the only place where a rehearsal differs from the real world.
+#[derive(Debug)]
+pub struct EndpointClock {
+    authority: String,
+    path: String,
+    anchor: Mutex<Anchor>,
+}
+
+/// How long a reading is trusted: the clock can be set, held or sped up at any time.
+const FRESH: Duration = Duration::from_millis(100);
+
+impl EndpointClock {
+    /// Connects to `http://host:port/path` and takes the first reading.
+    ///
+    /// # Errors
+    ///
+    /// When the URL is not plain HTTP or nobody answers there as a clock.
+    pub fn connect(url: &str) -> std::io::Result<Self> {
+        let bad =
+            || std::io::Error::new(std::io::ErrorKind::InvalidInput, format!("{url} is not http://host:port/path"));
+        let rest = url.strip_prefix("http://").ok_or_else(bad)?;
+        let (authority, path) = rest.split_once('/').ok_or_else(bad)?;
+        let (authority, path) = (authority.to_owned(), format!("/{path}"));
+        let reading = read(&authority, &path)?;
+        let anchor = Mutex::new(Anchor { taken: Instant::now(), reading });
+        Ok(Self { authority, path, anchor })
+    }
+
+    /// The present reading; an endpoint that is gone leaves the clock running at its last speed.
+    fn anchor(&self) -> Anchor {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        if anchor.taken.elapsed() > FRESH {
+            let before = *anchor;
+            *anchor = match read(&self.authority, &self.path) {
+                Ok(reading) => Anchor { taken: Instant::now(), reading },
+                Err(_) => Anchor {
+                    taken: Instant::now(),
+                    reading: Reading { now: before.at(before.taken.elapsed()), ..before.reading },
+                },
+            };
+        }
+        *anchor
+    }
+}
+
+impl Anchor {
+    /// World time this long after the reading.
+    fn at(&self, elapsed: Duration) -> Timestamp {
+        let passed = SignedDuration::try_from_secs_f64(elapsed.as_secs_f64() * self.reading.speed).unwrap_or_default();
+        self.reading.now.saturating_add(passed).unwrap_or(Timestamp::MAX)
+    }
+}
+
+/// One blocking GET on loopback: well under a millisecond, bounded by two seconds.
+fn read(authority: &str, path: &str) -> std::io::Result<Reading> {
+    let wrong = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
+    let address = authority.parse().map_err(|_| wrong(format!("{authority} is not an address and a port")))?;
+    let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
+    stream.set_read_timeout(Some(Duration::from_secs(2)))?;
+    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let mut answer = String::new();
+    stream.take(64 * 1024).read_to_string(&mut answer)?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).ok_or_else(|| wrong("no body".to_owned()))?;
+    serde_json::from_str(body).map_err(|e| wrong(format!("{authority}{path} is no clock: {e}")))
+}
+
+impl Clock for EndpointClock {
+    fn now(&self) -> Timestamp {
+        let anchor = self.anchor();
+        anchor.at(anchor.taken.elapsed())
+    }
+
+    fn sleep_until(&self, instant: Timestamp) -> BoxFuture<'_, ()> {
+        Box::pin(async move {
+            loop {
+                let anchor = self.anchor();
+                let left = instant.duration_since(anchor.at(anchor.taken.elapsed()));
+                if left <= SignedDuration::ZERO {
+                    return;
+                }
+                // A held clock (speed 0) is looked at again after one nap.
+                let wall = left.as_secs_f64() / anchor.reading.speed.max(1e-9);
+                let nap = wall.clamp(0.001, 2.0 * FRESH.as_secs_f64());
+                tokio::time::sleep(Duration::from_secs_f64(nap)).await;
+            }
+        })
+    }
+}
