@@ -2,6 +2,9 @@
 
 pub mod event;
 pub mod exit;
+pub mod gate;
+pub mod journal;
 pub mod model;
 pub mod sim;
+pub mod spec;
 pub mod time;

@@ -42,6 +42,7 @@ impl Money {
     }
 
     /// This price per hour for `seconds` of use.
+    #[must_use]
     pub fn per_hour_for(self, seconds: i64) -> Self {
         Self(i64::try_from(i128::from(self.0) * i128::from(seconds) / 3600).unwrap_or(i64::MAX))
     }

@@ -1,0 +1,287 @@
+//! The spec as checked: after this room nobody validates again.
+
+use crate::model::{AccountId, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One whole, checked fleet.yaml.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Fleet {
+    /// The file it was read from.
+    pub file: PathBuf,
+    /// The folder that relative paths start from.
+    pub dir: PathBuf,
+    /// SHA-256 over the canonical form of everything that says what the fleet is, hex; `fleet.size`, `feed`, `queue`,
+    /// `done` and `rehearsal` are left out, so that a change of size or pace is no other fleet.
+    pub digest: String,
+    /// The fleet's name.
+    pub name: FleetName,
+    /// The account it may act in.
+    pub account: AccountId,
+    /// The region it acts in.
+    pub region: Region,
+    /// The owner's own tags, put on everything.
+    pub tags: Tags,
+    /// The template instance.
+    pub template: Option<Template>,
+    /// How images are named and kept.
+    pub image: ImageSpec,
+    /// What to launch.
+    pub fleet: Option<HostsSpec>,
+    /// How hosts are reached.
+    pub ssh: SshSpec,
+    /// What push brings to hosts.
+    pub release: Option<Release>,
+    /// The worker that runs on every host.
+    pub worker: Option<Worker>,
+    /// Where the items wait.
+    pub queue: Option<Queue>,
+    /// Where items come from.
+    pub feed: Option<Feed>,
+    /// When the job is over.
+    pub done: Done,
+    /// What stands in for things that can't be had on a laptop.
+    pub rehearsal: Rehearsal,
+}
+
+impl Fleet {
+    /// Account, region and name.
+    pub fn key(&self) -> FleetKey {
+        FleetKey { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
+    }
+}
+
+/// `template:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Template {
+    /// `instance:` the working instance.
+    pub instance: InstanceId,
+    /// `verify:` playbook of checks.
+    pub verify: Option<PathBuf>,
+    /// `canary:` real items through a private queue.
+    pub canary: Option<Canary>,
+}
+
+/// `template.canary:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Canary {
+    /// `items:` how many of the feed's first items, 1..=100, default 3.
+    pub items: u32,
+    /// `within:` default 5m.
+    pub within: Duration,
+}
+
+/// `image:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ImageSpec {
+    /// `name:` the run's short id is appended; the fleet's name if absent.
+    pub name: String,
+    /// `keep:` newest images that `down --images` leaves, default 3.
+    pub keep: u32,
+}
+
+/// What to do when `accept.min` can't be had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Otherwise {
+    /// End what was launched: nothing is left.
+    Abort,
+    /// Keep what was launched.
+    Keep,
+}
+
+/// `fleet:`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct HostsSpec {
+    /// `size:` hosts wanted, 1..=10_000.
+    pub size: u32,
+    /// `accept.min:` the size itself if absent.
+    pub accept_min: u32,
+    /// `accept.within:` how long capacity is looked for, default 10m.
+    pub accept_within: Duration,
+    /// `accept.otherwise:` default abort.
+    pub otherwise: Otherwise,
+    /// `spot:` share of the fleet, 0..=100 percent, default 0.
+    pub spot_percent: u8,
+    /// `fallback: on-demand | none`: whether spot that can't be had is replaced by on-demand, default on-demand.
+    pub fallback_on_demand: bool,
+    /// `types:` in order of preference; the template's type if empty.
+    pub types: Vec<String>,
+    /// `subnets:` the template's if empty; one per zone.
+    pub subnets: Vec<SubnetId>,
+    /// `security_groups:` the template's if empty.
+    pub security_groups: Vec<SecurityGroupId>,
+    /// `instance_profile:` the template's if absent.
+    pub instance_profile: Option<String>,
+    /// `key_name:` the template's if absent.
+    pub key_name: Option<String>,
+    /// `max_price:` per hour, spot only.
+    pub max_price: Option<Money>,
+    /// `root:` the root volume.
+    pub root: RootVolume,
+    /// `expires:` when hosts power themselves off, default 12h.
+    pub expires: Duration,
+    /// `user_data:` a file, never inherited from the template.
+    pub user_data: Option<PathBuf>,
+    /// `metadata:` IMDS options.
+    pub metadata: MetadataSpec,
+}
+
+/// `fleet.root:`; always deleted with the host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootVolume {
+    /// `size:` GiB; the image's if absent.
+    pub size_gib: Option<u32>,
+    /// `type:` default gp3.
+    pub volume_type: String,
+    /// `encrypted:` default true.
+    pub encrypted: bool,
+}
+
+/// `fleet.metadata:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MetadataSpec {
+    /// `tokens: required | optional`, default required (IMDSv2).
+    pub tokens_required: bool,
+    /// `hop_limit:` 1..=64, default 1.
+    pub hop_limit: u8,
+}
+
+/// Which of an instance's addresses SSH uses.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Connect {
+    /// The private address.
+    Private,
+    /// The public address.
+    Public,
+}
+
+/// `ssh:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SshSpec {
+    /// `user:` default ec2-user.
+    pub user: String,
+    /// `port:` default 22.
+    pub port: u16,
+    /// `connect:` default private.
+    pub connect: Connect,
+    /// `parallel:` hosts worked on at once, 1..=1000, default 64.
+    pub parallel: u32,
+    /// `identity:` private key files tried after the agent.
+    pub identity: Vec<PathBuf>,
+    /// `known_hosts:` file for the template; the user's own if absent.
+    pub known_hosts: Option<PathBuf>,
+    /// `timeout:` to connect, wall time, default 10s.
+    pub timeout: Duration,
+}
+
+/// `release:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Release {
+    /// `from:` a tar or tar.gz file.
+    pub from: PathBuf,
+    /// `playbook:`
+    pub playbook: PathBuf,
+    /// `max_fail:` percent of hosts, 0..=100, default 0.
+    pub max_fail_percent: u8,
+    /// `canary:` hosts of the first wave, default 1.
+    pub canary: u32,
+    /// `vars:` for the playbook's templates.
+    pub vars: BTreeMap<String, String>,
+}
+
+/// `worker:` what runs on every host.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Worker {
+    /// `service:` systemd unit that must start on boot.
+    pub service: String,
+    /// `process:` text that the worker's command line contains; the reboot proof looks for it.
+    pub process: String,
+    /// `command:` starts a worker by hand on a queue of our choosing (canary): a template with `{{ queue_url }}`.
+    pub command: Option<String>,
+}
+
+/// `queue:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Queue {
+    /// `engine: sqs` (the only one yet) and its `url:`.
+    pub url: String,
+    /// `dead_letter:` name of the dead-letter queue in the same account.
+    pub dead_letter: Option<String>,
+}
+
+/// `feed:`
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Feed {
+    /// `from:`
+    pub from: FeedSource,
+    /// `rate:` items per second of world time; as fast as the queue takes them if absent.
+    pub rate_per_second: Option<f64>,
+}
+
+/// `feed.from:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum FeedSource {
+    /// `{lines: FILE}`: one item a line, empty lines left out.
+    Lines(PathBuf),
+    /// `{files: DIR}`: the path of every regular file below, sorted, relative to the folder.
+    Files(PathBuf),
+    /// `{run: COMMAND, on: template}`: one item per line of the command's output on the template.
+    Run(String),
+}
+
+/// `done:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Done {
+    /// `quiet:` how long every count must read zero, default 3m (SQS: facts on approximate counters).
+    pub quiet: Duration,
+    /// `samples:` fresh zero samples within it, default 5, at least 2.
+    pub samples: u32,
+    /// `poll:` between samples, default 15s.
+    pub poll: Duration,
+    /// `stalled_after:` no progress for so long, default 15m.
+    pub stalled_after: Duration,
+    /// `deadline:` default none.
+    pub deadline: Option<Duration>,
+    /// `completed: {run: COMMAND, on: template}`: prints how many distinct items are completed; the ledger that lets the
+    /// verdict say `unaccounted`.
+    pub completed: Option<String>,
+}
+
+/// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Rehearsal {
+    /// `setup:` script run once on the template's directory, as the operator's own work on it.
+    pub setup: Option<PathBuf>,
+    /// `mounts:` folders that all hosts see, host path -> what.
+    pub mounts: Vec<Mount>,
+    /// `replace:` commands that can't be had on a laptop, name -> script that stands in on every host's PATH.
+    pub replace: BTreeMap<String, PathBuf>,
+}
+
+/// One of `rehearsal.mounts`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mount {
+    /// `at:` absolute path on the hosts.
+    pub at: PathBuf,
+    /// `from:` folder here, or `scratch` for an empty one made for the rehearsal.
+    pub from: MountSource,
+    /// `writable:` default false.
+    pub writable: bool,
+}
+
+/// Where a rehearsal mount's content comes from.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MountSource {
+    /// An empty folder below the rehearsal's state directory.
+    Scratch,
+    /// The folder that items are taken from.
+    Items,
+    /// A folder of this machine.
+    Folder(PathBuf),
+}
