@@ -1,0 +1,321 @@
+//! The plan of `launch`: from what is there to N hosts.
+
+use super::token::digest;
+use super::{Action, Ladder, Plan, Step, Unplannable, Until};
+use crate::exit::Exit;
+use crate::model::{Image, ImageState, InstanceId, Market, Survey, Tags, TemplateRequest, TemplateVersion, tags};
+use crate::spec::Fleet;
+use crate::spec::fleet::{HostsSpec, Otherwise};
+use jiff::{SignedDuration, Timestamp};
+use std::collections::{BTreeMap, BTreeSet};
+
+/// All that a launch is planned from.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    /// The checked spec.
+    pub fleet: &'a Fleet,
+    /// `fleet:` of the spec.
+    pub hosts: &'a HostsSpec,
+    /// The look at the account.
+    pub survey: &'a Survey,
+    /// The image to launch.
+    pub image: &'a Image,
+    /// Hosts wanted in all.
+    pub size: u32,
+    /// How far new hosts are waited for.
+    pub until: Until,
+    /// Hosts that our journals launched within the last five minutes and that the survey does not show yet: absence
+    /// proves nothing that early (EC2's guide on eventual consistency).
+    pub unseen: Vec<InstanceId>,
+    /// Launch requests that our journals know per epoch.
+    pub attempts: &'a BTreeMap<String, u32>,
+    /// User data as read from the spec's file.
+    pub user_data: Option<&'a [u8]>,
+    /// Release digest that the hosts are born with, where the image says so.
+    pub release: Option<&'a str>,
+    /// Digest of spec, verb and arguments.
+    pub request: String,
+    /// World time.
+    pub now: Timestamp,
+}
+
+/// Most user data before base64 (RunInstances, API reference).
+pub const USER_DATA_LIMIT: usize = 16 * 1024;
+
+/// Name of a fleet's launch template.
+pub fn template_name(fleet: &str) -> String {
+    format!("fleetwright-{fleet}")
+}
+
+/// Name of an epoch: launch template and version.
+pub fn epoch_name(template: &str, version: i64) -> String {
+    format!("{template}:{version}")
+}
+
+/// The version that a launch of this spec and image would use again: ours by description, with at least a quarter of its
+/// hosts' life left.
+pub fn reusable<'a>(
+    survey: &'a Survey,
+    description: &str,
+    expires: SignedDuration,
+    now: Timestamp,
+) -> Option<&'a TemplateVersion> {
+    let template = survey.launch_template.as_ref()?;
+    template.versions.iter().rev().find(|version| {
+        let until = version.instance_tags.get(tags::EXPIRES).and_then(|text| text.parse::<Timestamp>().ok());
+        version.description.as_deref() == Some(description)
+            && until.is_some_and(|until| until.duration_since(now) >= expires / 4)
+    })
+}
+
+/// Plans a launch. An empty plan means that nothing is missing.
+///
+/// # Errors
+///
+/// When spec and account can't be brought together: every reason names what to change.
+pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
+    let Input { fleet, hosts, survey, image, .. } = input;
+    if image.state != ImageState::Available {
+        return Err(Unplannable::new(
+            Exit::Refused,
+            format!("image {} is {:?}, not available", image.id, image.state),
+            "fleetwright bake",
+        ));
+    }
+    let live: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
+    let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
+    let mut plan = Plan {
+        verb: "launch".to_owned(),
+        fleet: fleet.key(),
+        request: input.request.clone(),
+        steps: Vec::new(),
+        notes: Vec::new(),
+    };
+    if have >= input.size {
+        if have > input.size {
+            plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));
+        }
+        return Ok(plan);
+    }
+    let missing = input.size - have;
+    let settings = settings(input)?;
+    let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
+    let description = format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]));
+    let first_attempt = reusable(survey, &description, expires, input.now)
+        .zip(survey.launch_template.as_ref())
+        .and_then(|(version, template)| input.attempts.get(&epoch_name(template.id.as_str(), version.number)).copied())
+        .unwrap_or(0);
+    let live_spot = live.iter().filter(|instance| instance.market == Market::Spot).count();
+    let spot_wanted = input.size * u32::from(hosts.spot_percent) / 100;
+    let spot = spot_wanted.saturating_sub(u32::try_from(live_spot).unwrap_or(u32::MAX)).min(missing);
+    let ladder = Ladder {
+        spot,
+        on_demand: missing - spot,
+        fallback: hosts.fallback_on_demand,
+        types: settings.types.clone(),
+        subnets: settings.subnets,
+        max_price: hosts.max_price.map(|price| format!("{}", price.dollars())),
+        within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
+        first_attempt,
+    };
+    let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
+    if let Some(release) = input.release {
+        host_tags = host_tags.with(tags::RELEASE, release);
+    }
+    let wanted = TemplateRequest {
+        name: template_name(fleet.name.as_str()),
+        onto: None,
+        token: String::new(),
+        description,
+        template_tags: fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()),
+        image: image.id.clone(),
+        instance_type: settings.types.first().cloned().unwrap_or_default(),
+        key_name: settings.key_name,
+        instance_profile: settings.instance_profile,
+        security_groups: settings.security_groups,
+        user_data: input.user_data.map(|bytes| data_encoding::BASE64.encode(bytes)),
+        root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
+        root_gib: hosts.root.size_gib,
+        root_type: hosts.root.volume_type.clone(),
+        root_encrypted: hosts.root.encrypted,
+        metadata_tokens_required: hosts.metadata.tokens_required,
+        metadata_hop_limit: hosts.metadata.hop_limit,
+        host_tags,
+    };
+    let min = hosts.accept_min.min(input.size).saturating_sub(have);
+    let existing = live.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
+    plan.steps = vec![
+        Step::new(
+            "epoch",
+            format!("launch template {} for {}", wanted.name, image.name),
+            Action::Epoch { wanted, expires_seconds: expires.as_secs() },
+        ),
+        Step::new("capacity", format!("{missing} new hosts"), Action::Capacity(ladder)),
+        Step::new(
+            "accept",
+            format!("accept {min} or more of {missing}"),
+            Action::Accept { min, wanted: missing, abort: hosts.otherwise == Otherwise::Abort },
+        ),
+        Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing }),
+    ];
+    Ok(plan)
+}
+
+fn settle_title(until: Until) -> &'static str {
+    match until {
+        Until::Running => "wait until the hosts run",
+        Until::Ssh => "wait until the hosts answer over SSH",
+        Until::Ready => "wait until the hosts' workers are active",
+    }
+}
+
+/// What the spec leaves out and the template instance gives.
+struct Settings {
+    types: Vec<String>,
+    subnets: Vec<crate::model::SubnetId>,
+    security_groups: Vec<crate::model::SecurityGroupId>,
+    key_name: Option<String>,
+    instance_profile: Option<String>,
+}
+
+fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
+    let Input { hosts, survey, .. } = input;
+    let template = survey.template.as_ref();
+    let lacking = |what: &str, key: &str| {
+        Unplannable::new(
+            Exit::Usage,
+            format!("no {what}: the spec names none and there is no template instance to take it from"),
+            format!("add `fleet.{key}` to the spec"),
+        )
+    };
+    let or_template = |own: &[String], from: Option<Vec<String>>| match (own.is_empty(), from) {
+        (false, _) => own.to_vec(),
+        (true, from) => from.unwrap_or_default(),
+    };
+    let types = or_template(&hosts.types, template.map(|t| vec![t.instance_type.clone()]));
+    if types.is_empty() {
+        return Err(lacking("instance type", "types"));
+    }
+    let subnets = if hosts.subnets.is_empty() {
+        template.and_then(|t| t.subnet.clone()).into_iter().collect()
+    } else {
+        hosts.subnets.clone()
+    };
+    if subnets.is_empty() {
+        return Err(lacking("subnet", "subnets"));
+    }
+    let mut zones = BTreeMap::new();
+    for id in &subnets {
+        let Some(subnet) = survey.subnets.iter().find(|subnet| &subnet.id == id) else {
+            return Err(Unplannable::new(
+                Exit::Usage,
+                format!("subnet {id} is not in {} of account {}", survey.region, survey.account),
+                "aws ec2 describe-subnets",
+            ));
+        };
+        if let Some(other) = zones.insert(subnet.zone.clone(), id) {
+            return Err(Unplannable::new(
+                Exit::Usage,
+                format!(
+                    "subnets {other} and {id} are both in {}: a fleet request takes one subnet per zone",
+                    subnet.zone
+                ),
+                "keep one of the two in `fleet.subnets`",
+            ));
+        }
+    }
+    let security_groups = if hosts.security_groups.is_empty() {
+        template.map(|t| t.security_groups.clone()).unwrap_or_default()
+    } else {
+        hosts.security_groups.clone()
+    };
+    if security_groups.is_empty() {
+        return Err(lacking("security group", "security_groups"));
+    }
+    if input.user_data.is_some_and(|bytes| bytes.len() > USER_DATA_LIMIT) {
+        return Err(Unplannable::new(
+            Exit::Usage,
+            format!("user data is longer than EC2's {USER_DATA_LIMIT} bytes"),
+            "move what is long into the image or the release",
+        ));
+    }
+    Ok(Settings {
+        types,
+        subnets,
+        security_groups,
+        key_name: hosts.key_name.clone().or_else(|| template.and_then(|t| t.key_name.clone())),
+        instance_profile: hosts.instance_profile.clone().or_else(|| template.and_then(|t| t.instance_profile.clone())),
+    })
+}
+
+/// The image that a launch uses when none is named: the newest available one of the fleet.
+///
+/// # Errors
+///
+/// When there is none, or the newest is unattested and that was not allowed.
+pub fn choose_image(images: &[Image], unattested: bool) -> Result<&Image, Unplannable> {
+    let Some(image) = images.iter().find(|image| image.state == ImageState::Available) else {
+        return Err(Unplannable::new(Exit::Usage, "this fleet has no available image", "fleetwright bake"));
+    };
+    check_attested(image, unattested)?;
+    Ok(image)
+}
+
+/// Refuses an image that no verification stands behind, unless told otherwise.
+///
+/// # Errors
+///
+/// When it carries no attestation tag and `unattested` is not set.
+pub fn check_attested(image: &Image, unattested: bool) -> Result<(), Unplannable> {
+    if unattested || image.tags.get(tags::ATTESTATION).is_some() {
+        return Ok(());
+    }
+    Err(Unplannable {
+        exit: Exit::Refused,
+        message: format!("image {} carries no attestation: nobody verified what it was made from", image.id),
+        hints: vec![
+            "fleetwright verify && fleetwright bake".to_owned(),
+            "or launch it all the same with --unattested".to_owned(),
+        ],
+    })
+}
+
+/// Settles a template request against what is there: which template it goes onto and under which token.
+///
+/// The token of a version names the fleet, the template, the version before and the digest, so that two machines that start
+/// the same thing get the same epoch. A template's first version converges by its unique name instead: its token may not
+/// outlive the template, which `down` deletes and a later launch makes again.
+#[must_use]
+pub fn settled(
+    wanted: &TemplateRequest,
+    survey: &Survey,
+    fleet: &Fleet,
+    run: &str,
+    expires: Timestamp,
+) -> TemplateRequest {
+    let mut request = wanted.clone();
+    let key = fleet.key();
+    match &survey.launch_template {
+        Some(template) => {
+            let newest = template.versions.iter().map(|v| v.number).max().unwrap_or(0).to_string();
+            request.token =
+                super::token::token(&key, &["version", template.id.as_str(), &newest, &request.description]);
+            request.onto = Some(template.id.clone());
+        }
+        None => {
+            request.token = super::token::token(&key, &["template", run, &request.description]);
+        }
+    }
+    request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());
+    request
+}
+
+/// Tags of one fleet request's hosts that the launch template can't carry.
+pub fn intent_tags(token: &str, epoch: &str) -> Tags {
+    Tags::default().with(tags::INTENT, token).with(tags::EPOCH, epoch)
+}
+
+/// Hosts that the journals launched recently and that the survey does not show.
+pub fn unseen(recent: &BTreeSet<InstanceId>, survey: &Survey) -> Vec<InstanceId> {
+    recent.iter().filter(|id| !survey.instances.iter().any(|instance| &instance.id == *id)).cloned().collect()
+}

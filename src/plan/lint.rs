@@ -1,0 +1,81 @@
+//! The plan linter: rules that every plan must keep, whatever planner made it.
+
+use super::{Action, Plan};
+use std::collections::BTreeSet;
+
+/// A broken rule: a bug in a planner, found before it costs anything.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("step {step}: {rule}")]
+pub struct Lint {
+    /// The step.
+    pub step: String,
+    /// The rule that it breaks.
+    pub rule: &'static str,
+}
+
+/// Checks every rule and gives all that are broken.
+pub fn lint(plan: &Plan) -> Vec<Lint> {
+    let mut found = Vec::new();
+    let mut ids = BTreeSet::new();
+    let mut say = |step: &str, rule| found.push(Lint { step: step.to_owned(), rule });
+    let position = |wanted: fn(&Action) -> bool| plan.steps.iter().position(|step| wanted(&step.action));
+    for step in &plan.steps {
+        if !ids.insert(step.id.as_str()) {
+            say(&step.id, "its id is used twice");
+        }
+        if step.id.is_empty() || step.id.contains('.') {
+            say(&step.id, "ids are not empty and have no dot: rungs are numbered behind one");
+        }
+        match &step.action {
+            Action::Rung(_) => say(&step.id, "rungs are unfolded from a ladder, never planned"),
+            Action::Capacity(ladder) => {
+                if ladder.wanted() == 0 {
+                    say(&step.id, "a ladder that wants nothing");
+                }
+                if ladder.types.is_empty() || ladder.subnets.is_empty() {
+                    say(&step.id, "a ladder without types or subnets");
+                }
+            }
+            Action::Epoch { wanted, expires_seconds } => {
+                if *expires_seconds <= 0 {
+                    say(&step.id, "hosts that expire before they are born");
+                }
+                if wanted.host_tags.get(crate::model::tags::FLEET).is_none() {
+                    say(&step.id, "hosts without their fleet's tag");
+                }
+            }
+            Action::Image(request) => {
+                if request.tags.get(crate::model::tags::FLEET).is_none() {
+                    say(&step.id, "an image without its fleet's tag");
+                }
+            }
+            Action::Accept { .. }
+            | Action::Settle { .. }
+            | Action::Checks
+            | Action::Canary { .. }
+            | Action::Quiesce
+            | Action::Scan
+            | Action::ImageAvailable
+            | Action::Unquiesce
+            | Action::Push
+            | Action::Feed
+            | Action::Quiet { .. }
+            | Action::Terminate
+            | Action::Volumes
+            | Action::Template
+            | Action::Queues
+            | Action::Images { .. }
+            | Action::Sweep => {}
+        }
+    }
+    let capacity = position(|a| matches!(a, Action::Capacity(_)));
+    if capacity.is_some() && position(|a| matches!(a, Action::Epoch { .. })) >= capacity {
+        say("capacity", "capacity is asked for before there is a launch template");
+    }
+    if position(|a| matches!(a, Action::Terminate)).is_some()
+        && position(|a| matches!(a, Action::Sweep)) != plan.steps.len().checked_sub(1)
+    {
+        say("sweep", "a teardown does not end with a second look");
+    }
+    found
+}

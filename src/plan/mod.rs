@@ -1,0 +1,207 @@
+//! Plans: immutable data made by pure functions of the spec, the survey, the time and a seed.
+//!
+//! Every choice that remains while a plan is carried out is [`Plan::next`], a pure function of the plan and of what the
+//! journal says has happened.
+
+pub mod bake;
+pub mod down;
+pub mod feed;
+pub mod ladder;
+pub mod launch;
+pub mod lint;
+pub mod push;
+pub mod show;
+pub mod slots;
+pub mod token;
+pub mod verify;
+
+use crate::exit::Exit;
+use crate::journal::Fold;
+use crate::model::{FleetKey, ImageRequest, InstanceId, TemplateRequest};
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+pub use ladder::{Ladder, Rung};
+
+/// What one verb is going to do, as data: printed, linted, hashed, stored, gone on with.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Plan {
+    /// The verb.
+    pub verb: String,
+    /// Whose.
+    pub fleet: FleetKey,
+    /// Digest of spec, verb and arguments: the same command again goes on with the same plan.
+    pub request: String,
+    /// In order.
+    pub steps: Vec<Step>,
+    /// What the operator should know before saying yes.
+    pub notes: Vec<String>,
+}
+
+/// One step of a plan.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Step {
+    /// Unique within the plan.
+    pub id: String,
+    /// What it does, in a few words.
+    pub title: String,
+    /// What it does, as data.
+    pub action: Action,
+}
+
+impl Step {
+    /// A step.
+    pub fn new(id: &str, title: impl Into<String>, action: Action) -> Self {
+        Self { id: id.to_owned(), title: title.into(), action }
+    }
+}
+
+/// How far launched hosts are waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Until {
+    /// EC2 says `running`.
+    Running,
+    /// SSH answers with the host's own key.
+    Ssh,
+    /// The worker's service is active.
+    Ready,
+}
+
+/// Everything a step can be.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Action {
+    /// Have the launch template version that this campaign's hosts are born from.
+    Epoch {
+        /// The version wanted; its `onto` and `token` are settled against what exists.
+        wanted: TemplateRequest,
+        /// Lifetime of a host, seconds: the expiry instant is taken once, when the version is made.
+        expires_seconds: i64,
+    },
+    /// Ask for capacity, rung by rung; never run itself, [`Plan::next`] unfolds it.
+    Capacity(Ladder),
+    /// One rung of the ladder: one fleet request.
+    Rung(Rung),
+    /// Accept what the ladder brought, or end it and stop.
+    Accept {
+        /// Fewest new hosts that are worth keeping.
+        min: u32,
+        /// New hosts wanted.
+        wanted: u32,
+        /// Whether too few are ended.
+        abort: bool,
+    },
+    /// Wait until new hosts are up, as far as asked.
+    Settle {
+        /// How far.
+        until: Until,
+        /// Hosts that were there before.
+        existing: Vec<InstanceId>,
+    },
+    /// Run the verify playbook on the template, reboot proof included.
+    Checks,
+    /// Real items through a private queue, completed by the template alone.
+    Canary {
+        /// How many.
+        items: u32,
+        /// How long it may take.
+        within: Duration,
+        /// Name of the private queue.
+        queue: String,
+    },
+    /// Stop the worker, so that the image is taken at rest and takes no item while it reboots.
+    Quiesce,
+    /// Look for what must not be copied; clean what may be cleaned.
+    Scan,
+    /// Create the image, or adopt the one that an earlier try made under the same name.
+    Image(ImageRequest),
+    /// Wait until the image can be launched.
+    ImageAvailable,
+    /// Start the worker on the template again.
+    Unquiesce,
+    /// Bring a release to running hosts in waves.
+    Push,
+    /// Hand items to the queue.
+    Feed,
+    /// Wait until calls whose outcome nobody knows can no longer bring hosts.
+    Quiet {
+        /// How long after the last such call, seconds of world time.
+        seconds: i64,
+    },
+    /// End every host of ours.
+    Terminate,
+    /// Delete volumes of ours that no host holds.
+    Volumes,
+    /// Delete the launch template.
+    Template,
+    /// Delete queues that we made.
+    Queues,
+    /// End images of ours that are not in use, beyond the newest `keep`.
+    Images {
+        /// Newest images that stay.
+        keep: u32,
+    },
+    /// Look twice that nothing is left.
+    Sweep,
+}
+
+/// What comes next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// This step.
+    Run(Box<Step>),
+    /// The plan is carried out.
+    Finished,
+}
+
+impl Plan {
+    /// The next step: the first that has no output yet, with the capacity ladder unfolded into its rungs.
+    pub fn next(&self, fold: &Fold) -> Next {
+        for step in &self.steps {
+            if let Action::Capacity(ladder) = &step.action {
+                let outcomes = ladder.outcomes(&step.id, fold);
+                if let ladder::Climb::Ask(rung) = ladder.climb(&outcomes) {
+                    let id = format!("{}.{}", step.id, outcomes.len());
+                    let title = rung.title();
+                    return Next::Run(Box::new(Step { id, title, action: Action::Rung(rung) }));
+                }
+            } else if !fold.steps.contains_key(&step.id) {
+                return Next::Run(Box::new(step.clone()));
+            }
+        }
+        Next::Finished
+    }
+
+    /// The ladder of a launch, where the plan has one.
+    pub fn ladder(&self) -> Option<(&str, &Ladder)> {
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Capacity(ladder) => Some((step.id.as_str(), ladder)),
+            _ => None,
+        })
+    }
+
+    /// Whether there is anything to do.
+    pub fn is_empty(&self) -> bool {
+        self.steps.is_empty()
+    }
+}
+
+/// The planner's refusal: nothing was done, and this is why.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct Unplannable {
+    /// The exit code it leads to.
+    pub exit: Exit,
+    /// Why.
+    pub message: String,
+    /// What to type or to do.
+    pub hints: Vec<String>,
+}
+
+impl Unplannable {
+    /// A refusal with one hint.
+    pub fn new(exit: Exit, message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { exit, message: message.into(), hints: vec![hint.into()] }
+    }
+}

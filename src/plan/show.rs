@@ -1,0 +1,61 @@
+//! A plan as people read it before they say yes.
+
+use super::{Action, Plan};
+use std::fmt::Write as _;
+
+/// The plan as text: what, in which order, and the notes.
+pub fn show(plan: &Plan) -> String {
+    let mut text = format!("{} {}\n", plan.verb, plan.fleet.name);
+    if plan.steps.is_empty() {
+        text.push_str("  nothing to do\n");
+    }
+    for (n, step) in plan.steps.iter().enumerate() {
+        let _infallible = writeln!(text, "  {}. {}{}", n + 1, step.title, details(&step.action));
+    }
+    for note in &plan.notes {
+        let _infallible = writeln!(text, "  note: {note}");
+    }
+    text
+}
+
+fn details(action: &Action) -> String {
+    match action {
+        Action::Capacity(ladder) => format!(
+            ": {} spot, {} on-demand; {} in {}{}",
+            ladder.spot,
+            ladder.on_demand,
+            ladder.types.join(" "),
+            ladder.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+            if ladder.fallback && ladder.spot > 0 { "; on-demand where spot has no room" } else { "" },
+        ),
+        Action::Epoch { wanted, expires_seconds } => format!(
+            ": image {}, {} root{}, IMDSv2 {}, hosts end themselves after {} h",
+            wanted.image,
+            if wanted.root_encrypted { "encrypted" } else { "UNENCRYPTED" },
+            wanted.root_gib.map(|gib| format!(" of {gib} GiB")).unwrap_or_default(),
+            if wanted.metadata_tokens_required { "required" } else { "OPTIONAL" },
+            expires_seconds / 3600,
+        ),
+        Action::Image(request) => {
+            format!(" of {}{}", request.instance, if request.no_reboot { "" } else { " (it is rebooted)" })
+        }
+        Action::Canary { within, .. } => format!(", within {} s", within.as_secs()),
+        Action::Quiet { seconds } => format!(", {seconds} s"),
+        Action::Rung(_)
+        | Action::Accept { .. }
+        | Action::Settle { .. }
+        | Action::Checks
+        | Action::Quiesce
+        | Action::Scan
+        | Action::ImageAvailable
+        | Action::Unquiesce
+        | Action::Push
+        | Action::Feed
+        | Action::Terminate
+        | Action::Volumes
+        | Action::Template
+        | Action::Queues
+        | Action::Images { .. }
+        | Action::Sweep => String::new(),
+    }
+}
