@@ -34,7 +34,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         .clone()
         .with(tags::FLEET, fleet.name.as_str())
         .with(tags::RUN, input.run)
-        .with(tags::INTENT, format!("image-{}", input.run))
+        .with(tags::INTENT, super::token::run_intent(input.run))
         .with(tags::NAME, format!("{}-{}", fleet.image.name, input.run_short));
     if let Some(attestation) = input.attestation {
         image_tags = image_tags.with(tags::ATTESTATION, attestation);

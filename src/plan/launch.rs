@@ -304,6 +304,7 @@ pub fn settled(
         }
         None => {
             request.token = super::token::token(&key, &["template", run, &request.description]);
+            request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
         }
     }
     request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());

@@ -18,6 +18,11 @@ pub fn token(fleet: &FleetKey, parts: &[&str]) -> String {
     format!("fw{}", BASE32_NOPAD.encode(&hash.finalize()).to_ascii_lowercase())
 }
 
+/// The intent tag of things made by calls that have no ClientToken: they belong to their run.
+pub fn run_intent(run: &str) -> String {
+    format!("run-{run}")
+}
+
 /// Hex SHA-256 over the parts: digests of requests and plans.
 pub fn digest(parts: &[&str]) -> String {
     let mut hash = Sha256::new();

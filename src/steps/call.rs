@@ -1,0 +1,138 @@
+//! One mutating call, from intent to outcome, however often the process dies in between.
+
+use super::Steps;
+use crate::engine::failure::Failure;
+use crate::engine::retry::Backoff;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::journal::{Draft, IntentState, JournalError, Outcome, Permit};
+use crate::model::{Fault, FaultKind};
+use crate::time;
+use jiff::SignedDuration;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+/// How a call may be sent again while nobody knows whether it was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Repeat {
+    /// The same bytes and token, or an action that is idempotent by nature: AWS carries it out once.
+    Safe,
+    /// No token: the step looks for what the call may have made before anything else.
+    LookFirst,
+}
+
+/// How long a stored intent may be replayed: AWS does not say how long it remembers a token.
+const REPLAY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
+
+impl Steps {
+    /// Makes the step's mutating call, or goes on with the one that an earlier process wrote down.
+    ///
+    /// The last intent of `step` decides: done before, its stored result is given back and nothing is sent; open, the
+    /// stored bytes are sent again (when that is safe and young enough); else a new draft is made and written down first.
+    pub(super) async fn mutate<T, D, S>(
+        &self,
+        step: &str,
+        what: &str,
+        repeat: Repeat,
+        draft: D,
+        send: S,
+    ) -> Result<T, Failure>
+    where
+        T: Serialize + DeserializeOwned,
+        D: AsyncFn() -> Result<Draft, Fault>,
+        S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
+    {
+        let last = self.journal.with_fold(|fold| fold.of_step(step).last().cloned());
+        let permit = match last {
+            Some(IntentState { outcome: Some(Outcome::Done { data, .. }), .. }) => {
+                return serde_json::from_value(data)
+                    .map_err(|e| Failure::new(Exit::State, format!("read the stored outcome of step {step}: {e}")));
+            }
+            Some(intent) if intent.open() && repeat == Repeat::Safe => {
+                let age = self.clock.now().duration_since(intent.at);
+                if age > REPLAY_LIMIT {
+                    return Err(Failure::new(
+                        Exit::Residue,
+                        format!("{what}: its outcome is unknown and {} h old, too old to be sent again", age.as_hours()),
+                    )
+                    .hint("fleetwright status     # what is there by its tags")
+                    .hint("fleetwright down       # ends what is there"));
+                }
+                self.events.note(format!("{what}: sending the stored {} again under its token", intent.call.action));
+                self.journal.reopen(intent.id).map_err(state)?
+            }
+            Some(_) | None => {
+                let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
+                self.journal.intend(step, call, self.clock.now()).map_err(state)?
+            }
+        };
+        self.deliver(what, repeat, permit, send).await
+    }
+
+    /// Makes a mutating call that is idempotent by nature and was decided just now: always a new draft, never a stored one.
+    pub(super) async fn change<T, D, S>(&self, step: &str, what: &str, draft: D, send: S) -> Result<T, Failure>
+    where
+        T: Serialize,
+        D: AsyncFn() -> Result<Draft, Fault>,
+        S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
+    {
+        let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
+        let permit = self.journal.intend(step, call, self.clock.now()).map_err(state)?;
+        self.deliver(what, Repeat::Safe, permit, send).await
+    }
+
+    /// Sends until the answer is definite or the patience is over; every answer is written down.
+    async fn deliver<T, S>(&self, what: &str, repeat: Repeat, permit: Permit, send: S) -> Result<T, Failure>
+    where
+        T: Serialize,
+        S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
+    {
+        let mut backoff = Backoff::new(self.policy, self.clock.now());
+        loop {
+            let now = self.clock.now();
+            match send(&permit).await {
+                Ok((ids, made)) => {
+                    let data = serde_json::to_value(&made)
+                        .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
+                    let outcome = Outcome::Done { ids, data };
+                    self.journal.settle(&permit, outcome, self.clock.now()).map_err(state)?;
+                    return Ok(made);
+                }
+                Err(fault) => {
+                    let unknown = fault.kind.outcome_unknown();
+                    let again = fault.kind.retryable() && (!unknown || repeat == Repeat::Safe);
+                    let wait = if again && self.cancel.stopped().is_none() { backoff.next(now) } else { None };
+                    let Some(wait) = wait else {
+                        let outcome =
+                            if unknown { Outcome::Unknown(fault.clone()) } else { Outcome::Failed(fault.clone()) };
+                        self.journal.settle(&permit, outcome, self.clock.now()).map_err(state)?;
+                        if let Some(exit) = self.cancel.stopped() {
+                            return Err(Failure::interrupted(exit));
+                        }
+                        return Err(self.refused(what, &permit, fault));
+                    };
+                    let span = SignedDuration::try_from(wait).unwrap_or_default();
+                    self.events.emit(Event::Retrying { fault, attempt: backoff.tries(), wait: span });
+                    time::sleep(&*self.clock, wait).await;
+                }
+            }
+        }
+    }
+
+    fn refused(&self, what: &str, permit: &Permit, fault: Fault) -> Failure {
+        if fault.kind == FaultKind::Invalid && fault.code == "IdempotentParameterMismatch" {
+            let action = permit.call().action.clone();
+            return Failure {
+                exit: Exit::Refused,
+                ..Failure::call(format!("{what}: somebody sent {action} under the same token with other parameters"), fault)
+            }
+            .hint("fleetwright status     # another machine may be running this campaign");
+        }
+        Failure::call(what, fault)
+    }
+}
+
+/// A journal failure: no further call may be made.
+pub(super) fn state(error: JournalError) -> Failure {
+    Failure::new(Exit::State, error.to_string()).hint("make room or repair the state directory, then run the same command again")
+}

@@ -1,0 +1,128 @@
+//! The image: created once under its deterministic name, or adopted when an earlier try made it.
+
+use super::Steps;
+use super::call::Repeat;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::engine::wait::{CONSISTENT, Seen, Until};
+use crate::exit::Exit;
+use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Thing, tags};
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// What the step leaves for later ones.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Made {
+    /// The image.
+    pub image: ImageId,
+}
+
+/// How long an image may stay pending: the EC2 guide says "sometimes up to 24 hours"; a terminal is not watched so long, and
+/// the same command goes on where it stopped.
+const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
+
+impl Steps {
+    /// CreateImage has no ClientToken: its key is the name. Looks first, creates next, adopts a duplicate that is ours.
+    pub(super) async fn make_image(&self, step: &str, request: &ImageRequest) -> Result<Done, Failure> {
+        let tried = self.journal.with_fold(|fold| fold.of_step(step).any(crate::journal::IntentState::open));
+        if tried && let Some(image) = self.image_after_unknown(request).await? {
+            return self.adopted(&image);
+        }
+        if let Some(image) = self.image_named(request).await? {
+            return self.adopted(&image);
+        }
+        let what = format!("create image {} of {}", request.name, request.instance);
+        let made: Result<Made, Failure> = self
+            .mutate(step, &what, Repeat::LookFirst, async || self.clients.draft_image(request).await, async |permit| {
+                let image = self.clients.create_image(permit).await?;
+                Ok((vec![image.to_string()], Made { image }))
+            })
+            .await;
+        match made {
+            Ok(made) => {
+                let detail = format!("image {}", made.image);
+                Ok(Done::new(super::output(&made)?, detail))
+            }
+            Err(failure) => {
+                let kind = failure.fault.as_ref().map(|fault| fault.kind);
+                let perhaps_made = kind.is_some_and(|kind| kind == FaultKind::Exists || kind.outcome_unknown());
+                match if perhaps_made { self.image_after_unknown(request).await? } else { None } {
+                    Some(image) => self.adopted(&image),
+                    None => Err(failure),
+                }
+            }
+        }
+    }
+
+    /// Looks for the image for as long as a fresh one may be invisible.
+    async fn image_after_unknown(&self, request: &ImageRequest) -> Result<Option<Image>, Failure> {
+        let deadline = self.clock.now() + CONSISTENT;
+        loop {
+            if let Some(image) = self.image_named(request).await? {
+                return Ok(Some(image));
+            }
+            if self.clock.now() >= deadline {
+                return Ok(None);
+            }
+            self.check_cancel()?;
+            crate::time::sleep(&*self.clock, std::time::Duration::from_secs(10)).await;
+        }
+    }
+
+    async fn image_named(&self, request: &ImageRequest) -> Result<Option<Image>, Failure> {
+        let what = format!("look for image {}", request.name);
+        let image = self.read(&what, async || self.clients.image_by_name(&request.name).await).await?;
+        let ours = |image: &Image| {
+            image.tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
+                && image.tags.get(tags::RUN) == request.tags.get(tags::RUN)
+        };
+        match image {
+            Some(image) if !ours(&image) => Err(Failure::new(
+                Exit::Refused,
+                format!("image name {} is taken by {}, which this run did not make", request.name, image.id),
+            )
+            .hint("fleetwright bake     # a new run takes a new name")),
+            image => Ok(image),
+        }
+    }
+
+    fn adopted(&self, image: &Image) -> Result<Done, Failure> {
+        self.events.note(format!("image {} was created by an earlier try", image.id));
+        Ok(Done::unchanged(super::output(&Made { image: image.id.clone() })?, format!("image {}", image.id)))
+    }
+
+    /// Waits until the image can be launched; one that failed is named with its reason and what it left.
+    pub(super) async fn image_available(&self, step: &str) -> Result<Done, Failure> {
+        let made: Made = self.output_of("image")?;
+        let deadline = self.clock.now() + PATIENCE;
+        let what = format!("image {} to be available", made.image);
+        let _ = step;
+        let image = self
+            .until(Until { what, good: 3, deadline }, async || {
+                Ok(match self.clients.image(&made.image).await? {
+                    Some(image) => match &image.state {
+                        ImageState::Available => Seen::Good(image),
+                        ImageState::Pending => Seen::NotYet("pending".to_owned()),
+                        ImageState::Failed | ImageState::Other(_) => Seen::Never(format!(
+                            "it is {:?}: {}",
+                            image.state,
+                            image.state_reason.as_deref().unwrap_or("no reason given")
+                        )),
+                    },
+                    None => Seen::NotYet("not visible yet".to_owned()),
+                })
+            })
+            .await
+            .map_err(|failure| {
+                failure
+                    .leaving(Residue::Remaining(vec![Thing { kind: "image".to_owned(), id: made.image.to_string() }]))
+                    .hint("fleetwright bake              # goes on waiting, or makes another if this one failed")
+                    .hint("fleetwright down --images     # ends images beyond the newest that are kept")
+            })?;
+        if self.read("read launch permissions", async || self.clients.launch_permissions_public(&made.image).await).await? {
+            return Err(Failure::new(Exit::Refused, format!("image {} may be launched by anybody", made.image))
+                .hint(format!("aws ec2 reset-image-attribute --image-id {} --attribute launchPermission", made.image)));
+        }
+        Ok(Done::new(super::output(&made)?, format!("{} ({})", image.id, image.name)))
+    }
+}

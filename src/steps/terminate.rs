@@ -1,0 +1,217 @@
+//! Ending hosts: only through the gate, only what is ours, until EC2 says that they are gone.
+
+use super::Steps;
+use super::call::state;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::engine::wait::CONSISTENT;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
+use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
+use crate::time;
+use jiff::SignedDuration;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+/// Ids in one TerminateInstances call: EC2 takes 1,000 and advises smaller batches; Karpenter uses 500.
+const BATCH: usize = 500;
+/// How long hosts may take to end: a graceful shutdown is cut off by EC2 after a few minutes, "stuck in shutting-down" cases
+/// are reported from ten minutes on.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// A host that still runs so long after its end was accepted is told again (karpenter#7684: one call was not enough).
+const AGAIN: SignedDuration = SignedDuration::from_secs(60);
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(5);
+
+impl Steps {
+    /// Passes candidates through the gate with facts read just now.
+    pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Passed, Failure> {
+        let known_intents = self.state.known_intents().map_err(state)?;
+        let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
+        let blast_radius =
+            if self.options.adopt { candidates.len() } else { expected.max(known_intents.len()).max(self.launched().len()) };
+        let facts = GateFacts {
+            account: self.fleet.account.clone(),
+            caller: self.caller.clone(),
+            region: self.fleet.region.clone(),
+            read_region: self.clients.region().clone(),
+            fleet: self.fleet.name.clone(),
+            now: self.clock.now(),
+            read_at,
+            candidates,
+            known_intents,
+            adopt: self.options.adopt,
+            template: self.fleet.template.as_ref().map(|template| template.instance.clone()),
+            blast_radius,
+            claim_held: self.claim_held,
+        };
+        gate::decide(&facts).map_err(|refusal| {
+            Failure::new(Exit::Refused, refusal.to_string()).hint("fleetwright status     # what is there, and whose")
+        })
+    }
+
+    /// Ends these hosts and waits until they are gone; `None` means every host of the fleet, whatever the journal knows.
+    async fn end(&self, step: &str, only: Option<&BTreeSet<InstanceId>>) -> Result<(usize, Vec<(String, Reason)>), Failure> {
+        let deadline = self.clock.now() + PATIENCE;
+        let mut told: BTreeMap<InstanceId, jiff::Timestamp> = BTreeMap::new();
+        let mut guarded: BTreeSet<InstanceId> = BTreeSet::new();
+        let mut kept: BTreeMap<String, Reason> = BTreeMap::new();
+        let mut quiet_looks = 0;
+        loop {
+            let read_at = self.clock.now();
+            let seen: Vec<Instance> = self
+                .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
+                .await?
+                .into_iter()
+                .filter(|instance| only.is_none_or(|only| only.contains(&instance.id)))
+                .collect();
+            let ending = seen.iter().filter(|i| i.state == InstanceState::ShuttingDown).count();
+            let unseen = self.recently_launched(&seen, only);
+            let candidates: Vec<Candidate> = seen
+                .iter()
+                .filter(|i| i.state.live())
+                .filter(|i| told.get(&i.id).is_none_or(|at| read_at.duration_since(*at) >= AGAIN))
+                .filter(|i| !kept.contains_key(i.id.as_str()))
+                .map(|i| Candidate {
+                    id: i.id.to_string(),
+                    tags: i.tags.clone(),
+                    termination_protected: guarded.contains(&i.id),
+                })
+                .collect();
+            if !candidates.is_empty() {
+                let passed = self.gate(candidates, read_at)?;
+                kept.extend(passed.kept);
+                for chunk in passed.owned.iter().flat_map(|owned| owned.chunks(BATCH)) {
+                    if self.terminate_chunk(step, &chunk, &mut guarded).await? {
+                        told.extend(chunk.ids().iter().map(|id| (InstanceId::new(id.as_str()), self.clock.now())));
+                    }
+                }
+            }
+            let live = seen.iter().filter(|i| i.state.live() && !kept.contains_key(i.id.as_str())).count();
+            let left = live + ending + unseen.len();
+            let total = u64::try_from(told.len().max(left)).unwrap_or(u64::MAX);
+            self.events.emit(Event::StepProgress {
+                step: step.to_owned(),
+                done: total.saturating_sub(u64::try_from(left).unwrap_or(u64::MAX)),
+                total: Some(total),
+                note: if unseen.is_empty() { String::new() } else { format!("{} not visible yet", unseen.len()) },
+            });
+            quiet_looks = if left == 0 { quiet_looks + 1 } else { 0 };
+            if quiet_looks >= 2 {
+                return Ok((told.len(), kept.into_iter().collect()));
+            }
+            if self.clock.now() > deadline {
+                let things = seen
+                    .iter()
+                    .filter(|i| i.state != InstanceState::Terminated)
+                    .map(|i| Thing { kind: "instance".to_owned(), id: i.id.to_string() })
+                    .collect();
+                return Err(Failure::new(Exit::Residue, format!("end every host: {left} are still not gone"))
+                    .leaving(Residue::Remaining(things))
+                    .hint("fleetwright down       # tries again"));
+            }
+            self.check_cancel()?;
+            time::sleep(&*self.clock, LOOK).await;
+        }
+    }
+
+    /// One TerminateInstances call. False when a protected host kept the chunk from ending: the next look tells which.
+    async fn terminate_chunk(
+        &self,
+        step: &str,
+        chunk: &OwnedIds,
+        guarded: &mut BTreeSet<InstanceId>,
+    ) -> Result<bool, Failure> {
+        let what = format!("end {} hosts", chunk.ids().len());
+        let sent = self
+            .change(step, &what, async || self.clients.draft_terminate(chunk).await, async |permit| {
+                let changes = self.clients.terminate(permit).await?;
+                let ids: Vec<String> = changes.iter().map(|(id, _)| id.to_string()).collect();
+                Ok((ids, json!(changes.len())))
+            })
+            .await;
+        match sent {
+            Ok(_) => Ok(true),
+            Err(failure) => match &failure.fault {
+                // EC2: "If you enable termination protection ... none of the instances in that zone are terminated".
+                Some(fault) if fault.code == "OperationNotPermitted" => {
+                    for id in chunk.ids() {
+                        let id = InstanceId::new(id.as_str());
+                        let what = format!("read whether {id} is protected");
+                        if self.read(&what, async || self.clients.termination_protected(&id).await).await? {
+                            guarded.insert(id);
+                        }
+                    }
+                    if guarded.is_empty() { Err(failure) } else { Ok(false) }
+                }
+                // Ended by somebody else in between, or not visible to this reader: the next look tells.
+                Some(fault) if matches!(fault.kind, FaultKind::Gone | FaultKind::NotYetVisible) => Ok(false),
+                Some(_) | None => Err(failure),
+            },
+        }
+    }
+
+    /// Hosts that journals of this fleet launched less than five minutes ago and that the look does not show.
+    fn recently_launched(&self, seen: &[Instance], only: Option<&BTreeSet<InstanceId>>) -> Vec<InstanceId> {
+        let now = self.clock.now();
+        self.launched()
+            .into_iter()
+            .filter(|(id, at)| now.duration_since(*at) < CONSISTENT && !seen.iter().any(|i| &i.id == id))
+            .map(|(id, _)| id)
+            .filter(|id| only.is_none_or(|only| only.contains(id)))
+            .collect()
+    }
+
+    /// Ends hosts that this run launched, for `accept.otherwise: abort` and undo.
+    pub(super) async fn end_instances(&self, step: &str, ids: &[InstanceId]) -> Result<(), Failure> {
+        let only = ids.iter().cloned().collect();
+        let (_, kept) = self.end(step, Some(&only)).await?;
+        keep_report(kept)
+    }
+
+    /// Ends every host of the fleet, and says what it did not dare to touch.
+    pub(super) async fn terminate(&self, step: &str) -> Result<Done, Failure> {
+        let stripped = self.stripped().await?;
+        let (ended, mut kept) = self.end(step, None).await?;
+        kept.extend(stripped.into_iter().map(|id| (id, Reason::NotOurs)));
+        if kept.is_empty() {
+            let detail = if ended == 0 { "no host is there".to_owned() } else { format!("{ended} hosts are gone") };
+            let output = json!({ "ended": ended });
+            return Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) });
+        }
+        keep_report(kept)?;
+        Ok(Done::new(json!({ "ended": ended }), String::new()))
+    }
+
+    /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.
+    async fn stripped(&self) -> Result<Vec<String>, Failure> {
+        let ids: Vec<InstanceId> = self.launched().into_iter().map(|(id, _)| id).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        let seen = self.read("look at launched hosts by id", async || self.clients.instances_by_ids(&ids).await).await?;
+        let ours = |tags: &Tags| tags.get(tags::FLEET) == Some(self.fleet.name.as_str());
+        // Tags lag like everything else: only an instance that shows tags, but not ours, was stripped.
+        let stripped = |i: &&Instance| i.state.live() && !ours(&i.tags) && self.age(i) > CONSISTENT;
+        Ok(seen.iter().filter(stripped).map(|i| i.id.to_string()).collect())
+    }
+
+    fn age(&self, instance: &Instance) -> SignedDuration {
+        self.clock.now().duration_since(instance.launched)
+    }
+}
+
+/// Things the gate kept back are a failure of `down`: something billable remains.
+fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
+    if kept.is_empty() {
+        return Ok(());
+    }
+    let lines: Vec<String> = kept.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
+    let adoptable = kept.iter().any(|(_, reason)| *reason == Reason::UnknownIntent);
+    let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();
+    let failure = Failure::new(Exit::Refused, format!("refused to end {} hosts: {}", lines.len(), lines.join("; ")))
+        .leaving(Residue::Remaining(things));
+    Err(if adoptable { failure.hint("fleetwright down --adopt     # when they are yours all the same") } else { failure })
+}
