@@ -1,0 +1,272 @@
+//! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
+
+use super::context::Context;
+use crate::engine::failure::Failure;
+use crate::engine::retry::Policy;
+use crate::engine::run;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::journal::{Claim, FleetDir, Journal, Started};
+use crate::model::{AccountId, Residue, RunId, Survey};
+use crate::plan::{Plan, Unplannable, lint, show};
+use crate::steps::{Options, Steps};
+use std::sync::Arc;
+
+/// What a planner may look at besides the spec.
+pub(super) struct Look<'a> {
+    /// The run that will be begun.
+    pub(super) run: RunId,
+    /// The account as it was read just now.
+    pub(super) survey: &'a Survey,
+    /// The fleet's state directory.
+    pub(super) state: &'a FleetDir,
+    /// Digest of spec, verb and arguments.
+    pub(super) request: String,
+}
+
+/// What to run, before the account was looked at.
+pub(super) struct Order<'a> {
+    /// The verb.
+    pub(super) verb: &'a str,
+    /// Its arguments, as far as they change what is done.
+    pub(super) arguments: String,
+    /// What the operator said beyond the spec.
+    pub(super) options: Options,
+}
+
+/// How a run came out.
+pub(super) struct Ran {
+    /// The run, if one was begun.
+    pub(super) run: Option<RunId>,
+    /// Its journal, if one was begun.
+    pub(super) journal: Option<Arc<Journal>>,
+    /// The plan that was carried out, or found empty.
+    pub(super) plan: Plan,
+}
+
+/// The claim on a fleet and what was checked under it.
+pub(super) struct Held {
+    /// Kept until the process ends.
+    _claim: Claim,
+    /// Account of the credentials.
+    pub(super) caller: AccountId,
+    /// The fleet's state directory.
+    pub(super) state: Arc<FleetDir>,
+}
+
+impl Context {
+    /// Claims the fleet and makes sure that the credentials belong to the account that the spec names.
+    pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
+        let state = Arc::new(self.state_dir()?);
+        if self.in_ci && !self.global.local_state {
+            return Err(Failure::new(Exit::Refused, format!("{verb} in CI with its state on this machine only"))
+                .hint("--local-state says that this machine's disk outlives the job"));
+        }
+        let claim = state.claim(verb, self.clock.now()).map_err(|error| {
+            let exit = if error.held() { Exit::Locked } else { Exit::State };
+            Failure::new(exit, error.to_string()).hint("wait for it, or stop it with Ctrl-C; a killed run holds nothing")
+        })?;
+        let caller = self.check_account().await?;
+        Ok(Held { _claim: claim, caller, state })
+    }
+
+    /// Refuses a wrong account before anything is changed.
+    pub(super) async fn check_account(&self) -> Result<AccountId, Failure> {
+        let clients = self.clients().await?;
+        let caller = self.read("ask who we are", async || clients.caller().await).await?;
+        if caller.account != self.fleet.account {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("the credentials belong to account {}, the spec names {}", caller.account, self.fleet.account),
+            )
+            .hint("choose other credentials (--profile), or correct `account:` in the spec"));
+        }
+        Ok(caller.account)
+    }
+
+    /// Runs one mutating verb to its end.
+    pub(super) async fn run(
+        &self,
+        held: &Held,
+        order: Order<'_>,
+        planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
+    ) -> Result<Ran, Failure> {
+        let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
+        let (run, journal, plan, resumed) = match self.unfinished(held, order.verb, &request)? {
+            Some((run, journal, plan)) => (run, journal, plan, true),
+            None => {
+                let run = self.new_run();
+                let clients = self.clients().await?;
+                let survey = self
+                    .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
+                    .await?;
+                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+                let plan = planner(look).await?;
+                if let Some(broken) = lint::lint(&plan).first() {
+                    return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+                }
+                if plan.is_empty() {
+                    for note in &plan.notes {
+                        self.events.note(note.clone());
+                    }
+                    return Ok(Ran { run: None, journal: None, plan });
+                }
+                self.confirm(&plan)?;
+                let started = Started {
+                    run,
+                    verb: order.verb.to_owned(),
+                    fleet: self.fleet.key(),
+                    request,
+                    plan: serde_json::to_value(&plan)
+                        .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
+                    at: self.clock.now(),
+                };
+                let journal = held.state.begin(started).map_err(super::context::state)?;
+                (run, journal, plan, false)
+            }
+        };
+        self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
+    }
+
+    async fn carry_out(
+        &self,
+        held: &Held,
+        run: RunId,
+        journal: Arc<Journal>,
+        plan: Plan,
+        resumed: bool,
+        order: Order<'_>,
+    ) -> Result<Ran, Failure> {
+        self.record_events(&held.state, run);
+        self.events.emit(Event::RunStarted {
+            run: run.to_string(),
+            verb: order.verb.to_owned(),
+            fleet: self.fleet.name.to_string(),
+            resumed,
+        });
+        let steps = Steps {
+            run,
+            fleet: Arc::clone(&self.fleet),
+            plan: plan.clone(),
+            verify: self.verify.clone(),
+            deploy: self.deploy.clone(),
+            clients: self.clients().await?,
+            caller: held.caller.clone(),
+            journal: Arc::clone(&journal),
+            state: Arc::clone(&held.state),
+            claim_held: true,
+            clock: Arc::clone(&self.clock),
+            events: self.events.clone(),
+            cancel: self.cancel.clone(),
+            policy: Policy::default(),
+            ssh: self.ssh(&held.state)?,
+            options: order.options,
+        };
+        let result = run::run(&plan, &steps, &journal, &*self.clock, &self.events, &self.cancel).await;
+        let (exit, summary) = match &result {
+            Ok(()) => (Exit::Done, format!("{} done", order.verb)),
+            Err(failure) => (failure.exit, failure.to_string()),
+        };
+        let open = journal.with_fold(|fold| fold.open_intents().next().is_some());
+        if !resumable(exit, open) {
+            journal.end(exit, self.clock.now()).map_err(super::context::state)?;
+        }
+        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
+        match result {
+            Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal), plan }),
+            Err(failure) => Err(self.told(failure, &journal, resumable(exit, open))),
+        }
+    }
+
+    /// Adds what is there now and how to go on.
+    fn told(&self, failure: Failure, journal: &Journal, resumable: bool) -> Failure {
+        let made = journal.with_fold(|fold| {
+            fold.intents
+                .iter()
+                .filter(|intent| intent.call.action == "CreateFleet")
+                .filter_map(|intent| match &intent.outcome {
+                    Some(crate::journal::Outcome::Done { ids, .. }) => Some(ids.len()),
+                    Some(_) | None => None,
+                })
+                .sum::<usize>()
+        });
+        let mut failure = failure;
+        if made > 0 && failure.residue == Residue::Clear && failure.exit != Exit::Capacity {
+            failure = failure.hint(format!("fleetwright down       # ends the {made} hosts that this run launched"));
+        }
+        if resumable { failure.hint("the same command again, or: fleetwright resume") } else { failure }
+    }
+
+    /// The unfinished run of the same command; one of another spec stops us, unless `--replan` was said.
+    fn unfinished(
+        &self,
+        held: &Held,
+        verb: &str,
+        request: &str,
+    ) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
+        for found in held.state.unfinished(verb).map_err(super::context::state)? {
+            if found.request != request {
+                if self.global.replan || verb == "down" {
+                    let journal = held.state.reopen(found.run).map_err(super::context::state)?;
+                    let open = journal.with_fold(|fold| fold.open_intents().count());
+                    if open > 0 && verb != "down" {
+                        return Err(Failure::new(
+                            Exit::Refused,
+                            format!("run {} has {open} calls of unknown outcome: they come first", found.run),
+                        )
+                        .hint(format!("fleetwright resume {}", found.run)));
+                    }
+                    journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
+                    continue;
+                }
+                return Err(Failure::new(
+                    Exit::Refused,
+                    format!("run {} of {verb} is unfinished and was planned from another spec or other arguments", found.run),
+                )
+                .hint(format!("fleetwright resume {}     # go on with its plan", found.run))
+                .hint(format!("fleetwright {verb} --replan     # make a new plan from what is there")));
+            }
+            let journal = held.state.reopen(found.run).map_err(super::context::state)?;
+            let plan = journal
+                .with_fold(|fold| fold.begun.as_ref().map(|begun| serde_json::from_value(begun.plan.clone())))
+                .and_then(Result::ok)
+                .ok_or_else(|| Failure::new(Exit::State, format!("read the plan of run {}", found.run)))?;
+            self.events.note(format!("going on with run {} of {verb}", found.run));
+            return Ok(Some((found.run, journal, plan)));
+        }
+        Ok(None)
+    }
+
+    /// Shows the plan and asks.
+    fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
+        if self.global.dry_run {
+            self.show(&show::show(plan));
+            return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
+        }
+        if self.global.yes {
+            return Ok(());
+        }
+        self.show(&show::show(plan));
+        if self.ask("Go ahead?") {
+            return Ok(());
+        }
+        Err(Failure::new(Exit::Usage, format!("{} was not confirmed", plan.verb))
+            .hint("answer y, or say --yes where there is no terminal"))
+    }
+}
+
+/// Whether the same command can go on with this run later.
+fn resumable(exit: Exit, open: bool) -> bool {
+    open || matches!(
+        exit,
+        Exit::Interrupted | Exit::Terminated | Exit::Unavailable | Exit::Denied | Exit::State | Exit::Residue | Exit::Bug
+    )
+}
+
+impl From<Unplannable> for Failure {
+    fn from(unplannable: Unplannable) -> Self {
+        let mut failure = Self::new(unplannable.exit, unplannable.message);
+        failure.hints = unplannable.hints;
+        failure
+    }
+}

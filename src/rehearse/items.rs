@@ -1,0 +1,34 @@
+//! The items of a rehearsal: real files, by range when more items are wanted than there are files.
+
+use crate::feed::source::{FilesError, files, ranges};
+use std::path::{Path, PathBuf};
+
+/// Items and the folder that they are relative to.
+#[derive(Clone, Debug)]
+pub struct Chosen {
+    /// The folder that hosts see as their items.
+    pub base: PathBuf,
+    /// Paths, or ranges of them.
+    pub items: Vec<String>,
+}
+
+/// Every regular file below the folders, relative to `base`; by range when `count` asks for more, cut when for fewer.
+///
+/// # Errors
+///
+/// When a folder can't be read or a name is no UTF-8.
+pub fn choose(base: &Path, folders: &[PathBuf], count: Option<usize>) -> Result<Chosen, FilesError> {
+    let mut all = Vec::new();
+    for folder in folders {
+        let below = base.join(folder);
+        let prefix = folder.to_string_lossy().trim_matches('/').to_owned();
+        for path in files(&below)? {
+            all.push(if prefix.is_empty() || prefix == "." { path } else { format!("{prefix}/{path}") });
+        }
+    }
+    let items = match count {
+        Some(count) => ranges(base, all, count)?,
+        None => all,
+    };
+    Ok(Chosen { base: base.to_owned(), items })
+}

@@ -1,0 +1,179 @@
+//! The rehearsal's world, made from a spec: account, region, template, subnets, groups, key, queues, types and prices.
+
+use crate::sim::seed::{Seed, SeedImage, SeedMount, SeedQueue, SeedSubnet, SeedTemplate, SeedType};
+use crate::spec::Fleet;
+use crate::spec::fleet::MountSource;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+/// The image that the world's template was started from.
+const BASE_IMAGE: &str = "ami-0f1ee7000000base1";
+/// A vCPU hour on demand, dollars: about what AWS's general-purpose families cost; a rehearsal's bill is an example.
+const ON_DEMAND_VCPU_HOUR: f64 = 0.05;
+/// Spot as a share of it.
+const SPOT_SHARE: f64 = 0.35;
+/// Received so often without an acknowledgement, an item goes to the dead-letter queue.
+const MAX_RECEIVE: u32 = 5;
+/// Visibility time-out of the job's queue, seconds: two minutes, as the example's workers ask for.
+const VISIBILITY: u32 = 120;
+
+/// Folders on this machine that the world's mounts show.
+#[derive(Clone, Debug)]
+pub struct Folders {
+    /// Below it, mounts `from: scratch` are made.
+    pub scratch: PathBuf,
+    /// What mounts `from: items` show.
+    pub items: PathBuf,
+    /// What mounts `from: release` show.
+    pub release: PathBuf,
+}
+
+/// The world that a spec lives in.
+pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
+    let hosts = fleet.fleet.as_ref();
+    let region = fleet.region.as_str();
+    let subnet_ids: Vec<String> = match hosts.map(|hosts| hosts.subnets.as_slice()) {
+        Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
+        _ => vec!["subnet-0rehearsal00000a".to_owned()],
+    };
+    let subnets: Vec<SeedSubnet> = subnet_ids
+        .into_iter()
+        .zip(('a'..='z').cycle())
+        .map(|(id, zone)| SeedSubnet { id, zone: format!("{region}{zone}"), addresses: 4091 })
+        .collect();
+    let groups: Vec<String> = match hosts.map(|hosts| hosts.security_groups.as_slice()) {
+        Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
+        _ => vec!["sg-0rehearsal0000001".to_owned()],
+    };
+    let key = hosts.and_then(|hosts| hosts.key_name.clone()).unwrap_or_else(|| "rehearsal".to_owned());
+    let profile = hosts.and_then(|hosts| hosts.instance_profile.clone());
+    let types: Vec<String> = match hosts.map(|hosts| hosts.types.clone()) {
+        Some(types) if !types.is_empty() => types,
+        _ => vec!["m7i.large".to_owned()],
+    };
+    let template = fleet.template.as_ref().map(|template| SeedTemplate {
+        id: template.instance.to_string(),
+        instance_type: types.first().cloned().unwrap_or_default(),
+        subnet: subnets.first().map(|subnet| subnet.id.clone()).unwrap_or_default(),
+        image: BASE_IMAGE.to_owned(),
+        security_groups: groups.clone(),
+        key_name: Some(key.clone()),
+        instance_profile: profile.clone(),
+        tags: BTreeMap::from([("Name".to_owned(), format!("{}-template", fleet.name))]),
+        setup: fleet.rehearsal.setup.clone(),
+    });
+    Seed {
+        account: fleet.account.to_string(),
+        region: region.to_owned(),
+        subnets,
+        security_groups: groups,
+        key_pairs: BTreeMap::from([(key, public_key.to_owned())]),
+        instance_profiles: profile.into_iter().collect(),
+        images: vec![SeedImage {
+            id: BASE_IMAGE.to_owned(),
+            name: "rehearsal-base".to_owned(),
+            owner: "amazon".to_owned(),
+            architecture: types.first().map_or("x86_64", |name| architecture(name)).to_owned(),
+        }],
+        types: types.into_iter().collect::<BTreeSet<_>>().into_iter().map(offered).collect(),
+        pools: Vec::new(),
+        default_capacity: 100_000,
+        on_demand_vcpus: 1_000_000,
+        spot_vcpus: 1_000_000,
+        template,
+        queues: queues(fleet),
+        decoys: true,
+        mounts: mounts(fleet, folders),
+        start: None,
+        lag_seconds: 0,
+    }
+}
+
+fn queues(fleet: &Fleet) -> Vec<SeedQueue> {
+    let Some(queue) = &fleet.queue else { return Vec::new() };
+    let name = queue.url.rsplit('/').next().unwrap_or_default().to_owned();
+    let dead = queue.dead_letter.iter().map(|name| SeedQueue {
+        name: name.clone(),
+        visibility_timeout: VISIBILITY,
+        dead_letter: None,
+        max_receive: MAX_RECEIVE,
+    });
+    let mut all: Vec<SeedQueue> = dead.collect();
+    all.push(SeedQueue {
+        name,
+        visibility_timeout: VISIBILITY,
+        dead_letter: queue.dead_letter.clone(),
+        max_receive: MAX_RECEIVE,
+    });
+    all
+}
+
+fn mounts(fleet: &Fleet, folders: &Folders) -> Vec<SeedMount> {
+    fleet
+        .rehearsal
+        .mounts
+        .iter()
+        .map(|mount| SeedMount {
+            at: mount.at.clone(),
+            from: match &mount.from {
+                MountSource::Scratch => scratch(&folders.scratch, &mount.at),
+                MountSource::Items => folders.items.clone(),
+                MountSource::Release => folders.release.clone(),
+                MountSource::Folder(folder) => folder.clone(),
+            },
+            writable: mount.writable,
+        })
+        .collect()
+}
+
+/// The folder behind a scratch mount.
+pub fn scratch(base: &Path, at: &Path) -> PathBuf {
+    base.join(at.to_string_lossy().trim_matches('/').replace('/', "-"))
+}
+
+/// A type with a size and a price that follow from its name: exact figures are AWS's, these are the rehearsal's.
+fn offered(name: String) -> SeedType {
+    let vcpus = vcpus(&name);
+    let on_demand = f64::from(vcpus) * ON_DEMAND_VCPU_HOUR;
+    SeedType {
+        vcpus,
+        memory_mib: vcpus * 4096,
+        architecture: architecture(&name).to_owned(),
+        on_demand: format!("{on_demand:.4}"),
+        spot: format!("{:.4}", on_demand * SPOT_SHARE),
+        name,
+    }
+}
+
+/// EC2's naming: `large` has 2 vCPUs, `xlarge` 4, `Nxlarge` 4 N, smaller ones 1 or 2.
+fn vcpus(name: &str) -> u32 {
+    match name.split_once('.').map(|(_, size)| size) {
+        Some("nano" | "micro" | "small" | "medium") => 1,
+        Some("xlarge") => 4,
+        Some(size) => size.strip_suffix("xlarge").and_then(|n| n.parse::<u32>().ok()).map_or(2, |n| n.min(64) * 4),
+        None => 2,
+    }
+}
+
+/// EC2's naming: a `g` after the generation means Graviton (`m7g`, `c7gn`), and so does the family `a1`.
+fn architecture(name: &str) -> &'static str {
+    let family = name.split('.').next().unwrap_or_default();
+    let options = family.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
+    if options.contains('g') || family == "a1" { "arm64" } else { "x86_64" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_tell_size_and_architecture() {
+        assert_eq!(vcpus("m7i.large"), 2);
+        assert_eq!(vcpus("m7i.4xlarge"), 16);
+        assert_eq!(vcpus("t3.nano"), 1);
+        assert_eq!(architecture("m7g.large"), "arm64");
+        assert_eq!(architecture("c7gn.large"), "arm64");
+        assert_eq!(architecture("g5.xlarge"), "x86_64");
+        assert_eq!(architecture("m7i.large"), "x86_64");
+    }
+}
