@@ -6,7 +6,7 @@ use crate::engine::retry::Policy;
 use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::journal::{Claim, FleetDir, Journal, Started};
+use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
 use crate::model::{AccountId, Residue, RunId, Survey};
 use crate::plan::{Plan, Unplannable, lint, show};
 use crate::steps::{Options, Steps};
@@ -47,7 +47,7 @@ pub(super) struct Ran {
 /// The claim on a fleet and what was checked under it.
 pub(super) struct Held {
     /// Kept until the process ends.
-    _claim: Claim,
+    claim: Claim,
     /// Account of the credentials.
     pub(super) caller: AccountId,
     /// The fleet's state directory.
@@ -62,12 +62,17 @@ impl Context {
             return Err(Failure::new(Exit::Refused, format!("{verb} in CI with its state on this machine only"))
                 .hint("--local-state says that this machine's disk outlives the job"));
         }
-        let claim = state.claim(verb, self.clock.now()).map_err(|error| {
-            let exit = if error.held() { Exit::Locked } else { Exit::State };
-            Failure::new(exit, error.to_string()).hint("wait for it, or stop it with Ctrl-C; a killed run holds nothing")
-        })?;
+        let holder = Holder {
+            pid: std::process::id(),
+            verb: verb.to_owned(),
+            run: String::new(),
+            started: self.clock.now(),
+        };
+        let claim = state
+            .claim(&holder)
+            .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
         let caller = self.check_account().await?;
-        Ok(Held { _claim: claim, caller, state })
+        Ok(Held { claim, caller, state })
     }
 
     /// Refuses a wrong account before anything is changed.
@@ -112,8 +117,8 @@ impl Context {
                     return Ok(Ran { run: None, journal: None, plan });
                 }
                 self.confirm(&plan)?;
-                let started = Started {
-                    run,
+                let begun = Begun {
+                    run: run.to_string(),
                     verb: order.verb.to_owned(),
                     fleet: self.fleet.key(),
                     request,
@@ -121,7 +126,7 @@ impl Context {
                         .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
                     at: self.clock.now(),
                 };
-                let journal = held.state.begin(started).map_err(super::context::state)?;
+                let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
                 (run, journal, plan, false)
             }
         };
@@ -204,35 +209,38 @@ impl Context {
         verb: &str,
         request: &str,
     ) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
-        for found in held.state.unfinished(verb).map_err(super::context::state)? {
-            if found.request != request {
-                if self.global.replan || verb == "down" {
-                    let journal = held.state.reopen(found.run).map_err(super::context::state)?;
-                    let open = journal.with_fold(|fold| fold.open_intents().count());
-                    if open > 0 && verb != "down" {
-                        return Err(Failure::new(
-                            Exit::Refused,
-                            format!("run {} has {open} calls of unknown outcome: they come first", found.run),
-                        )
-                        .hint(format!("fleetwright resume {}", found.run)));
-                    }
-                    journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
-                    continue;
-                }
-                return Err(Failure::new(
-                    Exit::Refused,
-                    format!("run {} of {verb} is unfinished and was planned from another spec or other arguments", found.run),
-                )
-                .hint(format!("fleetwright resume {}     # go on with its plan", found.run))
-                .hint(format!("fleetwright {verb} --replan     # make a new plan from what is there")));
+        let history = held.state.history().map_err(super::context::state)?;
+        if let Some(error) = history.unreadable().next() {
+            return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
+        }
+        for past in history.runs().filter(|past| past.fold.ended.is_none()) {
+            let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
+            let run = past.dir.run();
+            let (journal, torn) = past.dir.resume(&held.claim).map_err(super::context::state)?;
+            if let Some(torn) = torn {
+                self.events.note(format!("run {run}: {torn}"));
             }
-            let journal = held.state.reopen(found.run).map_err(super::context::state)?;
-            let plan = journal
-                .with_fold(|fold| fold.begun.as_ref().map(|begun| serde_json::from_value(begun.plan.clone())))
-                .and_then(Result::ok)
-                .ok_or_else(|| Failure::new(Exit::State, format!("read the plan of run {}", found.run)))?;
-            self.events.note(format!("going on with run {} of {verb}", found.run));
-            return Ok(Some((found.run, journal, plan)));
+            if begun.request == request {
+                let plan = serde_json::from_value(begun.plan.clone())
+                    .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {run}: {e}")))?;
+                self.events.note(format!("going on with run {run} of {verb}"));
+                return Ok(Some((run, journal, plan)));
+            }
+            let open = past.fold.open_intents().count();
+            if verb == "down" || self.global.replan && open == 0 {
+                journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
+                continue;
+            }
+            let failure = Failure::new(
+                Exit::Refused,
+                format!("run {run} of {verb} is unfinished and was planned from another spec or other arguments"),
+            )
+            .hint(format!("fleetwright resume {run}     # go on with its plan"));
+            return Err(if open == 0 {
+                failure.hint(format!("fleetwright {verb} --replan     # make a new plan from what is there"))
+            } else {
+                failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
+            });
         }
         Ok(None)
     }

@@ -5,6 +5,7 @@ use crate::engine::failure::Failure;
 use crate::engine::retry::Backoff;
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::journal::log::REPLAY_LIMIT;
 use crate::journal::{Draft, IntentState, JournalError, Outcome, Permit};
 use crate::model::{Fault, FaultKind};
 use crate::time;
@@ -20,9 +21,6 @@ pub(super) enum Repeat {
     /// No token: the step looks for what the call may have made before anything else.
     LookFirst,
 }
-
-/// How long a stored intent may be replayed: AWS does not say how long it remembers a token.
-const REPLAY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
 
 impl Steps {
     /// Makes the step's mutating call, or goes on with the one that an earlier process wrote down.
@@ -59,7 +57,9 @@ impl Steps {
                     .hint("fleetwright down       # ends what is there"));
                 }
                 self.events.note(format!("{what}: sending the stored {} again under its token", intent.call.action));
-                self.journal.reopen(intent.id).map_err(state)?
+                self.journal.reopen(intent.id, self.clock.now()).ok_or_else(|| {
+                    Failure::new(Exit::State, format!("{what}: its stored call can't be sent again"))
+                })?
             }
             Some(_) | None => {
                 let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
@@ -95,7 +95,7 @@ impl Steps {
                     let data = serde_json::to_value(&made)
                         .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
                     let outcome = Outcome::Done { ids, data };
-                    self.journal.settle(&permit, outcome, self.clock.now()).map_err(state)?;
+                    self.journal.settle(permit.intent(), outcome, self.clock.now()).map_err(state)?;
                     return Ok(made);
                 }
                 Err(fault) => {
@@ -105,7 +105,7 @@ impl Steps {
                     let Some(wait) = wait else {
                         let outcome =
                             if unknown { Outcome::Unknown(fault.clone()) } else { Outcome::Failed(fault.clone()) };
-                        self.journal.settle(&permit, outcome, self.clock.now()).map_err(state)?;
+                        self.journal.settle(permit.intent(), outcome, self.clock.now()).map_err(state)?;
                         if let Some(exit) = self.cancel.stopped() {
                             return Err(Failure::interrupted(exit));
                         }
@@ -134,5 +134,6 @@ impl Steps {
 
 /// A journal failure: no further call may be made.
 pub(super) fn state(error: JournalError) -> Failure {
-    Failure::new(Exit::State, error.to_string()).hint("make room or repair the state directory, then run the same command again")
+    let hint = error.hint();
+    Failure::new(error.exit(), error.to_string()).hint(hint)
 }

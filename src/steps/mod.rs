@@ -5,6 +5,7 @@ mod call;
 mod epoch;
 mod image;
 mod leftovers;
+pub mod past;
 mod rung;
 mod settle;
 mod terminate;
@@ -87,11 +88,6 @@ impl Steps {
             Some((step, ladder)) => self.journal.with_fold(|fold| ladder.outcomes(step, fold)),
             None => Vec::new(),
         }
-    }
-
-    /// Every host that journals of this fleet say was launched, and when.
-    fn launched(&self) -> Vec<(InstanceId, Timestamp)> {
-        self.state.launched().unwrap_or_default()
     }
 
     /// A read, repeated while that may help.

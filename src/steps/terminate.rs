@@ -1,7 +1,6 @@
 //! Ending hosts: only through the gate, only what is ours, until EC2 says that they are gone.
 
 use super::Steps;
-use super::call::state;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::engine::wait::CONSISTENT;
@@ -28,7 +27,7 @@ const LOOK: Duration = Duration::from_secs(5);
 impl Steps {
     /// Passes candidates through the gate with facts read just now.
     pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Passed, Failure> {
-        let known_intents = self.state.known_intents().map_err(state)?;
+        let known_intents = self.known_intents()?;
         let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
         let blast_radius =
             if self.options.adopt { candidates.len() } else { expected.max(known_intents.len()).max(self.launched().len()) };

@@ -1,0 +1,237 @@
+//! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
+
+use crate::aws::{AwsSettings, Clients};
+use crate::cli::Global;
+use crate::engine::cancel::Cancel;
+use crate::engine::failure::Failure;
+use crate::engine::retry::{self, Policy};
+use crate::event::{Events, Sink, Stamped};
+use crate::exit::Exit;
+use crate::journal::{FleetDir, JournalError};
+use crate::model::{Fault, RunId};
+use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
+use crate::spec::{self, Fleet, Playbook};
+use crate::time::{EndpointClock, SharedClock, SystemClock};
+use std::io::{BufRead, IsTerminal, Write};
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
+
+/// Everything a verb works with.
+pub(super) struct Context {
+    /// Flags that every verb takes.
+    pub(super) global: Global,
+    /// The checked spec.
+    pub(super) fleet: Arc<Fleet>,
+    /// The verify playbook, where the spec names one.
+    pub(super) verify: Option<Arc<Playbook>>,
+    /// The deploy playbook, where the spec names one.
+    pub(super) deploy: Option<Arc<Playbook>>,
+    /// World time.
+    pub(super) clock: SharedClock,
+    /// Where everything is told.
+    pub(super) events: Events,
+    /// What the events add up to.
+    pub(super) tally: Arc<Tally>,
+    /// Ctrl-C.
+    pub(super) cancel: Cancel,
+    /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
+    pub(super) in_ci: bool,
+    recorder: Arc<Recorder>,
+    clients: OnceCell<Arc<Clients>>,
+}
+
+/// Copies events into the directory of the run under way. Its failure must not stop work.
+#[derive(Default)]
+struct Recorder(Mutex<Option<Jsonl>>);
+
+impl Sink for Recorder {
+    fn emit(&self, event: &Stamped) {
+        if let Some(file) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+            file.emit(event);
+        }
+    }
+}
+
+/// The clock that domain waits use: the rehearsal cloud's when `FLEETWRIGHT_CLOCK` names one.
+pub(super) fn clock() -> Result<SharedClock, Failure> {
+    match std::env::var("FLEETWRIGHT_CLOCK") {
+        Ok(url) if !url.is_empty() => EndpointClock::connect(&url)
+            .map(|clock| Arc::new(clock) as SharedClock)
+            .map_err(|e| Failure::new(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
+        _ => Ok(Arc::new(SystemClock)),
+    }
+}
+
+/// How colours are used on standard error.
+pub(super) fn style(global: &Global) -> Style {
+    Style::new(global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name)))
+}
+
+/// The displays that the flags ask for, and the collector that summaries are made from.
+pub(super) fn displays(global: &Global) -> (Vec<Box<dyn Sink>>, Arc<Tally>) {
+    let tally = Arc::new(Tally::default());
+    let verbosity = match (global.quiet, global.verbose) {
+        (true, _) => Verbosity::Quiet,
+        (false, 0) => Verbosity::Normal,
+        (false, _) => Verbosity::Verbose,
+    };
+    let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
+    let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Arc::clone(&tally))];
+    if terminal && !global.no_progress {
+        sinks.push(Box::new(Terminal::stderr(verbosity, style(global))));
+    } else {
+        sinks.push(Box::new(Lines::new(Box::new(std::io::stderr()), verbosity, style(global))));
+    }
+    if global.output == Format::Jsonl {
+        sinks.push(Box::new(Jsonl::new(Box::new(std::io::stdout()))));
+    }
+    (sinks, tally)
+}
+
+/// `path=value` pairs in the order in which they hold: `FLEETWRIGHT_SET` (one a line), then `--set`, then `--region`.
+pub(super) fn sets(global: &Global) -> Vec<String> {
+    let from_env = std::env::var("FLEETWRIGHT_SET").unwrap_or_default();
+    let mut sets: Vec<String> = from_env.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
+    sets.extend(global.set.iter().map(|set| format!("{}={}", set.path, set.value)));
+    sets.extend(global.region.iter().map(|region| format!("region={region}")));
+    sets
+}
+
+/// The spec's file: `-f`, `$FLEETWRIGHT_FILE`, or the nearest `fleet.yaml` upwards.
+pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
+    if let Some(file) = &global.file {
+        return Ok(file.clone());
+    }
+    std::env::current_dir().ok().and_then(|here| crate::cli::find_spec(&here)).ok_or_else(|| {
+        Failure::new(Exit::Usage, "find fleet.yaml here or in any folder above")
+            .hint("name it with -f FILE, or set FLEETWRIGHT_FILE")
+    })
+}
+
+/// Reads the spec; its problems are printed as they are, its warnings too.
+pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
+    let file = spec_file(global)?;
+    let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
+    match spec::load(&file, &sets(global), &|name| std::env::var(name).ok()) {
+        Ok(loaded) => {
+            if !global.quiet && !loaded.warnings.is_empty() {
+                talk(&loaded.warnings.render(colour));
+            }
+            Ok(loaded)
+        }
+        Err(problems) => {
+            talk(&problems.render(colour));
+            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+        }
+    }
+}
+
+/// Text on standard error; a reader that went away is no failure.
+pub(super) fn talk(text: &str) {
+    std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
+}
+
+impl Context {
+    /// Reads the spec and sets up everything that needs no network.
+    pub(super) fn new(global: Global) -> Result<Self, Failure> {
+        let loaded = load(&global)?;
+        let clock = clock()?;
+        let (mut sinks, tally) = displays(&global);
+        let recorder = Arc::new(Recorder::default());
+        sinks.push(Box::new(Shared(Arc::clone(&recorder))));
+        let events = Events::new(Arc::clone(&clock), sinks);
+        Ok(Self {
+            in_ci: std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
+                && !std::io::stdin().is_terminal(),
+            fleet: Arc::new(loaded.fleet),
+            verify: loaded.playbooks.verify.map(Arc::new),
+            deploy: loaded.playbooks.deploy.map(Arc::new),
+            clock,
+            events,
+            tally,
+            cancel: Cancel::install_signals(),
+            recorder,
+            clients: OnceCell::new(),
+            global,
+        })
+    }
+
+    /// AWS; connected at the first call.
+    pub(super) async fn clients(&self) -> Result<Arc<Clients>, Failure> {
+        let settings = AwsSettings {
+            profile: self.global.profile.clone(),
+            region: Some(self.fleet.region.clone()),
+            endpoint_url: self.global.endpoint_url.clone(),
+            ..AwsSettings::default()
+        };
+        self.clients
+            .get_or_try_init(|| async {
+                Clients::connect(&settings).await.map(Arc::new).map_err(|fault| Failure::call("reach AWS", fault))
+            })
+            .await
+            .cloned()
+    }
+
+    /// Calls to AWS so far, per action.
+    pub(super) fn calls(&self) -> std::collections::BTreeMap<String, u64> {
+        self.clients.get().map(|clients| clients.calls()).unwrap_or_default()
+    }
+
+    /// The fleet's state directory; perhaps not made yet.
+    pub(super) fn state_dir(&self) -> Result<FleetDir, Failure> {
+        FleetDir::locate(self.global.state_dir.as_deref(), &self.fleet.key()).map_err(state)
+    }
+
+    /// A read, repeated while that may help.
+    pub(super) async fn read<T>(&self, what: &str, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Failure> {
+        retry::retry(&*self.clock, &self.events, &self.cancel, Policy::default(), read)
+            .await
+            .map_err(|fault| Failure::call(what, fault))
+    }
+
+    /// A run id from the world's clock; random in its last 62 bits.
+    pub(super) fn new_run(&self) -> RunId {
+        let now = self.clock.now();
+        let seconds = u64::try_from(now.as_second()).unwrap_or(0);
+        let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
+        RunId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// From now on events are copied into the run's directory.
+    pub(super) fn record_events(&self, state: &FleetDir, run: RunId) {
+        let file = Jsonl::record(&state.run(run).events());
+        *self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner) = file.ok();
+    }
+
+    /// Shows text that belongs to a question, on standard error.
+    pub(super) fn show(&self, text: &str) {
+        talk(text);
+    }
+
+    /// Asks on a terminal; without one, and at the end of input, the answer is no.
+    pub(super) fn ask(&self, question: &str) -> bool {
+        if !std::io::stdin().is_terminal() {
+            return false;
+        }
+        talk(&format!("{question} [y/N] "));
+        let mut answer = String::new();
+        let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
+        read > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
+    }
+}
+
+/// The recorder is shared with the context.
+struct Shared(Arc<Recorder>);
+
+impl Sink for Shared {
+    fn emit(&self, event: &Stamped) {
+        self.0.emit(event);
+    }
+}
+
+/// A state directory that can't be used.
+pub(super) fn state(error: JournalError) -> Failure {
+    let hint = error.hint();
+    Failure::new(error.exit(), error.to_string()).hint(hint)
+}

@@ -1,0 +1,118 @@
+//! Handing items to the queue: paced, with a cursor in the journal, at least once.
+
+use super::Steps;
+use super::call::state;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::feed::cursor::Cursor;
+use crate::feed::pace::Pace;
+use crate::plan::token::digest;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+/// What the feed keeps beside its place: what `wait` needs to judge.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct FeedMark {
+    /// Where it stands.
+    pub cursor: Cursor,
+    /// When the queue confirmed the last batch.
+    pub sent_at: Option<jiff::Timestamp>,
+    /// Dead letters that were there before the first item.
+    pub dead_before: Option<u64>,
+}
+
+impl Steps {
+    /// Sends every item from the cursor on. A batch that was under way when the process died is sent again: its items carry
+    /// the same ids.
+    pub(super) async fn feed(&self, step: &str) -> Result<Done, Failure> {
+        let queue = self.fleet.queue.as_ref().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no queue"))?;
+        let items = self.options.items.clone().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no source"))?;
+        let fingerprint = self.options.fingerprint.clone();
+        let stored = self.journal.with_fold(|fold| fold.cursors.get(step).cloned());
+        let mut mark = match stored {
+            Some(value) => {
+                let mark: FeedMark = serde_json::from_value(value)
+                    .map_err(|e| Failure::new(Exit::State, format!("read the feed's cursor: {e}")))?;
+                mark.cursor.check(&fingerprint, items.len()).map_err(|changed| {
+                    Failure::new(Exit::Refused, format!("go on feeding: {changed}"))
+                        .hint("restore the source as it was, or feed --replan what is there now")
+                })?;
+                mark
+            }
+            None => FeedMark {
+                cursor: Cursor::new(fingerprint, items.len()),
+                sent_at: None,
+                dead_before: self.dead_letters().await?,
+            },
+        };
+        let mut pace = Pace::new(self.fleet.feed.as_ref().and_then(|feed| feed.rate_per_second), self.clock.now());
+        let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
+        while mark.cursor.next() < items.len() {
+            let allowed = pace.allowed(self.clock.now());
+            if allowed == 0 {
+                self.pause_until(pace.next_at(self.clock.now())).await?;
+                continue;
+            }
+            let from = mark.cursor.next();
+            let batch: Vec<(String, String)> = crate::feed::cursor::batch(&items, from, allowed)
+                .enumerate()
+                .map(|(offset, body)| (self.item_id(from + offset), body.clone()))
+                .collect();
+            self.send(&queue.url, &batch).await?;
+            pace.took(batch.len(), self.clock.now());
+            mark.cursor.advance(batch.len());
+            mark.sent_at = Some(self.clock.now());
+            let value = super::output(&mark)?;
+            self.journal.cursor(step, value, self.clock.now()).map_err(state)?;
+            let sent = u64::try_from(mark.cursor.next()).unwrap_or(u64::MAX);
+            self.events.emit(Event::Fed { sent, total });
+            self.check_cancel()?;
+        }
+        Ok(Done::new(json!({ "fed": total }), format!("{total} items are in the queue")))
+    }
+
+    /// The same item of the same run has the same id, however often it is sent.
+    fn item_id(&self, index: usize) -> String {
+        digest(&[&self.run.to_string(), &index.to_string()]).chars().take(32).collect()
+    }
+
+    /// Sends a batch; entries that SQS refused for a passing reason are sent again by themselves.
+    async fn send(&self, url: &str, batch: &[(String, String)]) -> Result<(), Failure> {
+        let mut left = batch.to_vec();
+        let mut tries = 0;
+        while !left.is_empty() {
+            let results = self.read("send items", async || self.clients.send_batch(url, &left).await).await?;
+            let mut again = Vec::new();
+            for (entry, result) in left.into_iter().zip(results) {
+                match result {
+                    Ok(()) => {}
+                    Err(fault) if fault.kind.retryable() && tries < 10 => again.push(entry),
+                    Err(fault) => return Err(Failure::call(format!("send item {:?}", entry.1), fault)),
+                }
+            }
+            left = again;
+            tries += 1;
+            if !left.is_empty() {
+                self.check_cancel()?;
+                crate::time::sleep(&*self.clock, std::time::Duration::from_secs(1 << tries.min(5))).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn dead_letters(&self) -> Result<Option<u64>, Failure> {
+        let Some(queue) = &self.fleet.queue else { return Ok(None) };
+        let Some(name) = &queue.dead_letter else { return Ok(None) };
+        let what = format!("find dead-letter queue {name}");
+        let found = self.read(&what, async || self.clients.queue_by_name(name).await).await?;
+        let Some(dead) = found else {
+            return Err(Failure::new(Exit::Usage, format!("{what}: it is not there"))
+                .hint("correct `queue.dead_letter` in the spec"));
+        };
+        let sample =
+            self.read("look at the queue", async || self.clients.sample(&queue.url, Some(&dead), &*self.clock).await).await?;
+        Ok(sample.dead)
+    }
+}

@@ -1,0 +1,140 @@
+//! How hosts are reached: addresses, host keys by instance id, logins.
+
+use super::Steps;
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::model::{Address, Host, Instance, InstanceId};
+use crate::spec::fleet::Connect;
+use crate::ssh::console::learn_from_console;
+use crate::ssh::{Execution, HostKeys, Input, Limits, Session, Ssh, SshFault, SshFaultKind, Status, Target, Trust, output};
+use std::sync::Arc;
+
+/// The SSH side of a run: who we are, whose keys we trust.
+#[derive(Clone)]
+pub struct Reach {
+    /// Makes connections.
+    pub ssh: Arc<Ssh>,
+    /// Host keys of this fleet, by instance id.
+    pub keys: Arc<HostKeys>,
+    /// Whose word counts for fleet hosts.
+    pub trust: Trust,
+    /// Whose word counts for the template: the user's own known_hosts too.
+    pub template_trust: Trust,
+}
+
+impl Steps {
+    /// Where SSH finds an instance; none while EC2 has not told its address.
+    pub fn address(&self, instance: &Instance) -> Option<Address> {
+        let ip = match self.fleet.ssh.connect {
+            Connect::Private => instance.private_ip.clone(),
+            Connect::Public => instance.public_ip.clone(),
+        };
+        ip.map(|host| Address { host, port: self.fleet.ssh.port })
+    }
+
+    /// The template instance, running, as a host.
+    pub(super) async fn template_host(&self) -> Result<Host, Failure> {
+        let Some(template) = &self.fleet.template else {
+            return Err(Failure::new(Exit::Usage, "find the template: the spec names none")
+                .hint("add `template: {instance: i-...}` to the spec"));
+        };
+        let id = &template.instance;
+        let found = self.read(&format!("look at template {id}"), async || self.clients.instance(id).await).await?;
+        let Some(instance) = found else {
+            return Err(Failure::new(Exit::Usage, format!("find template {id}: it is not in {}", self.fleet.region))
+                .hint("correct `template.instance` in the spec"));
+        };
+        if instance.state != crate::model::InstanceState::Running {
+            return Err(Failure::new(Exit::Usage, format!("use template {id}: it is {}", instance.state))
+                .hint(format!("aws ec2 start-instances --instance-ids {id}")));
+        }
+        let Some(address) = self.address(&instance) else {
+            return Err(Failure::new(Exit::Usage, format!("reach template {id}: it has no address of the kind asked for"))
+                .hint("set `ssh.connect` to private or public"));
+        };
+        Ok(Host { slot: 0, id: id.clone(), address })
+    }
+
+    /// Logs in to the template.
+    pub(super) async fn enter_template(&self) -> Result<(Host, Session), Failure> {
+        let host = self.template_host().await?;
+        let target = Target::of(&host, &self.fleet.ssh.user);
+        let session = self.reach.ssh.connect(&target, &self.reach.template_trust).await.map_err(|fault| {
+            let failure = unreached(&host.id, &fault);
+            match fault.kind {
+                SshFaultKind::HostKey => failure.hint(format!(
+                    "log in once by hand and compare the key with the console's: ssh -p {} {}@{}",
+                    host.address.port, self.fleet.ssh.user, host.address.host
+                )),
+                SshFaultKind::Auth => failure.hint("load the key into the agent, or name it in `ssh.identity`"),
+                SshFaultKind::Unreachable | SshFaultKind::Lost | SshFaultKind::TimedOut | SshFaultKind::Protocol => {
+                    failure.hint("is this machine allowed in by the security group, and is `ssh.connect` right?")
+                }
+            }
+        })?;
+        Ok((host, session))
+    }
+
+    /// Runs a command on the template; anything but exit 0 is a failure that shows the end of its output.
+    pub(super) async fn on_template(
+        &self,
+        session: &Session,
+        id: &InstanceId,
+        what: &str,
+        command: &str,
+        stdin: Input,
+        limits: Limits,
+    ) -> Result<String, Failure> {
+        let execution =
+            session.exec(command, stdin, limits).await.map_err(|fault| unreached(id, &fault).hint(what.to_owned()))?;
+        if execution.success() {
+            return Ok(String::from_utf8_lossy(&execution.stdout).into_owned());
+        }
+        Err(Failure::new(Exit::Partial, format!("{what} on {id}: {}", ended(&execution))))
+    }
+
+    /// Learns a host's key from its console, once; false while the console does not show it yet.
+    pub(super) async fn learn(&self, id: &InstanceId) -> Result<bool, Failure> {
+        if self.reach.keys.knows(id) {
+            return Ok(true);
+        }
+        let what = format!("read the console of {id}");
+        let console = self.read(&what, async || self.clients.console(id).await).await?;
+        let keys = learn_from_console(&console);
+        if keys.is_empty() {
+            return Ok(false);
+        }
+        self.reach
+            .keys
+            .pin(id, &keys)
+            .map_err(|error| Failure::new(Exit::State, format!("keep the host key of {id}: {error}")))?;
+        Ok(true)
+    }
+}
+
+/// A host that could not be reached, in one line.
+pub(super) fn unreached(id: &InstanceId, fault: &SshFault) -> Failure {
+    let exit = match fault.kind {
+        SshFaultKind::HostKey => Exit::Refused,
+        SshFaultKind::Unreachable
+        | SshFaultKind::Auth
+        | SshFaultKind::Lost
+        | SshFaultKind::TimedOut
+        | SshFaultKind::Protocol => Exit::Partial,
+    };
+    Failure::new(exit, format!("reach {id} ({}): {}", fault.stage, fault.message))
+}
+
+/// How a command ended badly: status and the last line it said.
+pub(super) fn ended(execution: &Execution) -> String {
+    let status = match &execution.status {
+        Status::Exit(code) => format!("exit {code}"),
+        Status::Signal(name) => format!("signal {name}"),
+    };
+    let said = if execution.stderr.is_empty() { &execution.stdout } else { &execution.stderr };
+    let text = String::from_utf8_lossy(said);
+    match text.lines().rev().find(|line| !line.trim().is_empty()) {
+        Some(last) => format!("{status}: {}", output::line(last)),
+        None => status,
+    }
+}

@@ -1,0 +1,232 @@
+//! Waiting until new hosts are up: running, known by their key, answering over SSH, worker active.
+
+use super::Steps;
+use super::call::state;
+use super::past;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing};
+use crate::plan::{Until, ladder, slots};
+use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
+use crate::time;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
+
+/// What the step leaves for later runs.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Settled {
+    /// Every live host's slot.
+    pub slots: BTreeMap<InstanceId, u32>,
+    /// New hosts that are up as far as was asked.
+    pub ready: Vec<InstanceId>,
+    /// New hosts that ended again, with EC2's reason.
+    pub dead: BTreeMap<InstanceId, String>,
+}
+
+/// How long a host may take from launch to login: the longest boots reported are around ten minutes.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// Between two looks.
+const LOOK: Duration = Duration::from_secs(5);
+/// So many hosts ending for the same reason is a broken image or account, not bad luck.
+const CIRCUIT: usize = 3;
+
+impl Steps {
+    /// Waits for the new hosts.
+    pub(super) async fn settle(&self, step: &str, until: Until, existing: &[InstanceId]) -> Result<Done, Failure> {
+        let new = ladder::launched(&self.rungs());
+        let deadline = self.clock.now() + PATIENCE;
+        let (running, dead) = self.running(step, &new, deadline).await?;
+        circuit(&dead)?;
+        let mut live = running.clone();
+        if !existing.is_empty() {
+            let old = self.read("look at the other hosts", async || self.clients.instances_by_ids(existing).await).await?;
+            live.extend(old.into_iter().filter(|instance| instance.state.live()));
+        }
+        let known = past::slots(&self.state.history().map_err(state)?);
+        let slots = slots::assign(&known, &live);
+        let hosts: Vec<Host> = running
+            .iter()
+            .filter_map(|instance| {
+                let slot = slots.get(&instance.id).copied()?;
+                Some(Host { slot, id: instance.id.clone(), address: self.address(instance)? })
+            })
+            .collect();
+        match until {
+            Until::Running => {}
+            Until::Ssh => self.answering(step, &hosts, None, deadline).await?,
+            Until::Ready => {
+                let service = self.fleet.worker.as_ref().map(|worker| worker.service.clone()).ok_or_else(|| {
+                    Failure::new(Exit::Usage, "wait until workers are ready: the spec names no `worker`")
+                })?;
+                self.answering(step, &hosts, Some(service), deadline).await?;
+            }
+        }
+        let settled = Settled { slots, ready: hosts.iter().map(|host| host.id.clone()).collect(), dead };
+        let output = super::output(&settled)?;
+        let detail = format!("{} hosts are up", settled.ready.len());
+        Ok(if settled.dead.is_empty() {
+            Done::new(output, detail)
+        } else {
+            let (id, reason) = settled.dead.iter().next().map(|(id, r)| (id.to_string(), r.clone())).unwrap_or_default();
+            Done::warning(output, format!("{detail}; {} ended again, {id} because of {reason}", settled.dead.len()))
+        })
+    }
+
+    /// Until every new host runs and has an address, or has ended again; two good looks in a row.
+    async fn running(
+        &self,
+        step: &str,
+        new: &[InstanceId],
+        deadline: jiff::Timestamp,
+    ) -> Result<(Vec<Instance>, BTreeMap<InstanceId, String>), Failure> {
+        let mut good = 0;
+        loop {
+            let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
+            let up = |i: &&Instance| i.state == InstanceState::Running && self.address(i).is_some();
+            let running: Vec<Instance> = seen.iter().filter(up).cloned().collect();
+            let dead: BTreeMap<InstanceId, String> = seen
+                .iter()
+                .filter(|instance| !instance.state.live())
+                .map(|i| (i.id.clone(), i.state_reason.clone().unwrap_or_else(|| "no reason given".to_owned())))
+                .collect();
+            good = if running.len() + dead.len() == new.len() { good + 1 } else { 0 };
+            if good >= 2 {
+                return Ok((running, dead));
+            }
+            self.progress(step, running.len(), new.len(), "running");
+            if self.clock.now() > deadline {
+                let stuck = seen.iter().filter(|i| i.state.live() && !up(i)).map(|i| i.id.to_string());
+                return Err(not_up(stuck.collect(), "run"));
+            }
+            self.check_cancel()?;
+            time::sleep(&*self.clock, LOOK).await;
+        }
+    }
+
+    /// Until every host lets us in with the key that its console showed, and its service is active where one is named.
+    async fn answering(
+        &self,
+        step: &str,
+        hosts: &[Host],
+        service: Option<String>,
+        deadline: jiff::Timestamp,
+    ) -> Result<(), Failure> {
+        let places = Arc::new(Semaphore::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64)));
+        let mut waiting: BTreeSet<usize> = (0..hosts.len()).collect();
+        let mut why: BTreeMap<usize, String> = BTreeMap::new();
+        loop {
+            let mut tries = JoinSet::new();
+            for index in waiting.clone() {
+                let Some(host) = hosts.get(index) else { continue };
+                if !self.learn(&host.id).await? {
+                    why.insert(index, "its console shows no host key yet".to_owned());
+                    continue;
+                }
+                let (ssh, trust) = (Arc::clone(&self.reach.ssh), self.reach.trust.clone());
+                let target = Target::of(host, &self.fleet.ssh.user);
+                let (places, service) = (Arc::clone(&places), service.clone());
+                tries.spawn(async move {
+                    let _place = places.acquire_owned().await;
+                    (index, knock(&ssh, &target, &trust, service.as_deref()).await)
+                });
+            }
+            while let Some(tried) = tries.join_next().await {
+                match tried {
+                    Ok((index, Ok(()))) => {
+                        waiting.remove(&index);
+                    }
+                    Ok((index, Err(Knock::Refused(failure)))) => {
+                        let id = hosts.get(index).map(|host| host.id.to_string()).unwrap_or_default();
+                        return Err(Failure::new(Exit::Refused, format!("trust {id}: {failure}")));
+                    }
+                    Ok((index, Err(Knock::NotYet(reason)))) => {
+                        why.insert(index, reason);
+                    }
+                    Err(panicked) => return Err(Failure::new(Exit::Bug, format!("knock at a host: {panicked}"))),
+                }
+            }
+            self.progress(step, hosts.len() - waiting.len(), hosts.len(), "answering");
+            if waiting.is_empty() {
+                return Ok(());
+            }
+            if self.clock.now() > deadline {
+                let stuck = waiting.iter().filter_map(|index| {
+                    let reason = why.get(index).map(String::as_str).unwrap_or("no answer");
+                    hosts.get(*index).map(|host| format!("{} ({reason})", host.id))
+                });
+                return Err(not_up(stuck.collect(), "answer over SSH"));
+            }
+            self.check_cancel()?;
+            time::sleep(&*self.clock, LOOK).await;
+        }
+    }
+
+    fn progress(&self, step: &str, done: usize, total: usize, note: &str) {
+        self.events.emit(Event::StepProgress {
+            step: step.to_owned(),
+            done: u64::try_from(done).unwrap_or(u64::MAX),
+            total: u64::try_from(total).ok(),
+            note: note.to_owned(),
+        });
+    }
+}
+
+/// Why a host is not up yet.
+enum Knock {
+    NotYet(String),
+    Refused(String),
+}
+
+async fn knock(ssh: &Ssh, target: &Target, trust: &Trust, service: Option<&str>) -> Result<(), Knock> {
+    let session = ssh.connect(target, trust).await.map_err(|fault| match fault.kind {
+        SshFaultKind::HostKey => Knock::Refused(fault.message),
+        SshFaultKind::Unreachable
+        | SshFaultKind::Auth
+        | SshFaultKind::Lost
+        | SshFaultKind::TimedOut
+        | SshFaultKind::Protocol => Knock::NotYet(format!("{}: {}", fault.stage, fault.message)),
+    })?;
+    let Some(service) = service else { return Ok(()) };
+    let command = format!("systemctl is-active -- {}", crate::model::shell_word(service));
+    let limits = Limits { timeout: Duration::from_secs(30), max_output: 4096 };
+    match session.exec(&command, Input::Empty, limits).await {
+        Ok(execution) if execution.success() => Ok(()),
+        Ok(execution) => Err(Knock::NotYet(format!("{service} is not active: {}", super::reach::ended(&execution)))),
+        Err(fault) => Err(Knock::NotYet(fault.message)),
+    }
+}
+
+/// Three hosts that end for the same reason stop the launch: a fourth would end too.
+fn circuit(dead: &BTreeMap<InstanceId, String>) -> Result<(), Failure> {
+    let mut counts = BTreeMap::<&str, usize>::new();
+    for reason in dead.values() {
+        *counts.entry(reason).or_default() += 1;
+    }
+    match counts.into_iter().find(|(_, n)| *n >= CIRCUIT) {
+        Some((reason, n)) => Err(Failure::new(Exit::Partial, format!("keep new hosts alive: {n} ended because of {reason}"))
+            .hint("see to the image or the account first; then run the same command again")
+            .hint("fleetwright down       # ends the others")),
+        None => Ok(()),
+    }
+}
+
+fn not_up(stuck: Vec<String>, what: &str) -> Failure {
+    let things = stuck
+        .iter()
+        .map(|id| Thing { kind: "instance".to_owned(), id: id.split(' ').next().unwrap_or_default().to_owned() })
+        .collect();
+    Failure::new(
+        Exit::Partial,
+        format!("see {} hosts {what} within {} minutes: {}", stuck.len(), PATIENCE.as_mins(), stuck.join(", ")),
+    )
+    .leaving(Residue::Remaining(things))
+    .hint("aws ec2 get-console-output --latest --instance-id ...     # what the host said")
+    .hint("fleetwright down       # ends the fleet")
+}
