@@ -2,7 +2,6 @@
 
 use super::error::JournalError;
 use super::frame::TornTail;
-use super::history::History;
 use super::lock::{Claim, ClaimError, Holder};
 use super::log::{self, Journal};
 use super::record::{Begun, Fold};
@@ -105,15 +104,6 @@ impl FleetDir {
         }
         runs.sort_by_key(|run| std::cmp::Reverse(run.run));
         Ok(runs)
-    }
-
-    /// Reads the journals of all runs, changing none of them.
-    ///
-    /// # Errors
-    ///
-    /// When the runs can't be listed; a single journal that can't be read is part of the answer.
-    pub fn history(&self) -> Result<History, JournalError> {
-        Ok(History::read(self.runs()?))
     }
 }
 

@@ -243,3 +243,29 @@ fn batch_at(bytes: &[u8], at: usize) -> Option<(&[u8], CommitLine<'_>)> {
         end += line.len();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_record_of_a_kind_unknown_here_is_never_skipped() {
+        for record in [r#"{"record":"lease","until":"2030-01-01T00:00:00Z"}"#, r#"{"record":"step","step":"a"}"#, "7"] {
+            let body = format!("{record}\n").into_bytes();
+            let chain = Chain::default().after(&body);
+            let bytes = [HEADER, &body, &chain.commit_line(&body, 1).unwrap()].concat();
+            assert!(matches!(read(&bytes), Err(Damage::Unreadable { batch: 1, .. })), "{record}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_journal_is_said_not_to_be_one() {
+        for bytes in [&b"run: 1\n"[..], b"{\"fleetwright_journal\":0}\n", b"{\"fleetwright_journal\": 1}\n", b"\n"] {
+            assert_eq!(read(bytes), Err(Damage::Header));
+        }
+        for never_written in [&b""[..], b"{\"fleet", &[0; 4096]] {
+            let contents = read(never_written).unwrap();
+            assert_eq!((contents.records.len(), contents.good), (0, 0));
+        }
+    }
+}

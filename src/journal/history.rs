@@ -1,6 +1,6 @@
 //! What all runs of a fleet add up to: which tokens are ours, and which run a command goes on with.
 
-use super::dir::RunDir;
+use super::dir::{FleetDir, RunDir};
 use super::error::JournalError;
 use super::record::{Begun, Fold, IntentState};
 use std::collections::BTreeSet;
@@ -22,7 +22,12 @@ pub struct History {
 }
 
 impl History {
-    pub(super) fn read(runs: Vec<RunDir>) -> Self {
+    /// Reads the journals of all runs of a fleet, changing none of them.
+    ///
+    /// # Errors
+    ///
+    /// When the runs can't be listed; a single journal that can't be read is part of the answer.
+    pub fn read(fleet: &FleetDir) -> Result<Self, JournalError> {
         let past = |dir: RunDir| match dir.peek() {
             Ok(fold) => Some(Ok(PastRun { dir, fold })),
             // A run that died before its first record made no call: there is nothing to know of it.
@@ -30,7 +35,7 @@ impl History {
             Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
             Err(error) => Some(Err(error)),
         };
-        Self { runs: runs.into_iter().filter_map(past).collect() }
+        Ok(Self { runs: fleet.runs()?.into_iter().filter_map(past).collect() })
     }
 
     /// Runs whose journal could be read, newest first.

@@ -6,8 +6,12 @@ mod frame;
 pub mod history;
 pub mod lock;
 pub mod log;
+#[cfg(test)]
+pub(crate) mod memory;
 pub mod record;
 pub mod store;
+#[cfg(test)]
+mod tests;
 
 pub use dir::{FleetDir, RunDir};
 pub use error::JournalError;
