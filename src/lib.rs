@@ -1,5 +1,6 @@
 //! fleetwright runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
 
+pub mod aws;
 pub mod cli;
 pub mod error;
 pub mod event;

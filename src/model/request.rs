@@ -44,7 +44,7 @@ pub struct TemplateRequest {
     pub host_tags: Tags,
 }
 
-/// One launch request: an EC2 fleet of type `instant`, one market.
+/// One launch request: an EC2 fleet of type `instant` over several types and subnets, both markets at once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FleetRequest {
     /// ClientToken; also the hosts' intent tag.
@@ -53,10 +53,10 @@ pub struct FleetRequest {
     pub template: TemplateId,
     /// Its version.
     pub version: i64,
-    /// Spot or on-demand.
-    pub market: Market,
-    /// Hosts wanted.
-    pub count: u32,
+    /// Spot hosts wanted.
+    pub spot: u32,
+    /// On-demand hosts wanted.
+    pub on_demand: u32,
     /// Types in order of preference.
     pub types: Vec<String>,
     /// Subnets, one per zone.
@@ -83,6 +83,8 @@ pub struct FleetGiven {
 pub struct GivenHost {
     /// The instance.
     pub id: InstanceId,
+    /// How it is paid for.
+    pub market: Market,
     /// Its type.
     pub instance_type: String,
     /// Its subnet, where the answer says so.
@@ -94,6 +96,8 @@ pub struct GivenHost {
 /// One entry of a fleet answer's `errorSet`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RefusedPool {
+    /// The market asked.
+    pub market: Market,
     /// The type asked for, where the answer says so.
     pub instance_type: Option<String>,
     /// The subnet asked for, where the answer says so.

@@ -1,0 +1,137 @@
+//! One set of clients for one account and region: shared configuration, no retries, bounded time.
+
+use super::hooks::{Counter, WholeAnswer};
+use crate::model::{Fault, FaultKind, Region, RunId};
+use aws_config::retry::RetryConfig;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
+use std::collections::BTreeMap;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+/// Longest wait for a TCP and TLS connection (the SDK's own default, set here so that it stays).
+const CONNECT: Duration = Duration::from_millis(3100);
+/// Longest wait for one answer; the SDK has no default.
+const ATTEMPT: Duration = Duration::from_secs(30);
+/// CreateFleet of type `instant` answers only after it has tried every pool.
+const FLEET_ATTEMPT: Duration = Duration::from_secs(90);
+
+/// What the command line says about AWS; whatever is absent comes from the SDK's own environment and files.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AwsSettings {
+    /// Profile of `~/.aws/config`, as `AWS_PROFILE`.
+    pub profile: Option<String>,
+    /// Region, as `AWS_REGION`.
+    pub region: Option<Region>,
+    /// Endpoint of every service, as `AWS_ENDPOINT_URL`.
+    pub endpoint_url: Option<String>,
+    /// The run, shown in the user agent so that CloudTrail tells our calls apart.
+    pub run: Option<RunId>,
+}
+
+/// One client of each kind, built when first used. Clones share them.
+#[derive(Clone, Debug)]
+pub struct Clients {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    config: SdkConfig,
+    region: Region,
+    counter: Counter,
+    ec2: OnceLock<aws_sdk_ec2::Client>,
+    sqs: OnceLock<aws_sdk_sqs::Client>,
+    sts: OnceLock<aws_sdk_sts::Client>,
+}
+
+impl Clients {
+    /// Reads the SDK's environment and files; makes no call to AWS. Credentials are resolved by the first call, and again
+    /// whenever they expire.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` when no region is configured anywhere.
+    pub async fn connect(settings: &AwsSettings) -> Result<Self, Fault> {
+        let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
+        if let Some(profile) = &settings.profile {
+            loader = loader.profile_name(profile);
+        }
+        if let Some(region) = &settings.region {
+            loader = loader.region(aws_config::Region::new(region.to_string()));
+        }
+        if let Some(url) = &settings.endpoint_url {
+            loader = loader.endpoint_url(url);
+        }
+        Self::load(loader, settings.run).await
+    }
+
+    /// Adds what holds for every client and loads the rest.
+    pub(super) async fn load(loader: ConfigLoader, run: Option<RunId>) -> Result<Self, Fault> {
+        let name = run.map_or_else(|| "fleetwright".to_owned(), |run| format!("fleetwright-{}", run.short()));
+        let mut loader = loader
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(
+                TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(ATTEMPT).build(),
+            )
+            // The attempt's time-out bounds a stalled answer; a second clock would only give it a second name.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
+        if let Ok(name) = AppName::new(name) {
+            loader = loader.app_name(name);
+        }
+        let config = Box::pin(loader.load()).await;
+        let Some(region) = config.region().map(|region| Region::new(region.as_ref())) else {
+            return Err(Fault {
+                kind: FaultKind::Invalid,
+                action: "Configure".to_owned(),
+                code: "no-region".to_owned(),
+                message: "no region is configured".to_owned(),
+                reason: "name the region in fleet.yaml, with --region, or with AWS_REGION".to_owned(),
+                request_id: None,
+            });
+        };
+        let (ec2, sqs, sts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { shared: Arc::new(Shared { config, region, counter: Counter::default(), ec2, sqs, sts }) })
+    }
+
+    /// The region that all calls go to.
+    pub fn region(&self) -> &Region {
+        &self.shared.region
+    }
+
+    /// Calls sent so far, by action.
+    pub fn calls(&self) -> BTreeMap<String, u64> {
+        self.shared.counter.counts()
+    }
+
+    pub(super) fn ec2(&self) -> &aws_sdk_ec2::Client {
+        self.shared.ec2.get_or_init(|| {
+            let config = aws_sdk_ec2::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_ec2::Client::from_conf(config.build())
+        })
+    }
+
+    pub(super) fn sqs(&self) -> &aws_sdk_sqs::Client {
+        self.shared.sqs.get_or_init(|| {
+            let config = aws_sdk_sqs::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_sqs::Client::from_conf(config.build())
+        })
+    }
+
+    pub(super) fn sts(&self) -> &aws_sdk_sts::Client {
+        self.shared.sts.get_or_init(|| {
+            let config = aws_sdk_sts::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_sts::Client::from_conf(config.build())
+        })
+    }
+
+    /// The time-outs of CreateFleet.
+    pub(super) fn patient() -> aws_sdk_ec2::config::Builder {
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT).operation_attempt_timeout(FLEET_ATTEMPT);
+        aws_sdk_ec2::config::Builder::new().timeout_config(timeouts.build())
+    }
+}

@@ -1,0 +1,146 @@
+//! What happens at every call of every client: it is counted, known to be sent or not, and its answer must be whole.
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::{
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+};
+use aws_smithy_runtime_api::client::orchestrator::Metadata;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use aws_smithy_types::error::display::DisplayErrorContext;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Calls sent so far, by action.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Counter(Arc<Mutex<BTreeMap<String, u64>>>);
+
+impl Counter {
+    /// A copy of the counts.
+    pub(super) fn counts(&self) -> BTreeMap<String, u64> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+/// Marks, for the length of one call, that its bytes are on their way.
+#[derive(Debug)]
+struct Sent;
+
+impl Storable for Sent {
+    type Storer = StoreReplace<Self>;
+}
+
+/// A call that failed before its first byte was sent: certainly not carried out.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub(super) struct Unsent(String);
+
+impl Intercept for Counter {
+    fn name(&self) -> &'static str {
+        "CallCounter"
+    }
+
+    fn read_before_transmit(
+        &self,
+        _: &BeforeTransmitInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let action = bag.load::<Metadata>().map_or("unknown", Metadata::name).to_owned();
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner).entry(action).or_default() += 1;
+        bag.interceptor_state().store_put(Sent);
+        Ok(())
+    }
+
+    fn read_after_execution(
+        &self,
+        context: &FinalizerInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        match context.output_or_error() {
+            Some(Err(error)) if bag.load::<Sent>().is_none() => {
+                Err(Unsent(DisplayErrorContext(error).to_string()).into())
+            }
+            Some(_) | None => Ok(()),
+        }
+    }
+}
+
+/// An answer that ends before its end. The SDK would take what is there as the whole.
+#[derive(Debug, thiserror::Error)]
+#[error("the answer to {action} breaks off after {bytes} bytes")]
+pub(super) struct Truncated {
+    action: String,
+    bytes: usize,
+}
+
+/// Demands that an answer has its end: the closing root element (EC2, STS) or a complete JSON value (SQS).
+#[derive(Clone, Copy, Debug)]
+pub(super) struct WholeAnswer;
+
+/// SQS actions whose answer is empty when all is well.
+const SILENT: [&str; 3] = ["DeleteQueue", "DeleteMessage", "ChangeMessageVisibility"];
+
+impl Intercept for WholeAnswer {
+    fn name(&self) -> &'static str {
+        "WholeAnswer"
+    }
+
+    fn read_after_deserialization(
+        &self,
+        context: &AfterDeserializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let response = context.response();
+        // A body that could not be read to its end is not here; the SDK's own error then stands.
+        let Some(body) = response.body().bytes() else { return Ok(()) };
+        let Some(metadata) = bag.load::<Metadata>() else { return Ok(()) };
+        let success = response.status().is_success();
+        let whole = if metadata.service() == "SQS" {
+            whole_json(body) || (body.is_empty() && (!success || SILENT.contains(&metadata.name())))
+        } else {
+            whole_xml(body, success.then(|| metadata.name()))
+        };
+        if whole { Ok(()) } else { Err(Truncated { action: metadata.name().to_owned(), bytes: body.len() }.into()) }
+    }
+}
+
+/// Whether the bytes are one complete JSON value.
+fn whole_json(body: &[u8]) -> bool {
+    serde_json::from_slice::<serde::de::IgnoredAny>(body).is_ok()
+}
+
+/// Whether the last thing in the body is the closing tag of `<ActionResponse>`. The answer to a failed call may be empty or be
+/// a proxy's page; if it is AWS's own error document, that has to be whole too.
+fn whole_xml(body: &[u8], succeeded: Option<&str>) -> bool {
+    let body = body.trim_ascii_end();
+    match succeeded {
+        Some(action) => body.ends_with(format!("</{action}Response>").as_bytes()),
+        None => {
+            let aws = [&b"<Response"[..], b"<ErrorResponse"]
+                .iter()
+                .any(|root| body.windows(root.len()).take(512).any(|window| window == *root));
+            !aws || body.ends_with(b"</Response>") || body.ends_with(b"</ErrorResponse>")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn knows_a_whole_document() {
+        assert!(whole_xml(b"<AResponse><x/></AResponse>\n", Some("A")));
+        assert!(!whole_xml(b"<AResponse><x/></AResponse", Some("A")));
+        assert!(!whole_xml(b"", Some("A")));
+        assert!(whole_xml(b"", None));
+        assert!(whole_xml(b"<html>Bad gateway", None));
+        assert!(!whole_xml(b"<?xml version=\"1.0\"?><Response><Errors><Error><Code>X</Code>", None));
+        assert!(whole_json(b"{\"a\":1}"));
+        assert!(!whole_json(b"{\"a\":1"));
+    }
+}

@@ -1,0 +1,31 @@
+//! The only user of the AWS SDK: clients, exact replay, one closed list of faults, one function per call.
+//!
+//! Reads answer in the words of `model`. Everything that changes the account comes as a pair: `draft_...` returns the exact
+//! bytes that will be sent, the journal turns them into a `Permit`, and the second function sends those bytes, the first and
+//! every further time.
+
+mod classify;
+mod codes;
+mod config;
+mod convert;
+mod exact;
+mod fleets;
+mod hooks;
+mod images;
+mod instances;
+mod network;
+mod prices;
+mod queues;
+#[cfg(test)]
+mod responder;
+mod sts;
+mod tags;
+mod templates;
+mod volumes;
+
+pub use classify::{by_age, classify_code};
+pub use config::{AwsSettings, Clients};
+pub use prices::TypeFacts;
+pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
+pub use sts::Caller;
+pub use volumes::{Snapshot, Volume};
