@@ -91,13 +91,18 @@ impl AppError {
         if self.quiet {
             return Exit::Done;
         }
-        out.write_all(self.render(style).as_bytes()).and_then(|()| out.flush()).unwrap_or_default();
+        let mut text = Vec::new();
+        // Writing to memory can't fail; stderr may be gone, and then nobody is there to be told.
+        self.render(&mut text, style)
+            .and_then(|()| out.write_all(&text))
+            .and_then(|()| out.flush())
+            .unwrap_or_default();
         self.kind
     }
 
     /// The text that is printed.
-    fn render(&self, style: Style) -> String {
-        let mut text = format!("{} {}\n", style.bad("Error:"), escape::line(&self.message));
+    fn render(&self, out: &mut dyn Write, style: Style) -> io::Result<()> {
+        writeln!(out, "{} {}", style.bad("Error:"), escape::line(&self.message))?;
         let mut chain = Vec::new();
         let mut cause = self.source();
         while let Some(error) = cause {
@@ -106,31 +111,31 @@ impl AppError {
         }
         match chain.as_slice() {
             [] => {}
-            [only] => text.push_str(&format!("Caused by: {}\n", escape::line(only))),
+            [only] => writeln!(out, "Caused by: {}", escape::line(only))?,
             several => {
-                text.push_str("Caused by:\n");
+                writeln!(out, "Caused by:")?;
                 for (index, cause) in several.iter().enumerate() {
-                    text.push_str(&format!("  {}: {}\n", index + 1, escape::line(cause)));
+                    writeln!(out, "  {}: {}", index + 1, escape::line(cause))?;
                 }
             }
         }
         let (heading, things) = match &self.residue {
-            Residue::Clear => (None, [].as_slice()),
-            Residue::Remaining(things) => (Some("Left in the account:"), things.as_slice()),
+            Residue::Clear => ("", [].as_slice()),
+            Residue::Remaining(things) => ("Left in the account:", things.as_slice()),
             Residue::Unknown(things) => {
-                (Some("Left in the account, and perhaps more, since a call's outcome is unknown:"), things.as_slice())
+                ("Left in the account, and perhaps more, since a call's outcome is unknown:", things.as_slice())
             }
         };
-        if let Some(heading) = heading {
-            text.push_str(&format!("{}\n", style.warning(heading)));
-            for thing in things {
-                text.push_str(&format!("  {}\n", escape::line(&thing.to_string())));
-            }
+        if !heading.is_empty() {
+            writeln!(out, "{}", style.warning(heading))?;
+        }
+        for thing in things {
+            writeln!(out, "  {}", escape::line(&thing.to_string()))?;
         }
         for hint in &self.hints {
-            text.push_str(&format!("{} {}\n", style.hint("Hint:"), escape::line(hint)));
+            writeln!(out, "{} {}", style.hint("Hint:"), escape::line(hint))?;
         }
-        text
+        Ok(())
     }
 }
 

@@ -12,3 +12,4 @@ pub mod report;
 pub mod sim;
 pub mod spec;
 pub mod time;
+pub mod work;

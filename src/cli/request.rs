@@ -2,6 +2,7 @@
 
 use crate::model::InstanceId;
 use crate::report::{Format, When};
+use crate::work::Options;
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -89,7 +90,7 @@ pub enum Verb {
     /// Items into the queue.
     Feed,
     /// On a host: take items and run a command for each.
-    Work(Work),
+    Work(Options),
     /// Until the verdict.
     Wait,
     /// All of it.
@@ -281,25 +282,6 @@ pub struct Exec {
     /// Which hosts.
     pub target: Target,
     /// The command: one word is a shell line, several are quoted each.
-    pub command: Vec<String>,
-}
-
-/// `work`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Work {
-    /// URL of the SQS queue.
-    pub queue_url: String,
-    /// Items per run of the command, 1..=1000; absent: one, handed over by itself.
-    pub batch: Option<u32>,
-    /// How long an item stays hidden from others between two extensions, 1 s..=12 h (SQS's own bounds).
-    pub visibility: Duration,
-    /// How long a failed item stays hidden; absent: the rest of its visibility time-out.
-    pub retry_after: Option<Duration>,
-    /// Stop when the queue gives nothing.
-    pub exit_when_empty: bool,
-    /// Stop after so many items, at least 1.
-    pub max_items: Option<u64>,
-    /// Program and arguments, never empty.
     pub command: Vec<String>,
 }
 

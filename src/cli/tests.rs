@@ -132,7 +132,7 @@ fn verbs_are_read() {
     assert_eq!(exec.command, ["uname", "-r"]);
 
     let work = request("fleetwright work --queue-url http://q --exit-when-empty -- ./w --batch 9").verb;
-    let expected = Work {
+    let expected = crate::work::Options {
         queue_url: "http://q".into(),
         batch: None,
         visibility: Duration::from_mins(2),

@@ -146,7 +146,7 @@ mod tests {
         assert_eq!(picks, BTreeSet::from(expected));
 
         std::fs::write(&file, "i-1\n").unwrap();
-        assert!(only(&[at.clone()]).unwrap_err().contains("failed.txt:1: i-1 is neither"));
+        assert!(only(std::slice::from_ref(&at)).unwrap_err().contains("failed.txt:1: i-1 is neither"));
         std::fs::write(&file, "\n").unwrap();
         assert!(only(&[at]).unwrap_err().ends_with("names no host"), "an empty file must not mean every host");
         assert!(only(&[]).unwrap().is_empty());
@@ -155,7 +155,8 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_panics(text in ".*") {
-            let _ = (duration(&text), visibility(&text), speed(&text), max_fail(&text), setting(&text), hosts(&text));
+            drop((duration(&text), visibility(&text), retry_after(&text), speed(&text)));
+            drop((max_fail(&text), setting(&text), hosts(&text)));
         }
 
         #[test]

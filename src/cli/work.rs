@@ -1,7 +1,7 @@
 //! `fleetwright work`
 
-use super::request::Work;
 use super::values;
+use crate::work::Options;
 use clap::ValueHint;
 use std::time::Duration;
 
@@ -41,8 +41,8 @@ pub(super) struct WorkArgs {
 
 impl WorkArgs {
     /// The same, checked.
-    pub(super) fn check(self) -> Work {
-        Work {
+    pub(super) fn check(self) -> Options {
+        Options {
             queue_url: self.queue_url,
             batch: self.batch,
             visibility: self.visibility,

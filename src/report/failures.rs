@@ -35,10 +35,10 @@ impl Cause {
 pub(super) fn reason(report: &HostReport) -> String {
     let mut text = report.result.to_string();
     if let Some(stage) = &report.stage {
-        let _ = write!(text, " at {}", escape::line(stage));
+        write!(text, " at {}", escape::line(stage)).unwrap_or_default();
     }
     if let Some(cause) = &report.cause {
-        let _ = write!(text, ": {}", escape::line(cause));
+        write!(text, ": {}", escape::line(cause)).unwrap_or_default();
     }
     text
 }
@@ -63,10 +63,10 @@ pub fn lines(reports: &[HostReport]) -> Vec<String> {
         let example = hosts[0];
         let mut head = format!("{} {}", count(hosts.len() as u64, "host"), cause.result);
         if let Some(stage) = &cause.stage {
-            let _ = write!(head, " at {}", escape::line(stage));
+            write!(head, " at {}", escape::line(stage)).unwrap_or_default();
         }
         if !cause.text.is_empty() {
-            let _ = write!(head, ": {}", escape::line(&cause.text));
+            write!(head, ": {}", escape::line(&cause.text)).unwrap_or_default();
         }
         lines.push(head);
         if cause.result == HostResult::Skipped {
@@ -102,8 +102,8 @@ pub fn rerun(verb: &str, reports: &[HostReport]) -> Option<String> {
 ///
 /// When the file can't be written.
 pub fn write_failed_to(path: &Path, reports: &[HostReport]) -> io::Result<()> {
-    let ids: String = bad(reports).iter().map(|report| format!("{}\n", report.host.id)).collect();
-    std::fs::write(path, ids)
+    let ids: Vec<&str> = bad(reports).iter().flat_map(|report| [report.host.id.as_str(), "\n"]).collect();
+    std::fs::write(path, ids.concat())
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ impl Sink for Jsonl {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Shared, campaign};
+    use super::super::testing::{Shared, campaign, play};
     use super::*;
     use std::os::unix::fs::PermissionsExt;
 
@@ -64,11 +64,10 @@ mod tests {
     fn one_event_a_line_that_reads_back() {
         let out = Shared::default();
         let sink = Jsonl::new(out.boxed());
-        let events = campaign();
-        events.iter().for_each(|event| sink.emit(event));
+        play(&sink);
         let text = out.text();
         let back: Vec<Stamped> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-        assert_eq!(back, events);
+        assert_eq!(back, campaign());
         insta::assert_snapshot!(text.lines().next().unwrap(), @r#"{"at":"2026-03-01T00:00:00Z","event":"run-started","run":"0195-run","verb":"push","fleet":"crawl","resumed":false}"#);
     }
 
@@ -88,7 +87,7 @@ mod tests {
     fn a_writer_that_fails_is_left_alone() {
         let out = Shared::failing_after(1);
         let sink = Jsonl::new(out.boxed());
-        campaign().iter().for_each(|event| sink.emit(event));
+        play(&sink);
         assert_eq!(out.text().lines().count(), 1);
         assert_eq!(out.attempts(), 2, "the failing writer is tried once and never again");
     }

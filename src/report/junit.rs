@@ -87,13 +87,13 @@ impl Sink for JunitReport {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::campaign;
+    use super::super::testing::play;
     use super::*;
 
     #[test]
     fn one_case_a_host() {
         let report = JunitReport::default();
-        campaign().iter().for_each(|event| report.emit(event));
+        play(&report);
         let file = tempfile::NamedTempFile::new().unwrap();
         report.write(file.path()).unwrap();
         insta::assert_snapshot!(std::fs::read_to_string(file.path()).unwrap());

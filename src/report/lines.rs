@@ -61,13 +61,13 @@ impl Sink for Lines {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::{Shared, campaign};
+    use super::super::testing::{Shared, play};
     use super::*;
 
     fn told(verbosity: Verbosity) -> String {
         let out = Shared::default();
         let sink = Lines::new(out.boxed(), verbosity, Style::default());
-        campaign().iter().for_each(|event| sink.emit(event));
+        play(&sink);
         out.text()
     }
 
@@ -93,7 +93,7 @@ mod tests {
     fn a_reader_that_went_away_does_not_stop_work() {
         let out = Shared::failing_after(0);
         let sink = Lines::new(out.boxed(), Verbosity::Normal, Style::default());
-        campaign().iter().for_each(|event| sink.emit(event));
+        play(&sink);
         assert!(out.attempts() > 1);
     }
 }

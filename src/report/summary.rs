@@ -242,12 +242,12 @@ impl Sink for Tally {
 
 #[cfg(test)]
 mod tests {
-    use super::super::testing::campaign;
+    use super::super::testing::play;
     use super::*;
 
     fn summary() -> Summary {
         let tally = Tally::default();
-        campaign().iter().for_each(|event| tally.emit(event));
+        play(&tally);
         assert_eq!(tally.fed(), Some(400));
         assert!(tally.sample().unwrap().empty());
         let mut summary = tally.summary("partial");
@@ -263,7 +263,7 @@ mod tests {
         insta::assert_snapshot!(summary().page(None));
         let many = (0..100).map(|slot| PushResult { slot, ..summary().push[0].clone() });
         let crowd = Summary { push: many.chain([summary().push[4].clone()]).collect(), ..summary() };
-        assert_eq!(crowd.page(None).matches("#").count(), 1, "of many hosts only the bad ones are listed");
+        assert_eq!(crowd.page(None).matches('#').count(), 1, "of many hosts only the bad ones are listed");
     }
 
     #[test]

@@ -9,6 +9,7 @@ use crate::event::{Event, Sink, Stamped};
 use crate::model::HostResult;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
+use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -223,11 +224,11 @@ impl Hosts {
             ("skipped", of(|result| *result == HostResult::Skipped)),
         ] {
             if n > 0 {
-                text.push_str(&format!(", {n} {word}"));
+                write!(text, ", {n} {word}").unwrap_or_default();
             }
         }
         if running > 0 {
-            text.push_str(&format!(", {running} running"));
+            write!(text, ", {running} running").unwrap_or_default();
         }
         text
     }
@@ -346,7 +347,7 @@ mod tests {
 
     #[test]
     fn lines_do_not_need_bars() {
-        let before = told(Duration::from_secs(3600));
+        let before = told(Duration::from_hours(1));
         assert_eq!(before, told(Duration::ZERO));
     }
 }

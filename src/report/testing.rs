@@ -1,7 +1,7 @@
 //! What the tests of the reports share: a writer that can be read, and one push told in events.
 
 use super::Out;
-use crate::event::{Event, Stamped, StepEnd};
+use crate::event::{Event, Sink, Stamped, StepEnd};
 use crate::model::{Address, Fault, FaultKind, Host, HostReport, HostResult, Market, Money, Sample};
 use jiff::{SignedDuration, Timestamp};
 use std::io::{self, Write};
@@ -155,4 +155,11 @@ pub(crate) fn campaign() -> Vec<Stamped> {
         ),
     ]);
     events.into_iter().map(|(seconds, event)| Stamped { at: at(seconds), event }).collect()
+}
+
+/// Tells all of it.
+pub(crate) fn play(sink: &dyn Sink) {
+    for event in campaign() {
+        sink.emit(&event);
+    }
 }
