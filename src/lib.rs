@@ -1,12 +1,16 @@
 //! fleetwright runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
 
 pub mod aws;
+pub mod cli;
+pub mod error;
 pub mod event;
 pub mod exit;
 pub mod gate;
 pub mod journal;
 pub mod model;
 pub mod plan;
+pub mod report;
 pub mod sim;
 pub mod spec;
 pub mod time;
+pub mod work;

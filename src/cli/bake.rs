@@ -1,0 +1,29 @@
+//! `fleetwright bake`
+
+use super::request::Bake;
+
+/// Make an image of the verified template
+///
+/// The image carries the release and the digest of the verification. A bake that was not finished is gone on with.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright bake
+  fleetwright bake --if-changed --yes")]
+pub(super) struct BakeArgs {
+    /// Do nothing when release and playbooks are those of the newest image
+    #[arg(long)]
+    if_changed: bool,
+    /// Bake a template that verify has not passed
+    #[arg(long)]
+    unverified: bool,
+    /// Leave the template running, which gives up a consistent file system
+    #[arg(long)]
+    no_reboot: bool,
+}
+
+impl BakeArgs {
+    /// The same, checked.
+    pub(super) fn check(self) -> Bake {
+        Bake { if_changed: self.if_changed, unverified: self.unverified, no_reboot: self.no_reboot }
+    }
+}

@@ -1,0 +1,147 @@
+//! The flags that every verb takes, as written.
+
+use super::request::{Global, Setting};
+use super::values;
+use crate::report::{Format, When};
+use clap::{Args, ValueEnum, ValueHint};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The spec's name when none is given.
+const SPEC: &str = "fleet.yaml";
+
+/// The file nearest upwards from `start` that is named `fleet.yaml`.
+pub fn find_spec(start: &Path) -> Option<PathBuf> {
+    start.ancestors().map(|folder| folder.join(SPEC)).find(|file| file.is_file())
+}
+
+/// `-o`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum OutputArg {
+    /// For people
+    Table,
+    /// One object
+    Json,
+    /// One event a line, as it happens
+    Jsonl,
+    /// The object of json as YAML
+    Yaml,
+}
+
+/// `--color`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ColorArg {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// Global flags as written.
+#[derive(Args, Clone, Debug)]
+#[command(next_help_heading = "Global options")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+pub(super) struct GlobalArgs {
+    /// The fleet's spec [default: the nearest fleet.yaml upwards]
+    #[arg(short, long, global = true, value_name = "FILE", env = "FLEETWRIGHT_FILE", hide_env_values = true,
+        value_hint = ValueHint::FilePath)]
+    file: Option<PathBuf>,
+    /// Where runs and journals are kept [default: $XDG_STATE_HOME/fleetwright/...]
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    state_dir: Option<PathBuf>,
+    /// Profile of the AWS configuration [default: as the AWS SDK decides]
+    #[arg(long, global = true, value_name = "NAME")]
+    profile: Option<String>,
+    /// AWS region instead of the spec's
+    #[arg(long, global = true, value_name = "REGION")]
+    region: Option<String>,
+    /// Send every AWS call to this URL, for example to a rehearsal cloud
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    endpoint_url: Option<String>,
+    /// Form of what goes to stdout
+    #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputArg::Table)]
+    output: OutputArg,
+    /// When to use colour
+    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    color: ColorArg,
+    /// Lines instead of progress bars
+    #[arg(long, global = true)]
+    no_progress: bool,
+    /// Say only what failed
+    #[arg(short, long, global = true, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Say more: timestamps and detail; twice: diagnostics too
+    #[arg(short, long, global = true, action = clap::ArgAction::Count)]
+    verbose: u8,
+    /// Do not ask before changing something
+    #[arg(short, long, global = true)]
+    yes: bool,
+    /// Show the plan and stop
+    #[arg(long, global = true)]
+    dry_run: bool,
+    /// Start a new run where an unfinished one was planned from another spec
+    #[arg(long, global = true)]
+    replan: bool,
+    /// Stop, resumably, after this long
+    #[arg(long, global = true, value_name = "DURATION", value_parser = values::duration)]
+    timeout: Option<Duration>,
+    /// Set a field of the spec, for example fleet.size=60; can be repeated
+    #[arg(long, global = true, value_name = "PATH=VALUE", value_parser = values::setting)]
+    set: Vec<Setting>,
+    /// Let a mutating verb run in CI with its state on this machine only
+    #[arg(long, global = true)]
+    local_state: bool,
+}
+
+impl GlobalArgs {
+    /// The same, checked.
+    pub(super) fn check(self) -> Global {
+        Global {
+            file: self.file,
+            state_dir: self.state_dir,
+            profile: self.profile,
+            region: self.region,
+            endpoint_url: self.endpoint_url,
+            output: match self.output {
+                OutputArg::Table => Format::Table,
+                OutputArg::Json => Format::Json,
+                OutputArg::Jsonl => Format::Jsonl,
+                OutputArg::Yaml => Format::Yaml,
+            },
+            color: match self.color {
+                ColorArg::Auto => When::Auto,
+                ColorArg::Always => When::Always,
+                ColorArg::Never => When::Never,
+            },
+            no_progress: self.no_progress,
+            quiet: self.quiet,
+            verbose: self.verbose,
+            yes: self.yes,
+            dry_run: self.dry_run,
+            replan: self.replan,
+            timeout: self.timeout,
+            set: self.set,
+            local_state: self.local_state,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nearest_spec_upwards() {
+        let dir = tempfile::tempdir().unwrap();
+        let deep = dir.path().join("a/b");
+        std::fs::create_dir_all(&deep).unwrap();
+        std::fs::write(dir.path().join(SPEC), "").unwrap();
+        assert_eq!(find_spec(&deep), Some(dir.path().join(SPEC)));
+        std::fs::create_dir(dir.path().join("a").join(SPEC)).unwrap();
+        assert_eq!(find_spec(&deep), Some(dir.path().join(SPEC)), "a folder of that name is no spec");
+        std::fs::write(deep.join(SPEC), "").unwrap();
+        assert_eq!(find_spec(&deep), Some(deep.join(SPEC)));
+    }
+}

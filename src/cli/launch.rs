@@ -1,0 +1,59 @@
+//! `fleetwright launch`
+
+use super::request::{Launch, Until};
+use clap::ValueEnum;
+
+/// Bring the fleet to its size
+///
+/// N is the wanted size, not N more: the same command again launches only what is missing. A shortfall is named with
+/// the reasons of the pools that gave nothing.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright launch
+  fleetwright launch -n 40 --until ready --yes
+  fleetwright launch --image ami-0123456789abcdef0 --unattested")]
+pub(super) struct LaunchArgs {
+    /// The wanted size [default: the spec's fleet.size]
+    #[arg(short = 'n', long = "size", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    n: Option<u32>,
+    /// Image to launch [default: the newest attested one]
+    #[arg(long, value_name = "ID")]
+    image: Option<String>,
+    /// When a host counts as there
+    #[arg(long, value_name = "STATE", value_enum, default_value_t = UntilArg::Ssh)]
+    until: UntilArg,
+    /// Launch an image that carries no attestation
+    #[arg(long)]
+    unattested: bool,
+    /// Take over what carries this fleet's tags but is in no journal here
+    #[arg(long)]
+    adopt: bool,
+}
+
+/// When a host counts as there.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum UntilArg {
+    /// EC2 says running
+    Running,
+    /// SSH lets us in
+    Ssh,
+    /// The verify playbook's checks pass
+    Ready,
+}
+
+impl LaunchArgs {
+    /// The same, checked.
+    pub(super) fn check(self) -> Launch {
+        Launch {
+            n: self.n,
+            image: self.image,
+            until: match self.until {
+                UntilArg::Running => Until::Running,
+                UntilArg::Ssh => Until::Ssh,
+                UntilArg::Ready => Until::Ready,
+            },
+            unattested: self.unattested,
+            adopt: self.adopt,
+        }
+    }
+}

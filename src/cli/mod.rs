@@ -1,0 +1,154 @@
+//! The command line: arguments in, a checked [`Request`] out. Only this room knows the argument parser.
+//!
+//! One file per verb holds its flags as written (doc comments are the help text); [`request`] holds them as checked.
+
+mod bake;
+mod down;
+mod exec;
+mod feed;
+mod global;
+mod launch;
+mod plan;
+mod push;
+mod rehearse;
+pub mod request;
+mod resume;
+mod sim;
+mod status;
+mod target;
+#[cfg(test)]
+mod tests;
+mod up;
+mod validate;
+mod values;
+mod verify;
+mod wait;
+mod work;
+
+pub use global::find_spec;
+pub use request::{Global, Request, Verb};
+
+use crate::exit::Exit;
+use clap::error::ErrorKind;
+use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
+use std::ffi::OsString;
+
+/// Runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
+#[derive(Parser, Clone, Debug)]
+#[command(name = "fleetwright", version, propagate_version = true, max_term_width = 100)]
+#[command(subcommand_required = true, arg_required_else_help = false, disable_help_subcommand = true)]
+#[command(after_help = "Examples:
+  fleetwright rehearse            the whole campaign on this machine, no AWS account needed
+  fleetwright plan                what `up` would do and cost
+  fleetwright up                  all of it, on AWS
+
+Exit codes:
+   0  done                         8  refused for safety
+   1  a bug                        9  local state unreadable or unwritable
+   2  usage, or spec problems     10  something billable may remain, listed
+   3  some hosts failed           11  job finished, some items failed
+   4  capacity or quota short     12  job stalled
+   5  credentials or permission   13  deadline reached, still progressing
+   6  AWS or network down         14  changes found, when asked for
+   7  another run holds the lock  15  finished, items unaccounted for
+   130 or 143: interrupted, resumable")]
+struct Arguments {
+    #[command(subcommand)]
+    verb: VerbArgs,
+    #[command(flatten)]
+    global: global::GlobalArgs,
+}
+
+/// The verbs as written.
+#[derive(Subcommand, Clone, Debug)]
+enum VerbArgs {
+    Validate(validate::ValidateArgs),
+    Plan(plan::PlanArgs),
+    Rehearse(rehearse::RehearseArgs),
+    Sim(sim::SimArgs),
+    Verify(verify::VerifyArgs),
+    Bake(bake::BakeArgs),
+    Launch(launch::LaunchArgs),
+    Status(status::StatusArgs),
+    Push(push::PushArgs),
+    Exec(exec::ExecArgs),
+    Feed(feed::FeedArgs),
+    Work(work::WorkArgs),
+    Wait(wait::WaitArgs),
+    Up(up::UpArgs),
+    Resume(resume::ResumeArgs),
+    Down(down::DownArgs),
+}
+
+impl VerbArgs {
+    /// The same, checked.
+    fn check(self) -> Result<Verb, String> {
+        Ok(match self {
+            Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
+            Self::Plan(args) => Verb::Plan(args.check()),
+            Self::Rehearse(args) => Verb::Rehearse(args.check()),
+            Self::Sim(args) => Verb::SimServe(args.check()),
+            Self::Verify(args) => Verb::Verify(args.check()),
+            Self::Bake(args) => Verb::Bake(args.check()),
+            Self::Launch(args) => Verb::Launch(args.check()),
+            Self::Status(status::StatusArgs {}) => Verb::Status,
+            Self::Push(args) => Verb::Push(args.check()?),
+            Self::Exec(args) => Verb::Exec(args.check()?),
+            Self::Feed(feed::FeedArgs {}) => Verb::Feed,
+            Self::Work(args) => Verb::Work(args.check()),
+            Self::Wait(wait::WaitArgs {}) => Verb::Wait,
+            Self::Up(args) => Verb::Up(args.check()),
+            Self::Resume(args) => Verb::Resume(args.check()?),
+            Self::Down(args) => Verb::Down(args.check()),
+        })
+    }
+}
+
+/// Why there is no request: help or version were asked for, or the arguments are wrong.
+#[derive(Debug)]
+pub struct Stop(clap::Error);
+
+impl Stop {
+    /// Prints help and version to stdout, a usage error to stderr, and tells how to exit: 0 or 2.
+    pub fn print(&self) -> Exit {
+        // A reader that went away (`--help | head`) is no failure of ours.
+        self.0.print().unwrap_or_default();
+        if self.0.use_stderr() { Exit::Usage } else { Exit::Done }
+    }
+
+    /// What is printed, without colour.
+    pub fn text(&self) -> String {
+        self.0.render().to_string()
+    }
+}
+
+/// Reads the arguments, the program's own name first.
+///
+/// # Errors
+///
+/// When help or version were asked for, or the arguments are wrong.
+pub fn parse<I, T>(arguments: I) -> Result<Request, Stop>
+where
+    I: IntoIterator<Item = T>,
+    T: Into<OsString> + Clone,
+{
+    let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
+    let mut command = Arguments::command().color(help_color(&arguments));
+    let parsed = command
+        .try_get_matches_from_mut(arguments)
+        .and_then(|matches| Arguments::from_arg_matches(&matches))
+        .map_err(Stop)?;
+    let verb = parsed.verb.check().map_err(|error| Stop(command.error(ErrorKind::ValueValidation, error)))?;
+    Ok(Request { global: parsed.global.check(), verb })
+}
+
+/// The colour of help and usage errors, which are printed before any flag is known to be right.
+fn help_color(arguments: &[OsString]) -> clap::ColorChoice {
+    let words: Vec<&str> = arguments.iter().take_while(|word| *word != "--").filter_map(|word| word.to_str()).collect();
+    let pairs = words.windows(2).filter(|pair| pair[0] == "--color").map(|pair| pair[1]);
+    match pairs.chain(words.iter().filter_map(|word| word.strip_prefix("--color="))).next_back() {
+        Some("always") => clap::ColorChoice::Always,
+        Some("never") => clap::ColorChoice::Never,
+        Some(_) | None => clap::ColorChoice::Auto,
+    }
+}

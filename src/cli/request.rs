@@ -1,0 +1,309 @@
+//! What the command line asked for, checked: plain data that knows nothing of the argument parser.
+
+use crate::model::InstanceId;
+use crate::report::{Format, When};
+use crate::work::Options;
+use std::collections::BTreeSet;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// One invocation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Request {
+    /// What every verb takes.
+    pub global: Global,
+    /// What to do.
+    pub verb: Verb,
+}
+
+/// Flags that every verb takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
+pub struct Global {
+    /// `-f`, else `$FLEETWRIGHT_FILE`; when absent the nearest `fleet.yaml` upwards is meant, see [`super::find_spec`].
+    pub file: Option<PathBuf>,
+    /// `--state-dir`: where runs and journals are kept.
+    pub state_dir: Option<PathBuf>,
+    /// `--profile` of the AWS configuration.
+    pub profile: Option<String>,
+    /// `--region` instead of the spec's.
+    pub region: Option<String>,
+    /// `--endpoint-url` of every AWS service.
+    pub endpoint_url: Option<String>,
+    /// `-o`: the form of what goes to stdout.
+    pub output: Format,
+    /// `--color`
+    pub color: When,
+    /// `--no-progress`: lines instead of bars, even on a terminal.
+    pub no_progress: bool,
+    /// `-q`: only failures and warnings.
+    pub quiet: bool,
+    /// `-v`, counted: 1 adds timestamps and detail, 2 and more the program's own diagnostics.
+    pub verbose: u8,
+    /// `-y`: do not ask.
+    pub yes: bool,
+    /// `--dry-run`: show the plan and stop.
+    pub dry_run: bool,
+    /// `--replan`: start a new run where an unfinished one was planned from another spec.
+    pub replan: bool,
+    /// `--timeout` of the whole verb, world time, more than zero.
+    pub timeout: Option<Duration>,
+    /// `--set`, in the order given.
+    pub set: Vec<Setting>,
+    /// `--local-state`: a mutating verb may run in CI with the state kept on this machine only.
+    pub local_state: bool,
+}
+
+/// One field of the spec, set from the command line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Setting {
+    /// For example `fleet.size`.
+    pub path: String,
+    /// YAML, for example `60`.
+    pub value: String,
+}
+
+/// The verbs, each with its own flags.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Verb {
+    /// Every problem of spec and playbooks, no AWS call.
+    Validate,
+    /// What a verb would do.
+    Plan(Plan),
+    /// The whole campaign on the rehearsal cloud.
+    Rehearse(Rehearse),
+    /// The rehearsal cloud alone.
+    SimServe(SimServe),
+    /// Checks on the template.
+    Verify(Verify),
+    /// Template to image.
+    Bake(Bake),
+    /// The fleet has N hosts.
+    Launch(Launch),
+    /// Fleet, hosts, queue and cost so far.
+    Status,
+    /// A release to running hosts.
+    Push(Push),
+    /// One command everywhere.
+    Exec(Exec),
+    /// Items into the queue.
+    Feed,
+    /// On a host: take items and run a command for each.
+    Work(Options),
+    /// Until the verdict.
+    Wait,
+    /// All of it.
+    Up(Up),
+    /// Go on where a run stopped.
+    Resume(Resume),
+    /// Gone, verified by a second look.
+    Down(Down),
+}
+
+/// Verbs that a plan can be made of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlanVerb {
+    /// `verify`
+    Verify,
+    /// `bake`
+    Bake,
+    /// `launch`
+    Launch,
+    /// `push`
+    Push,
+    /// `feed`
+    Feed,
+    /// `up`, the default.
+    Up,
+    /// `down`
+    Down,
+}
+
+/// `plan`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Plan {
+    /// The verb planned.
+    pub verb: PlanVerb,
+    /// Exit 14 when there is something to do.
+    pub detailed_exitcode: bool,
+}
+
+/// `rehearse`
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Rehearse {
+    /// Hosts instead of the spec's `fleet.size`, at least 1.
+    pub hosts: Option<u32>,
+    /// Items to feed, at least 1; by range of the real files when there are fewer.
+    pub items: Option<u64>,
+    /// Folder whose regular files are the items.
+    pub items_from: Option<PathBuf>,
+    /// Decides what goes wrong where.
+    pub seed: Option<u64>,
+    /// Fault script.
+    pub faults: Option<PathBuf>,
+    /// Leave cloud and hosts running at the end.
+    pub keep: bool,
+    /// File for the report.
+    pub report: Option<PathBuf>,
+    /// World seconds per second, more than zero.
+    pub speed: Option<f64>,
+}
+
+/// What the rehearsal cloud's instances are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum HostsKind {
+    /// Real processes on this machine.
+    #[default]
+    Real,
+    /// Nothing answers on them.
+    None,
+}
+
+/// `sim serve`
+#[derive(Clone, Debug, PartialEq)]
+pub struct SimServe {
+    /// Loopback address and port; port 0 takes a free one.
+    pub listen: SocketAddr,
+    /// The spec that the world is made from.
+    pub spec: Option<PathBuf>,
+    /// What instances are.
+    pub hosts: HostsKind,
+    /// World seconds per second, more than zero; 1 if absent.
+    pub speed: Option<f64>,
+    /// Decides what goes wrong where.
+    pub seed: Option<u64>,
+    /// Fault script.
+    pub faults: Option<PathBuf>,
+}
+
+/// `verify`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Verify {
+    /// Leave out the real items through a private queue.
+    pub skip_canary: bool,
+    /// Reboot the template although it is a member of an Auto Scaling group.
+    pub allow_member: bool,
+}
+
+/// `bake`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bake {
+    /// Nothing to do when the newest image has the same release and playbooks.
+    pub if_changed: bool,
+    /// Bake a template that `verify` has not passed.
+    pub unverified: bool,
+    /// Leave the template running, which gives up a consistent file system.
+    pub no_reboot: bool,
+}
+
+/// When a launch is over.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Until {
+    /// EC2 says running.
+    Running,
+    /// SSH lets us in.
+    #[default]
+    Ssh,
+    /// The verify playbook's checks pass.
+    Ready,
+}
+
+/// `launch`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Launch {
+    /// The wanted size instead of the spec's, at least 1.
+    pub n: Option<u32>,
+    /// The image instead of the newest attested one.
+    pub image: Option<String>,
+    /// When it is over.
+    pub until: Until,
+    /// Launch an image that carries no attestation.
+    pub unattested: bool,
+    /// Take over hosts that carry this fleet's tags but are in no journal here.
+    pub adopt: bool,
+}
+
+/// Which hosts, and what to write about them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Only these; every host of the fleet when empty.
+    pub only: BTreeSet<HostPick>,
+    /// File that gets the ids of hosts that did not come out well, one a line; `--only @FILE` reads it.
+    pub failed_to: Option<PathBuf>,
+    /// Most hosts that may fail.
+    pub max_fail: Option<MaxFail>,
+    /// File for a JUnit report.
+    pub junit: Option<PathBuf>,
+}
+
+/// One host named on the command line.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum HostPick {
+    /// By instance id.
+    Id(InstanceId),
+    /// By slot.
+    Slot(u32),
+}
+
+/// How many hosts may fail before the rest is left alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MaxFail {
+    /// 0..=100 percent of the hosts.
+    Percent(u8),
+    /// So many hosts.
+    Hosts(u32),
+}
+
+impl MaxFail {
+    /// The number of hosts out of `total` that may fail; a percentage is rounded down.
+    pub fn allowed(self, total: u32) -> u32 {
+        match self {
+            Self::Percent(percent) => u32::try_from(u64::from(total) * u64::from(percent) / 100).unwrap_or(u32::MAX),
+            Self::Hosts(hosts) => hosts,
+        }
+    }
+}
+
+/// `push`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Push {
+    /// Which hosts.
+    pub target: Target,
+    /// Hosts of the first wave instead of the spec's.
+    pub canary: Option<u32>,
+    /// Also to hosts that have this release already.
+    pub force: bool,
+}
+
+/// `exec`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Exec {
+    /// Which hosts.
+    pub target: Target,
+    /// The command: one word is a shell line, several are quoted each.
+    pub command: Vec<String>,
+}
+
+/// `up`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Up {
+    /// Leave the fleet running when the job is done.
+    pub keep: bool,
+}
+
+/// `resume`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resume {
+    /// The run's id or the end of it; absent: the newest unfinished one.
+    pub run: Option<String>,
+}
+
+/// `down`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Down {
+    /// Also end images that are not in use, beyond `image.keep`.
+    pub images: bool,
+    /// Also end what carries this fleet's tags but is in no journal here.
+    pub adopt: bool,
+}

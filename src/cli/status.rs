@@ -1,0 +1,10 @@
+//! `fleetwright status`
+
+/// Show fleet, hosts, queue and cost so far
+///
+/// Reads the account and changes nothing.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright status
+  fleetwright status -o json")]
+pub(super) struct StatusArgs {}

@@ -1,0 +1,177 @@
+//! What the command line promises as a whole.
+
+use super::request::*;
+use super::*;
+use clap::Arg;
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+fn request(line: &str) -> Request {
+    parse(line.split(' ')).unwrap_or_else(|stop| panic!("{line}: {}", stop.text()))
+}
+
+fn refusal(line: &str) -> String {
+    match parse(line.split(' ')) {
+        Ok(request) => panic!("{line} was taken: {request:?}"),
+        Err(stop) => {
+            assert!(stop.0.use_stderr(), "{line} is no usage error");
+            stop.text()
+        }
+    }
+}
+
+/// Every command that does something, with its path.
+fn leaves(command: &clap::Command, path: &str, out: &mut Vec<(String, clap::Command)>) {
+    for sub in command.get_subcommands() {
+        let path = format!("{path} {}", sub.get_name());
+        leaves(sub, &path, out);
+        out.push((path, sub.clone()));
+    }
+}
+
+fn all() -> Vec<(String, clap::Command)> {
+    let mut command = Arguments::command();
+    command.build();
+    let mut out = Vec::new();
+    leaves(&command, "fleetwright", &mut out);
+    out
+}
+
+#[test]
+fn the_tree_is_sound() {
+    Arguments::command().debug_assert();
+}
+
+#[test]
+fn every_argument_has_help_and_every_verb_an_example() {
+    for (path, command) in all() {
+        assert!(command.get_about().is_some(), "{path} has no help");
+        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
+        assert!(examples.starts_with("Examples:\n"), "{path} has no example");
+        for line in examples.lines().skip(1) {
+            assert!(line.trim_start().starts_with("fleetwright "), "{path}: {line}");
+            assert!(line.contains(path.rsplit(' ').next().unwrap()), "{path}: {line} is about something else");
+        }
+        for arg in command.get_arguments() {
+            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
+            assert!(!help.is_empty(), "{path} {} has no help", arg.get_id());
+            assert!(!help.ends_with('.'), "{path} {}: {help}", arg.get_id());
+        }
+    }
+}
+
+#[test]
+fn one_name_means_one_thing() {
+    let shape = |arg: &Arg| {
+        let values: Vec<String> = arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
+        (values, arg.get_short(), format!("{:?}", arg.get_action()))
+    };
+    // `--hosts` counts in a rehearsal and is a kind in `sim serve`; its value name tells them apart.
+    let homonyms = ["hosts"];
+    let mut seen: BTreeMap<String, (String, _)> = BTreeMap::new();
+    for (path, command) in all() {
+        for arg in command.get_arguments() {
+            let Some(long) = arg.get_long() else { continue };
+            if homonyms.contains(&long) {
+                continue;
+            }
+            let (first, known) = seen.entry(long.to_owned()).or_insert_with(|| (path.clone(), shape(arg)));
+            assert_eq!(*known, shape(arg), "--{long} differs between {first} and {path}");
+        }
+    }
+}
+
+#[test]
+fn help_as_printed() {
+    let Err(stop) = parse(["fleetwright", "--help"]) else { panic!("no help") };
+    assert_eq!(stop.print(), Exit::Done);
+    // The width of whatever terminal the tests run in must not matter.
+    let help = Arguments::command().term_width(100).render_long_help().to_string();
+    insta::with_settings!({filters => vec![(r" +\n", "\n")]}, { insta::assert_snapshot!(help) });
+}
+
+#[test]
+fn usage_errors_exit_2_and_help_0() {
+    for (line, exit) in [("--version", Exit::Done), ("push --help", Exit::Done), ("", Exit::Usage), ("x", Exit::Usage)]
+    {
+        let arguments = ["fleetwright"].into_iter().chain(line.split(' ').filter(|word| !word.is_empty()));
+        let Err(stop) = parse(arguments) else { panic!("{line} was taken") };
+        assert_eq!(if stop.0.use_stderr() { Exit::Usage } else { Exit::Done }, exit, "{line}");
+    }
+    assert!(refusal("fleetwright lanch").contains("'launch'"));
+    assert!(refusal("fleetwright push --max-fial 5%").contains("--max-fail"));
+}
+
+#[test]
+fn globals_stand_before_and_behind_the_verb() {
+    let before = request("fleetwright -f a.yaml -o json --timeout 45m -y status");
+    let behind = request("fleetwright status -f a.yaml -o json --timeout 45m -y");
+    assert_eq!(before, behind);
+    assert_eq!(before.global.output, crate::report::Format::Json);
+    assert_eq!(before.global.timeout, Some(Duration::from_mins(45)));
+    assert_eq!(before.global.file.as_deref(), Some("a.yaml".as_ref()));
+    assert!(before.global.yes);
+    let set = request("fleetwright validate --set fleet.size=60 --set name=x").global.set;
+    assert_eq!(set.iter().map(|s| s.path.as_str()).collect::<Vec<_>>(), ["fleet.size", "name"]);
+    assert!(refusal("fleetwright status -q -v").contains("cannot be used with"));
+}
+
+#[test]
+fn verbs_are_read() {
+    let launch = request("fleetwright launch -n 40 --until ready").verb;
+    assert_eq!(launch, Verb::Launch(Launch { n: Some(40), until: Until::Ready, ..Launch::default() }));
+    assert_eq!(request("fleetwright launch --size 40").verb, request("fleetwright launch -n 40").verb);
+
+    let Verb::Push(push) = request("fleetwright push --only 3 --only i-0123456789abcdef0 --max-fail 5%").verb else {
+        panic!("no push")
+    };
+    assert_eq!(push.target.only.len(), 2);
+    assert_eq!(push.target.max_fail, Some(MaxFail::Percent(5)));
+
+    let Verb::Exec(exec) = request("fleetwright exec --only 0 -- uname -r").verb else { panic!("no exec") };
+    assert_eq!(exec.command, ["uname", "-r"]);
+
+    let work = request("fleetwright work --queue-url http://q --exit-when-empty -- ./w --batch 9").verb;
+    let expected = crate::work::Options {
+        queue_url: "http://q".into(),
+        batch: None,
+        visibility: Duration::from_mins(2),
+        retry_after: None,
+        exit_when_empty: true,
+        max_items: None,
+        command: vec!["./w".into(), "--batch".into(), "9".into()],
+    };
+    assert_eq!(work, Verb::Work(expected));
+
+    let plan = request("fleetwright plan").verb;
+    assert_eq!(plan, Verb::Plan(Plan { verb: PlanVerb::Up, detailed_exitcode: false }));
+    let Verb::SimServe(serve) = request("fleetwright sim serve --hosts none").verb else { panic!("no sim") };
+    assert_eq!((serve.listen.to_string().as_str(), serve.hosts), ("127.0.0.1:0", HostsKind::None));
+}
+
+#[test]
+fn wrong_values_are_named() {
+    for (line, word) in [
+        ("fleetwright launch -n 0", "0 is not in 1..=10000"),
+        ("fleetwright launch --until soon", "possible values: running, ssh, ready"),
+        ("fleetwright sim serve --listen 0.0.0.0:80", "0.0.0.0 is not a loopback address"),
+        ("fleetwright push --only web-1", "web-1 is neither an instance id"),
+        ("fleetwright push --only @/nowhere", "failed to read /nowhere"),
+        ("fleetwright work --queue-url q --visibility 13h -- x", "at most 12h"),
+        ("fleetwright work --queue-url q", "<COMMAND>"),
+        ("fleetwright exec", "<COMMAND>"),
+        ("fleetwright resume latest", "expected a run's id"),
+        ("fleetwright --timeout 0s wait", "longer than zero"),
+    ] {
+        let text = refusal(line);
+        assert!(text.contains(word), "{line}: {text}");
+    }
+}
+
+#[test]
+fn color_of_help_follows_the_flag() {
+    let choice = |line: &str| help_color(&line.split(' ').map(OsString::from).collect::<Vec<_>>());
+    assert_eq!(choice("fleetwright --color never push"), clap::ColorChoice::Never);
+    assert_eq!(choice("fleetwright push --color=always"), clap::ColorChoice::Always);
+    assert_eq!(choice("fleetwright exec -- ls --color=always"), clap::ColorChoice::Auto);
+}

@@ -1,0 +1,23 @@
+//! `fleetwright up`
+
+use super::request::Up;
+
+/// Verify, bake, launch, push, feed, wait, and down when done
+///
+/// A job that does not end well leaves the fleet running, with its cost per hour said.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright up
+  fleetwright up --keep --yes")]
+pub(super) struct UpArgs {
+    /// Leave the fleet running when the job is done
+    #[arg(long)]
+    keep: bool,
+}
+
+impl UpArgs {
+    /// The same, checked.
+    pub(super) fn check(self) -> Up {
+        Up { keep: self.keep }
+    }
+}

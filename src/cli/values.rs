@@ -1,0 +1,169 @@
+//! Reads single values of the command line; each function's error is what the user sees after the flag's name.
+
+use super::request::{HostPick, MaxFail, Setting};
+use crate::model::InstanceId;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Reads `90s`, `45m`, `1h30m`; more than zero.
+pub(super) fn duration(text: &str) -> Result<Duration, String> {
+    let span: jiff::SignedDuration =
+        text.parse().map_err(|_| "expected a duration such as 90s, 45m or 1h30m".to_owned())?;
+    match Duration::try_from(span) {
+        Ok(span) if !span.is_zero() => Ok(span),
+        Ok(_) | Err(_) => Err("must be longer than zero".to_owned()),
+    }
+}
+
+/// Reads a visibility time-out: SQS takes whole seconds up to 12 hours.
+pub(super) fn visibility(text: &str) -> Result<Duration, String> {
+    let span = duration(text)?;
+    if span.subsec_nanos() != 0 || span > Duration::from_hours(12) {
+        return Err("must be whole seconds, at most 12h".to_owned());
+    }
+    Ok(span)
+}
+
+/// Reads a visibility time-out that may be zero.
+pub(super) fn retry_after(text: &str) -> Result<Duration, String> {
+    if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { visibility(text) }
+}
+
+/// Reads a factor such as `60` or `0.5`; finite and more than zero.
+pub(super) fn speed(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(speed) if speed.is_finite() && speed > 0.0 => Ok(speed),
+        Ok(_) | Err(_) => Err("expected a number above zero, such as 60".to_owned()),
+    }
+}
+
+/// Reads `5%` or `3`.
+pub(super) fn max_fail(text: &str) -> Result<MaxFail, String> {
+    let wrong = || "expected a share such as 5% (at most 100%) or a number of hosts such as 3".to_owned();
+    match text.strip_suffix('%') {
+        Some(percent) => match percent.parse::<u8>() {
+            Ok(percent) if percent <= 100 => Ok(MaxFail::Percent(percent)),
+            Ok(_) | Err(_) => Err(wrong()),
+        },
+        None => text.parse().map(MaxFail::Hosts).map_err(|_| wrong()),
+    }
+}
+
+/// Reads `fleet.size=60`.
+pub(super) fn setting(text: &str) -> Result<Setting, String> {
+    let named = |segment: &str| !segment.is_empty() && !segment.contains(char::is_whitespace);
+    match text.split_once('=') {
+        Some((path, value)) if path.split('.').all(named) => {
+            Ok(Setting { path: path.to_owned(), value: value.to_owned() })
+        }
+        Some(_) | None => Err("expected PATH=VALUE such as fleet.size=60".to_owned()),
+    }
+}
+
+/// Reads one host: an instance id, or a slot with or without its `#`.
+fn host(word: &str) -> Result<HostPick, String> {
+    let hex = |digits: &str| matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if word.strip_prefix("i-").is_some_and(hex) {
+        return Ok(HostPick::Id(InstanceId::new(word)));
+    }
+    let slot = word.strip_prefix('#').unwrap_or(word);
+    slot.parse().map(HostPick::Slot).map_err(|_| format!("{word} is neither an instance id (i-...) nor a slot"))
+}
+
+/// Reads a list of hosts divided by commas or white space.
+fn hosts(text: &str) -> Result<Vec<HostPick>, String> {
+    text.split([',', ' ', '\t', '\r']).filter(|word| !word.is_empty()).map(host).collect()
+}
+
+/// Reads all of `--only`: ids and slots, and files (`@FILE`) of them, in which `# ` starts a remark line.
+pub(super) fn only(given: &[String]) -> Result<BTreeSet<HostPick>, String> {
+    let mut picks = BTreeSet::new();
+    for text in given {
+        let Some(file) = text.strip_prefix('@') else {
+            picks.extend(hosts(text)?);
+            continue;
+        };
+        let content = std::fs::read_to_string(file).map_err(|error| format!("failed to read {file}: {error}"))?;
+        for (index, line) in content.lines().enumerate() {
+            let line = if line.starts_with("# ") || line == "#" { "" } else { line };
+            picks.extend(hosts(line).map_err(|error| format!("{file}:{}: {error}", index + 1))?);
+        }
+    }
+    if picks.is_empty() && !given.is_empty() {
+        // An empty list would mean every host: the very opposite of what was asked.
+        return Err(format!("{} names no host", given.join(",")));
+    }
+    Ok(picks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn durations() {
+        assert_eq!(duration("45m"), Ok(Duration::from_mins(45)));
+        assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
+        for bad in ["", "45", "0s", "-1m", "soon"] {
+            assert!(duration(bad).is_err(), "{bad}");
+        }
+        assert_eq!(visibility("12h"), Ok(Duration::from_hours(12)));
+        assert!(visibility("12h1s").is_err());
+        assert!(visibility("1500ms").is_err());
+        assert_eq!(retry_after("0"), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn shares() {
+        assert_eq!(max_fail("5%"), Ok(MaxFail::Percent(5)));
+        assert_eq!(max_fail("3"), Ok(MaxFail::Hosts(3)));
+        for bad in ["101%", "-1", "%", "5 %", "x"] {
+            assert!(max_fail(bad).is_err(), "{bad}");
+        }
+        assert_eq!(MaxFail::Percent(5).allowed(39), 1);
+        assert_eq!(MaxFail::Percent(100).allowed(u32::MAX), u32::MAX);
+    }
+
+    #[test]
+    fn settings() {
+        assert_eq!(setting("fleet.size=60"), Ok(Setting { path: "fleet.size".into(), value: "60".into() }));
+        assert_eq!(setting("tags.x=a=b").map(|s| s.value), Ok("a=b".into()));
+        for bad in ["fleet.size", "=1", "a..b=1", "a b=1"] {
+            assert!(setting(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn hosts_from_words_and_files() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("failed.txt");
+        std::fs::write(&file, "# left over from yesterday\ni-0123456789abcdef0\n#7 \n\n").unwrap();
+        let at = format!("@{}", file.display());
+        let picks = only(&["3,#4".into(), at.clone()]).unwrap();
+        let expected =
+            [HostPick::Id("i-0123456789abcdef0".into()), HostPick::Slot(3), HostPick::Slot(4), HostPick::Slot(7)];
+        assert_eq!(picks, BTreeSet::from(expected));
+
+        std::fs::write(&file, "i-1\n").unwrap();
+        assert!(only(std::slice::from_ref(&at)).unwrap_err().contains("failed.txt:1: i-1 is neither"));
+        std::fs::write(&file, "\n").unwrap();
+        assert!(only(&[at]).unwrap_err().ends_with("names no host"), "an empty file must not mean every host");
+        assert!(only(&[]).unwrap().is_empty());
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in ".*") {
+            drop((duration(&text), visibility(&text), retry_after(&text), speed(&text)));
+            drop((max_fail(&text), setting(&text), hosts(&text)));
+        }
+
+        #[test]
+        fn never_allows_more_than_the_share(percent in 0u8..=100, total in 0u32..100_000) {
+            let allowed = u64::from(MaxFail::Percent(percent).allowed(total));
+            prop_assert!(allowed * 100 <= u64::from(total) * u64::from(percent));
+            prop_assert!((allowed + 1) * 100 > u64::from(total) * u64::from(percent));
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! What a campaign came to: one object for programs, one page for people.
+
+use super::{count, span, table};
+use crate::event::{Event, Sink, Stamped};
+use crate::model::{HostReport, HostResult, Money, Sample};
+use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::{Mutex, PoisonError};
+
+/// Rises when a field changes its meaning or goes; new fields do not raise it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// Above so many hosts only those that did not come out well are listed for people.
+const LISTED: usize = 40;
+
+/// What `-o json` prints for `push`, `wait`, `up` and `rehearse`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Summary {
+    /// [`SCHEMA_VERSION`]
+    pub schema_version: u32,
+    /// The run's id.
+    pub run: String,
+    /// How it came out, in one word.
+    pub verdict: String,
+    /// Hosts of the fleet; absent where the verb has none.
+    pub hosts: Option<HostCounts>,
+    /// Every host of a push, by slot.
+    pub push: Vec<PushResult>,
+    /// Items; absent where the verb has no queue.
+    pub items: Option<ItemCounts>,
+    /// Records recomputed from outside; absent where there are none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub records: Option<RecordCounts>,
+    /// World seconds from start to end.
+    pub world_seconds: i64,
+    /// Dollars, where known.
+    pub cost_usd: Option<f64>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+/// Hosts of the fleet.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostCounts {
+    /// As the spec asked.
+    pub wanted: u32,
+    /// Came up as asked.
+    pub ready: u32,
+    /// Taken back by EC2, or died.
+    pub interrupted: u32,
+    /// Ended by us.
+    pub terminated: u32,
+}
+
+/// One host of a push.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PushResult {
+    /// The instance id.
+    pub host: String,
+    /// Its slot.
+    pub slot: u32,
+    /// How it came out.
+    pub result: HostResult,
+    /// `stage: cause`, where it did not come out well.
+    pub reason: Option<String>,
+}
+
+/// Items of the job. Unknown is `None`, never 0.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ItemCounts {
+    /// Confirmed by the queue.
+    pub fed: Option<u64>,
+    /// Completed.
+    pub ok: Option<u64>,
+    /// Given up on.
+    pub failed: Option<u64>,
+    /// Neither completed nor given up on, although the queue is empty.
+    pub unaccounted: Option<u64>,
+}
+
+/// Records that the items should have left.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RecordCounts {
+    /// One for each item.
+    pub expected: u64,
+    /// Equal to what was recomputed.
+    pub equal: u64,
+}
+
+impl From<&HostReport> for PushResult {
+    fn from(report: &HostReport) -> Self {
+        let reason = match (&report.stage, &report.cause) {
+            (Some(stage), Some(cause)) => Some(format!("{stage}: {cause}")),
+            (one, other) => one.clone().or_else(|| other.clone()),
+        };
+        Self { host: report.host.id.to_string(), slot: report.host.slot, result: report.result, reason }
+    }
+}
+
+impl Summary {
+    /// The page for people; `width` is the terminal's, where there is one.
+    pub fn page(&self, width: Option<u16>) -> String {
+        let mut rows = vec![("run", self.run.clone()), ("verdict", self.verdict.clone())];
+        if let Some(hosts) = &self.hosts {
+            let HostCounts { wanted, ready, interrupted, terminated } = hosts;
+            let text = format!("{wanted} wanted, {ready} ready, {interrupted} interrupted, {terminated} terminated");
+            rows.push(("hosts", text));
+        }
+        if !self.push.is_empty() {
+            let mut results: BTreeMap<HostResult, u64> = BTreeMap::new();
+            self.push.iter().for_each(|host| *results.entry(host.result).or_default() += 1);
+            let text: Vec<String> = results.iter().map(|(result, n)| format!("{n} {result}")).collect();
+            rows.push(("push", text.join(", ")));
+        }
+        if let Some(items) = &self.items {
+            let show = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
+            let ItemCounts { fed, ok, failed, unaccounted } = items;
+            let (fed, ok, failed, lost) = (show(*fed), show(*ok), show(*failed), show(*unaccounted));
+            rows.push(("items", format!("{fed} fed, {ok} ok, {failed} failed, {lost} unaccounted")));
+        }
+        if let Some(RecordCounts { expected, equal }) = &self.records {
+            rows.push(("records", format!("{equal} of {expected} equal")));
+        }
+        rows.push(("time", span(SignedDuration::from_secs(self.world_seconds))));
+        if let Some(cost) = self.cost_usd {
+            rows.push(("cost", dollars(cost)));
+        }
+        if !self.api_calls.is_empty() {
+            let all = count(self.api_calls.values().sum(), "call");
+            let each: Vec<String> = self.api_calls.iter().map(|(action, n)| format!("{action} {n}")).collect();
+            rows.push(("api", format!("{all}: {}", each.join(", "))));
+        }
+        let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect();
+        let mut page = table::render(&[], &rows, width);
+        let all = self.push.len() <= LISTED;
+        let listed: Vec<Vec<String>> = self
+            .push
+            .iter()
+            .filter(|host| all || !host.result.good())
+            .map(|host| {
+                let reason = host.reason.clone().unwrap_or_default();
+                vec![format!("#{}", host.slot), host.host.clone(), host.result.to_string(), reason]
+            })
+            .collect();
+        if !listed.is_empty() {
+            page.push('\n');
+            page.push_str(&table::render(&["slot", "host", "result", "reason"], &listed, width));
+        }
+        page
+    }
+}
+
+/// The same form as everywhere else.
+#[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
+fn dollars(amount: f64) -> String {
+    Money::from_micros((amount * 1e6).round() as i64).to_string()
+}
+
+/// Collects from events what a summary needs.
+#[derive(Debug, Default)]
+pub struct Tally {
+    seen: Mutex<Seen>,
+}
+
+#[derive(Debug, Default)]
+struct Seen {
+    run: String,
+    started: Option<Timestamp>,
+    last: Option<Timestamp>,
+    hosts: BTreeMap<u32, HostReport>,
+    fed: Option<u64>,
+    sample: Option<Sample>,
+    cost: Option<Money>,
+}
+
+impl Tally {
+    /// The hosts of pushes so far, by slot; of a slot that was worked on twice, the last.
+    pub fn hosts(&self) -> Vec<HostReport> {
+        self.lock().hosts.values().cloned().collect()
+    }
+
+    /// Items that the queue confirmed.
+    pub fn fed(&self) -> Option<u64> {
+        self.lock().fed
+    }
+
+    /// The last look at the queue.
+    pub fn sample(&self) -> Option<Sample> {
+        self.lock().sample.clone()
+    }
+
+    /// What events alone can tell; hosts, items, records and API calls are for the caller to add.
+    pub fn summary(&self, verdict: impl Into<String>) -> Summary {
+        let seen = self.lock();
+        let world = seen.started.zip(seen.last).map(|(started, last)| last.duration_since(started).as_secs());
+        Summary {
+            schema_version: SCHEMA_VERSION,
+            run: seen.run.clone(),
+            verdict: verdict.into(),
+            hosts: None,
+            push: seen.hosts.values().map(PushResult::from).collect(),
+            items: None,
+            records: None,
+            world_seconds: world.unwrap_or(0),
+            cost_usd: seen.cost.map(Money::dollars),
+            api_calls: BTreeMap::new(),
+        }
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sink for Tally {
+    fn emit(&self, event: &Stamped) {
+        let mut seen = self.lock();
+        seen.last = Some(event.at);
+        match &event.event {
+            Event::RunStarted { run, .. } => {
+                seen.run.clone_from(run);
+                seen.started = Some(event.at);
+            }
+            Event::HostFinished { report } => {
+                seen.hosts.insert(report.host.slot, report.clone());
+            }
+            Event::Fed { sent, .. } => seen.fed = Some(*sent),
+            Event::Sampled { sample, .. } => seen.sample = Some(sample.clone()),
+            Event::RunFinished { cost, .. } => seen.cost = *cost,
+            Event::StepStarted { .. }
+            | Event::StepProgress { .. }
+            | Event::StepFinished { .. }
+            | Event::Retrying { .. }
+            | Event::Capacity { .. }
+            | Event::HostStarted { .. }
+            | Event::Warning { .. }
+            | Event::Note { .. } => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::testing::play;
+    use super::*;
+
+    fn summary() -> Summary {
+        let tally = Tally::default();
+        play(&tally);
+        assert_eq!(tally.fed(), Some(400));
+        assert!(tally.sample().unwrap().empty());
+        let mut summary = tally.summary("partial");
+        summary.hosts = Some(HostCounts { wanted: 5, ready: 5, interrupted: 1, terminated: 5 });
+        summary.items = Some(ItemCounts { fed: Some(400), ok: Some(399), failed: Some(1), unaccounted: None });
+        summary.records = Some(RecordCounts { expected: 399, equal: 399 });
+        summary.api_calls = [("CreateFleet".to_owned(), 2), ("DescribeInstances".to_owned(), 31)].into();
+        summary
+    }
+
+    #[test]
+    fn the_page() {
+        insta::assert_snapshot!(summary().page(None));
+        let many = (0..100).map(|slot| PushResult { slot, ..summary().push[0].clone() });
+        let crowd = Summary { push: many.chain([summary().push[4].clone()]).collect(), ..summary() };
+        assert_eq!(crowd.page(None).matches('#').count(), 1, "of many hosts only the bad ones are listed");
+    }
+
+    #[test]
+    fn the_object() {
+        let json = serde_json::to_value(summary()).unwrap();
+        let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
+        let contract = [
+            "schema_version",
+            "run",
+            "verdict",
+            "hosts",
+            "push",
+            "items",
+            "records",
+            "world_seconds",
+            "cost_usd",
+            "api_calls",
+        ];
+        assert_eq!(keys, contract);
+        insta::assert_snapshot!(json["push"][2], @r#"{"host":"i-00000000000000002","slot":2,"result":"unreachable","reason":"connect: timed out after 10s"}"#);
+        assert_eq!(json["world_seconds"], 930);
+        assert_eq!(json["cost_usd"], 0.41);
+        assert_eq!(serde_json::from_value::<Summary>(json).unwrap(), summary());
+        let bare = serde_json::to_value(Tally::default().summary("done")).unwrap();
+        assert_eq!(bare.get("records"), None);
+        assert_eq!(bare["items"], serde_json::Value::Null);
+    }
+}
