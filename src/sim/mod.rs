@@ -6,3 +6,4 @@
 pub(crate) mod api;
 pub(crate) mod hosts;
 pub mod seed;
+pub(crate) mod xml;
