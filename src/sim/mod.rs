@@ -4,6 +4,9 @@
 //! reading shows.
 
 pub(crate) mod api;
+pub(crate) mod clock;
+pub(crate) mod draw;
+pub(crate) mod faults;
 pub(crate) mod hosts;
 pub mod seed;
 pub(crate) mod xml;
