@@ -4,5 +4,5 @@
 //! reading shows.
 
 pub(crate) mod api;
-pub(crate) mod hosts;
+pub mod hosts;
 pub mod seed;
