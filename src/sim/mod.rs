@@ -10,7 +10,7 @@ pub(crate) mod clock;
 pub(crate) mod draw;
 pub(crate) mod faults;
 pub(crate) mod gates;
-pub(crate) mod hosts;
+pub mod hosts;
 pub mod seed;
 pub(crate) mod sqs;
 pub(crate) mod sts;
