@@ -1,12 +1,12 @@
 //! Carries out a plan: asks it for the next step, drives the step, writes down what came of it. Knows nothing of AWS.
 
-use super::cancel::Cancel;
 use super::failure::Failure;
+use super::tools::Tools;
 use crate::event::{Event, Events, StepEnd};
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::plan::{Next, Plan, Step};
-use crate::time::{BoxFuture, Clock};
+use crate::time::BoxFuture;
 use serde_json::Value;
 
 /// What a step came to.
@@ -78,24 +78,21 @@ pub async fn run(
     plan: &Plan,
     driver: &dyn Driver,
     journal: &Journal,
-    clock: &dyn Clock,
-    events: &Events,
-    cancel: &Cancel,
+    tools: &Tools,
 ) -> Result<(), Failure> {
     loop {
-        if let Some(exit) = cancel.stopped() {
-            return Err(Failure::interrupted(exit));
-        }
+        tools.check_cancel()?;
+        let events = &tools.events;
         let step = match journal.with_fold(|fold| plan.next(fold)) {
             Next::Run(step) => step,
             Next::Finished => return Ok(()),
         };
         events.emit(Event::StepStarted { step: step.id.clone(), title: step.title.clone() });
         let mut ending = Ending { events, step: &step.id, said: false };
-        match drive(&step, driver, cancel).await {
+        match drive(&step, driver, tools).await {
             Ok(done) => {
                 journal
-                    .step(&step.id, done.output, clock.now())
+                    .step(&step.id, done.output, tools.clock.now())
                     .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
                 ending.say(done.end, &done.detail);
             }
@@ -112,7 +109,7 @@ pub async fn run(
 }
 
 /// One step: probe, run, and undo when the operator does not want to wait for its end.
-async fn drive(step: &Step, driver: &dyn Driver, cancel: &Cancel) -> Result<Done, Failure> {
+async fn drive(step: &Step, driver: &dyn Driver, tools: &Tools) -> Result<Done, Failure> {
     let work = async {
         match driver.probe(step).await? {
             Some(done) => Ok(done),
@@ -122,7 +119,7 @@ async fn drive(step: &Step, driver: &dyn Driver, cancel: &Cancel) -> Result<Done
     tokio::select! {
         biased;
         done = work => done,
-        exit = cancel.abandoned() => {
+        exit = tools.abandoned() => {
             driver.undo(step).await?;
             Err(Failure::interrupted(exit))
         }

@@ -23,6 +23,9 @@ use std::time::Duration;
 
 pub use ladder::{Ladder, Rung};
 
+/// How long a change may be invisible: EC2's guide on eventual consistency says "up to about five minutes".
+pub const CONSISTENT: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
+
 /// What one verb is going to do, as data: printed, linted, hashed, stored, gone on with.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Plan {

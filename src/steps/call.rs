@@ -2,14 +2,11 @@
 
 use super::Steps;
 use crate::engine::failure::Failure;
-use crate::engine::retry::Backoff;
-use crate::event::Event;
+use crate::engine::retry::retry;
 use crate::exit::Exit;
 use crate::journal::log::REPLAY_LIMIT;
 use crate::journal::{Draft, IntentState, JournalError, Outcome, Permit};
 use crate::model::{Fault, FaultKind};
-use crate::time;
-use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -87,33 +84,24 @@ impl Steps {
         T: Serialize,
         S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
     {
-        let mut backoff = Backoff::new(self.policy, self.clock.now());
-        loop {
-            let now = self.clock.now();
-            match send(&permit).await {
-                Ok((ids, made)) => {
-                    let data = serde_json::to_value(&made)
-                        .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
-                    let outcome = Outcome::Done { ids, data };
-                    self.journal.settle(permit.intent(), outcome, self.clock.now()).map_err(state)?;
-                    return Ok(made);
-                }
-                Err(fault) => {
-                    let unknown = fault.kind.outcome_unknown();
-                    let again = fault.kind.retryable() && (!unknown || repeat == Repeat::Safe);
-                    let wait = if again && self.cancel.stopped().is_none() { backoff.next(now) } else { None };
-                    let Some(wait) = wait else {
-                        let outcome =
-                            if unknown { Outcome::Unknown(fault.clone()) } else { Outcome::Failed(fault.clone()) };
-                        self.journal.settle(permit.intent(), outcome, self.clock.now()).map_err(state)?;
-                        if let Some(exit) = self.cancel.stopped() {
-                            return Err(Failure::interrupted(exit));
-                        }
-                        return Err(self.refused(what, &permit, fault));
-                    };
-                    let span = SignedDuration::try_from(wait).unwrap_or_default();
-                    self.events.emit(Event::Retrying { fault, attempt: backoff.tries(), wait: span });
-                    time::sleep(&*self.clock, wait).await;
+        let again = |kind: FaultKind| kind.retryable() && (!kind.outcome_unknown() || repeat == Repeat::Safe);
+        let action = permit.call().action.clone();
+        let sent = retry(self.context(), &action, &self.policy, again, async || send(&permit).await).await;
+        let now = self.clock.now();
+        match sent {
+            Ok((ids, made)) => {
+                let data = serde_json::to_value(&made)
+                    .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
+                self.journal.settle(permit.intent(), Outcome::Done { ids, data }, now).map_err(state)?;
+                Ok(made)
+            }
+            Err(fault) => {
+                let unknown = fault.kind.outcome_unknown();
+                let outcome = if unknown { Outcome::Unknown(fault.clone()) } else { Outcome::Failed(fault.clone()) };
+                self.journal.settle(permit.intent(), outcome, now).map_err(state)?;
+                match self.stopped() {
+                    Some(exit) => Err(Failure::interrupted(exit)),
+                    None => Err(self.refused(what, &permit, fault)),
                 }
             }
         }

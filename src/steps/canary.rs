@@ -5,7 +5,8 @@ use super::call::Repeat;
 use crate::aws::QueueRequest;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::engine::wait::{Seen, Until};
+use crate::engine::tools::Until;
+use crate::engine::wait::Seen;
 use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::model::{Tags, shell_word, tags};
@@ -93,13 +94,13 @@ impl Steps {
         self.on_template(&session, &host.id, what, &command, Input::Empty, limits).await?;
         session.close().await;
         let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
-        let wanted = Until { what: "the canary's items to be acknowledged".to_owned(), good: 3, deadline };
+        let wanted = Until { step: step.to_owned(), what: "the canary's items to be acknowledged".to_owned(), good: 3, deadline };
         self.until(wanted, async || {
             let sample = self.clients.sample(url, None, &*self.clock).await?;
             Ok(match sample.remaining() {
                 Some(0) => Seen::Good(()),
-                Some(left) => Seen::NotYet(format!("{left} left")),
-                None => Seen::NotYet("counts unknown".to_owned()),
+                Some(left) => Seen::NotYet(format!("{left} left").into()),
+                None => Seen::NotYet("counts unknown".into()),
             })
         })
         .await

@@ -4,9 +4,11 @@ use super::Steps;
 use super::call::Repeat;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::engine::wait::{Seen, Until};
+use crate::engine::tools::Until;
+use crate::engine::wait::Seen;
 use crate::exit::Exit;
 use crate::model::{FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, tags};
+use crate::plan::CONSISTENT;
 use crate::plan::launch::{epoch_name, reusable, settled};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -78,7 +80,7 @@ impl Steps {
                     return Ok(Done::new(super::output(&epoch)?, detail));
                 }
                 Err(failure) if somebody_was_faster(&failure) => {
-                    if let Some(epoch) = self.adopt_epoch(wanted).await? {
+                    if let Some(epoch) = self.adopt_epoch(step, wanted).await? {
                         let detail = format!("version {} of {}, made by another machine", epoch.version, epoch.template);
                         return Ok(Done::unchanged(super::output(&epoch)?, detail));
                     }
@@ -91,14 +93,14 @@ impl Steps {
     }
 
     /// Waits until the template that somebody else made is visible (up to five minutes) and looks for our digest in it.
-    async fn adopt_epoch(&self, wanted: &TemplateRequest) -> Result<Option<Epoch>, Failure> {
-        let deadline = self.clock.now() + crate::engine::wait::CONSISTENT;
+    async fn adopt_epoch(&self, step: &str, wanted: &TemplateRequest) -> Result<Option<Epoch>, Failure> {
+        let deadline = self.clock.now() + CONSISTENT;
         let template = self
             .until(
-                Until { what: format!("launch template {} to be visible", wanted.name), good: 1, deadline },
+                Until { step: step.to_owned(), what: format!("launch template {} to be visible", wanted.name), good: 1, deadline },
                 async || match self.clients.launch_template(&wanted.name).await? {
                     Some(template) => Ok(Seen::Good(template)),
-                    None => Ok(Seen::NotYet("not visible yet".to_owned())),
+                    None => Ok(Seen::NotYet("not visible yet".into())),
                 },
             )
             .await?;

@@ -95,8 +95,7 @@ impl Steps {
             left = again;
             tries += 1;
             if !left.is_empty() {
-                self.check_cancel()?;
-                crate::time::sleep(&*self.clock, std::time::Duration::from_secs(1 << tries.min(5))).await;
+                    self.pause(std::time::Duration::from_secs(1 << tries.min(5))).await?;
             }
         }
         Ok(())

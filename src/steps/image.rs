@@ -4,7 +4,9 @@ use super::Steps;
 use super::call::Repeat;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::engine::wait::{CONSISTENT, Seen, Until};
+use crate::engine::tools::Until;
+use crate::engine::wait::Seen;
+use crate::plan::CONSISTENT;
 use crate::exit::Exit;
 use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Thing, tags};
 use jiff::SignedDuration;
@@ -64,8 +66,7 @@ impl Steps {
             if self.clock.now() >= deadline {
                 return Ok(None);
             }
-            self.check_cancel()?;
-            crate::time::sleep(&*self.clock, std::time::Duration::from_secs(10)).await;
+            self.pause(std::time::Duration::from_secs(10)).await?;
         }
     }
 
@@ -102,14 +103,14 @@ impl Steps {
                 Ok(match self.clients.image(&made.image).await? {
                     Some(image) => match &image.state {
                         ImageState::Available => Seen::Good(image),
-                        ImageState::Pending => Seen::NotYet("pending".to_owned()),
+                        ImageState::Pending => Seen::NotYet("pending".into()),
                         ImageState::Failed | ImageState::Other(_) => Seen::Never(format!(
                             "it is {:?}: {}",
                             image.state,
                             image.state_reason.as_deref().unwrap_or("no reason given")
                         )),
                     },
-                    None => Seen::NotYet("not visible yet".to_owned()),
+                    None => Seen::NotYet("not visible yet".into()),
                 })
             })
             .await

@@ -174,8 +174,7 @@ impl Steps {
                 total: Some(2),
                 note: if things.is_empty() { "clean".to_owned() } else { format!("{} still there", things.len()) },
             });
-            self.check_cancel()?;
-            time::sleep(&*self.clock, Duration::from_secs(10)).await;
+            self.pause(Duration::from_secs(10)).await?;
         }
     }
 }

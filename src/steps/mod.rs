@@ -2,42 +2,64 @@
 
 mod accept;
 mod call;
+mod canary;
+mod checks;
 mod epoch;
+mod feed;
 mod image;
 mod leftovers;
 pub mod past;
+mod push;
+mod reach;
 mod rung;
+mod scan;
 mod settle;
 mod terminate;
+mod worker;
 
 use crate::aws::Clients;
-use crate::engine::cancel::Cancel;
 use crate::engine::failure::Failure;
-use crate::engine::retry::Policy;
 use crate::engine::run::{Done, Driver};
-use crate::engine::wait::{self, Seen, Until};
-use crate::event::Events;
+use crate::engine::tools::Tools;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Journal};
-use crate::model::{AccountId, Fault, InstanceId, RunId};
+use crate::model::{AccountId, RunId};
 use crate::plan::ladder::RungOutcome;
 use crate::plan::{Action, Plan, Step};
 use crate::spec::{Fleet, Playbook};
-use crate::time::{BoxFuture, SharedClock};
-use jiff::Timestamp;
+use crate::time::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 
 pub use epoch::Epoch;
+pub use feed::FeedMark;
 pub use image::Made;
+pub use push::{PushOrder, Pushed};
+pub use reach::Reach;
+pub use scan::Attestation;
+pub use settle::Settled;
 
 /// What the operator said beyond the spec.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Things with our tags and no journal are ours all the same.
     pub adopt: bool,
+    /// The feed's items, for `feed` and the canary.
+    pub items: Option<Arc<Vec<String>>>,
+    /// Digest over all items.
+    pub fingerprint: String,
+    /// What `push` brings, and where to.
+    pub push: Option<PushOrder>,
+}
+
+/// Steps use the run's tools as if they were their own.
+impl std::ops::Deref for Steps {
+    type Target = Tools;
+    fn deref(&self) -> &Tools {
+        &self.tools
+    }
 }
 
 /// All that steps work with.
@@ -62,14 +84,10 @@ pub struct Steps {
     pub state: Arc<FleetDir>,
     /// Whether this process holds the fleet's claim.
     pub claim_held: bool,
-    /// World time.
-    pub clock: SharedClock,
-    /// Where everything is told.
-    pub events: Events,
-    /// Ctrl-C.
-    pub cancel: Cancel,
-    /// How calls are repeated.
-    pub policy: Policy,
+    /// Clock, events, Ctrl-C, paces.
+    pub tools: Tools,
+    /// SSH.
+    pub reach: Reach,
     /// What the operator said.
     pub options: Options,
 }
@@ -89,36 +107,82 @@ impl Steps {
             None => Vec::new(),
         }
     }
-
-    /// A read, repeated while that may help.
-    async fn read<T>(&self, what: &str, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Failure> {
-        crate::engine::retry::retry(&*self.clock, &self.events, &self.cancel, self.policy, read)
-            .await
-            .map_err(|fault| Failure::call(what, fault))
-    }
-
-    /// Waits for something in the world.
-    async fn until<T>(&self, until: Until, look: impl AsyncFn() -> Result<Seen<T>, Fault>) -> Result<T, Failure> {
-        wait::until(&*self.clock, &self.events, &self.cancel, until, look).await
-    }
-
-    /// Waits for an instant of world time, or until the operator wants to stop.
-    async fn pause_until(&self, instant: Timestamp) -> Result<(), Failure> {
-        tokio::select! {
-            () = self.clock.sleep_until(instant) => Ok(()),
-            exit = self.cancel.stopping() => Err(Failure::interrupted(exit)),
-        }
-    }
-
-    fn check_cancel(&self) -> Result<(), Failure> {
-        match self.cancel.stopped() {
-            Some(exit) => Err(Failure::interrupted(exit)),
-            None => Ok(()),
-        }
-    }
 }
 
 /// A step's output as the journal keeps it.
 fn output(value: &impl Serialize) -> Result<Value, Failure> {
     serde_json::to_value(value).map_err(|e| Failure::new(Exit::Bug, format!("write down a step's output: {e}")))
+}
+
+impl Driver for Steps {
+    fn probe<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Option<Done>, Failure>> {
+        Box::pin(async move {
+            match &step.action {
+                Action::Epoch { wanted, expires_seconds } => {
+                    self.probe_epoch(&step.id, wanted, *expires_seconds).await
+                }
+                // The others find out by themselves what is done already: their looks and their changes are one loop.
+                Action::Capacity(_)
+                | Action::Rung(_)
+                | Action::Accept { .. }
+                | Action::Settle { .. }
+                | Action::Checks
+                | Action::Canary { .. }
+                | Action::Quiesce
+                | Action::Scan
+                | Action::Image(_)
+                | Action::ImageAvailable
+                | Action::Unquiesce
+                | Action::Push
+                | Action::Feed
+                | Action::Quiet { .. }
+                | Action::Terminate
+                | Action::Volumes
+                | Action::Template
+                | Action::Queues
+                | Action::Images { .. }
+                | Action::Sweep => Ok(None),
+            }
+        })
+    }
+
+    fn run<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Done, Failure>> {
+        Box::pin(async move {
+            let id = step.id.as_str();
+            match &step.action {
+                Action::Epoch { wanted, expires_seconds } => self.make_epoch(id, wanted, *expires_seconds).await,
+                Action::Capacity(_) => Err(Failure::new(Exit::Bug, "run a ladder: it is unfolded into rungs")),
+                Action::Rung(rung) => self.climb(id, rung).await,
+                Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
+                Action::Settle { until, existing } => self.settle(id, *until, existing).await,
+                Action::Checks => self.checks().await,
+                Action::Canary { items, within, queue } => self.canary(id, *items, *within, queue).await,
+                Action::Quiesce => self.quiesce().await,
+                Action::Scan => self.scan().await,
+                Action::Image(request) => self.make_image(id, request).await,
+                Action::ImageAvailable => self.image_available(id).await,
+                Action::Unquiesce => self.unquiesce().await,
+                Action::Push => self.push(id).await,
+                Action::Feed => self.feed(id).await,
+                Action::Quiet { seconds } => self.quiet(*seconds).await,
+                Action::Terminate => self.terminate(id).await,
+                Action::Volumes => self.delete_volumes(id).await,
+                Action::Template => self.delete_template(id).await,
+                Action::Queues => self.delete_queues(id).await,
+                Action::Images { keep } => self.end_images(id, *keep).await,
+                Action::Sweep => self.sweep(id).await,
+            }
+        })
+    }
+
+    /// Everything is resumable, so abandoning is leaving it as the journal knows it; what was launched is said.
+    fn undo<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<(), Failure>> {
+        Box::pin(async move {
+            let open = self.journal.with_fold(|fold| fold.of_step(&step.id).any(crate::journal::IntentState::open));
+            if open {
+                self.events.warn(format!("{}: its call may have been carried out; the next run finds out", step.title));
+            }
+            Ok(())
+        })
+    }
 }

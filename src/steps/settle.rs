@@ -105,8 +105,7 @@ impl Steps {
                 let stuck = seen.iter().filter(|i| i.state.live() && !up(i)).map(|i| i.id.to_string());
                 return Err(not_up(stuck.collect(), "run"));
             }
-            self.check_cancel()?;
-            time::sleep(&*self.clock, LOOK).await;
+            self.pause(LOOK).await?;
         }
     }
 
@@ -163,8 +162,7 @@ impl Steps {
                 });
                 return Err(not_up(stuck.collect(), "answer over SSH"));
             }
-            self.check_cancel()?;
-            time::sleep(&*self.clock, LOOK).await;
+            self.pause(LOOK).await?;
         }
     }
 

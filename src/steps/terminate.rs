@@ -3,7 +3,7 @@
 use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::engine::wait::CONSISTENT;
+use crate::plan::CONSISTENT;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
@@ -111,8 +111,7 @@ impl Steps {
                     .leaving(Residue::Remaining(things))
                     .hint("fleetwright down       # tries again"));
             }
-            self.check_cancel()?;
-            time::sleep(&*self.clock, LOOK).await;
+            self.pause(LOOK).await?;
         }
     }
 
@@ -195,6 +194,12 @@ impl Steps {
         // Tags lag like everything else: only an instance that shows tags, but not ours, was stripped.
         let stripped = |i: &&Instance| i.state.live() && !ours(&i.tags) && self.age(i) > CONSISTENT;
         Ok(seen.iter().filter(stripped).map(|i| i.id.to_string()).collect())
+    }
+
+    /// Waits until a launch of unknown outcome can no longer bring hosts that nobody sees. Nothing is replayed.
+    pub(super) async fn quiet(&self, seconds: i64) -> Result<Done, Failure> {
+        self.pause_until(self.clock.now() + SignedDuration::from_secs(seconds)).await?;
+        Ok(Done::new(json!({}), "whatever was launched is visible by now"))
     }
 
     fn age(&self, instance: &Instance) -> SignedDuration {

@@ -49,8 +49,7 @@ impl Steps {
                 }
                 Err(failure) if failure.exit == Exit::Refused || self.clock.now() > deadline => return Err(failure),
                 Err(_) => {
-                    self.check_cancel()?;
-                    time::sleep(&*self.clock, Duration::from_secs(5)).await;
+                            self.pause(Duration::from_secs(5)).await?;
                 }
             }
         }

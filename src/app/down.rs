@@ -1,0 +1,57 @@
+//! `down`: nothing that costs money is left.
+
+use super::campaign::{Held, Order};
+use super::context::{Context, state};
+use super::print;
+use crate::cli::request::Down;
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::plan::down;
+use crate::steps::{Options, past};
+
+impl Context {
+    pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
+        let held = self.hold("down").await?;
+        self.down_held(&held, wanted).await
+    }
+
+    /// Tears down under a claim that is held already.
+    pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<Exit, Failure> {
+        let order = Order {
+            verb: "down",
+            arguments: format!("{wanted:?}"),
+            options: Options { adopt: wanted.adopt, ..Options::default() },
+        };
+        self.run(held, order, async |look| {
+            let history = look.state.history().map_err(state)?;
+            let open = past::open_launch(&history);
+            let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
+            let live = crate::survey::live(look.survey).len();
+            plan.notes.push(format!("{live} hosts are there now"));
+            if !wanted.images && !look.survey.images.is_empty() {
+                plan.notes.push(format!("{} images stay; --images ends those not in use", look.survey.images.len()));
+            }
+            Ok(plan)
+        })
+        .await?;
+        let clients = self.clients().await?;
+        let images =
+            self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
+        let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
+        let value = serde_json::json!({
+            "schema_version": 1,
+            "fleet": self.fleet.name,
+            "remaining": [],
+            "images_kept": kept,
+            "api_calls": self.calls(),
+        });
+        print(&self.global, &value, || {
+            let mut text = "nothing of this fleet is left".to_owned();
+            if !kept.is_empty() {
+                text.push_str(&format!(", but {} images and their snapshots: {}", kept.len(), kept.join(" ")));
+            }
+            text + "\n"
+        })?;
+        Ok(Exit::Done)
+    }
+}

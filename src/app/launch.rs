@@ -1,0 +1,159 @@
+//! `launch`: the fleet has N hosts, or the shortfall named.
+
+use super::campaign::{Held, Look, Order};
+use super::context::{Context, state};
+use super::print;
+use crate::cli::request::{Launch, Until as CliUntil};
+use crate::engine::failure::Failure;
+use crate::plan::CONSISTENT;
+use crate::exit::Exit;
+use crate::model::{Image, ImageId, InstanceId, Survey, tags};
+use crate::plan::launch::{Input, check_attested, choose_image, plan, unseen};
+use crate::plan::{Plan, Until};
+use crate::spec::{Need, require};
+use crate::steps::{Options, past};
+use std::collections::BTreeSet;
+
+/// Hosts that end again during a launch are replaced so often; then the operator has to look.
+const ROUNDS: usize = 3;
+
+impl Context {
+    pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
+        let held = self.hold("launch").await?;
+        self.launch_held(&held, &launch).await
+    }
+
+    /// Launches under a claim that is held already.
+    pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Exit, Failure> {
+        self.need(Need::Hosts)?;
+        for _ in 0..ROUNDS {
+            let arguments = format!("{launch:?}");
+            let options = Options { adopt: launch.adopt, ..Options::default() };
+            let order = Order { verb: "launch", arguments, options };
+            let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
+            if ran.run.is_none() {
+                return self.launched(launch).await;
+            }
+            let dead = ran.journal.is_some_and(|journal| {
+                journal.with_fold(|fold| {
+                    fold.steps
+                        .get("settle")
+                        .and_then(|output| output.get("dead"))
+                        .and_then(|dead| dead.as_object())
+                        .is_some_and(|dead| !dead.is_empty())
+                })
+            });
+            if !dead {
+                return self.launched(launch).await;
+            }
+        }
+        Err(Failure::new(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
+            .hint("fleetwright status     # what is there, and why hosts ended"))
+    }
+
+    /// Plans a launch from a look at the account.
+    pub(super) async fn plan_launch(&self, look: Look<'_>, launch: &Launch) -> Result<Plan, Failure> {
+        let Some(hosts) = &self.fleet.fleet else {
+            return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
+        };
+        let history = look.state.history().map_err(state)?;
+        self.check_strangers(look.survey, &past::known_intents(&history), launch.adopt)?;
+        let named;
+        let image = match &launch.image {
+            Some(id) => {
+                named = self.named_image(id).await?;
+                check_attested(&named, launch.unattested)?;
+                &named
+            }
+            None => choose_image(&look.survey.images, launch.unattested)?,
+        };
+        let user_data = match &hosts.user_data {
+            Some(path) => Some(std::fs::read(path).map_err(|e| {
+                Failure::new(Exit::Usage, format!("read user data {}: {e}", path.display()))
+            })?),
+            None => None,
+        };
+        let now = self.clock.now();
+        let recent: BTreeSet<InstanceId> = past::launched(&history)
+            .into_iter()
+            .filter(|(_, at)| now.duration_since(*at) < CONSISTENT)
+            .map(|(id, _)| id)
+            .collect();
+        let plan = plan(&Input {
+            fleet: &self.fleet,
+            hosts,
+            survey: look.survey,
+            image,
+            size: launch.n.unwrap_or(hosts.size),
+            until: match launch.until {
+                CliUntil::Running => Until::Running,
+                CliUntil::Ssh => Until::Ssh,
+                CliUntil::Ready => Until::Ready,
+            },
+            unseen: unseen(&recent, look.survey),
+            attempts: &past::attempts(&history),
+            user_data: user_data.as_deref(),
+            release: image.tags.get(tags::RELEASE),
+            request: look.request,
+            now,
+        })?;
+        Ok(plan)
+    }
+
+    async fn named_image(&self, id: &str) -> Result<Image, Failure> {
+        let clients = self.clients().await?;
+        let image = ImageId::new(id);
+        let found = self.read(&format!("look at image {id}"), async || clients.image(&image).await).await?;
+        found.ok_or_else(|| {
+            Failure::new(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
+                .hint("fleetwright status     # lists this fleet's images")
+        })
+    }
+
+    /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
+    fn check_strangers(&self, survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
+        let strangers: Vec<String> = survey
+            .instances
+            .iter()
+            .filter(|i| i.state.live() && !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
+            .map(|i| i.id.to_string())
+            .collect();
+        // Another machine's hosts of the same epoch carry tokens that this machine would make as well: they converge. Only
+        // without any journal at all is the question asked.
+        if strangers.is_empty() || adopt || known.is_empty() && strangers.len() == survey.instances.len() {
+            return Ok(());
+        }
+        if known.iter().any(|intent| intent.starts_with("fw")) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{} hosts of this fleet are in no journal here: {}", strangers.len(), strangers.join(", ")),
+            )
+            .hint("run it on the machine that launched them, or take them over with --adopt"));
+        }
+        Ok(())
+    }
+
+    async fn launched(&self, launch: &Launch) -> Result<Exit, Failure> {
+        let clients = self.clients().await?;
+        let hosts =
+            self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
+        let live = hosts.iter().filter(|host| host.state.live()).count();
+        let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
+        let value = serde_json::json!({
+            "schema_version": 1,
+            "fleet": self.fleet.name,
+            "hosts": { "wanted": wanted, "live": live },
+            "api_calls": self.calls(),
+        });
+        print(&self.global, &value, || format!("{live} of {wanted} hosts\n"))?;
+        Ok(Exit::Done)
+    }
+
+    /// Refuses a spec that lacks what a verb needs, each lack with an example.
+    pub(super) fn need(&self, need: Need) -> Result<(), Failure> {
+        require(&self.fleet, need).map_err(|problems| {
+            super::context::talk(&problems.render(false));
+            Failure::new(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
+        })
+    }
+}

@@ -1,0 +1,73 @@
+//! `verify`: what must be true of the template before it is copied.
+
+use super::campaign::{Held, Order};
+use super::context::Context;
+use super::print;
+use crate::cli::request::Verify;
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::plan::{Unplannable, verify};
+use crate::spec::playbook::Action;
+use crate::spec::{Need, require};
+use crate::steps::Options;
+
+impl Context {
+    pub(super) async fn verify(&self, wanted: Verify) -> Result<Exit, Failure> {
+        let held = self.hold("verify").await?;
+        self.verify_held(&held, wanted).await
+    }
+
+    /// Verifies under a claim that is held already.
+    pub(super) async fn verify_held(&self, held: &Held, wanted: Verify) -> Result<Exit, Failure> {
+        self.need(Need::Template)?;
+        let Some(template) = self.fleet.template.clone() else {
+            return Err(Failure::new(Exit::Usage, "verify: the spec has no `template` section"));
+        };
+        let mut template = template;
+        if wanted.skip_canary {
+            template.canary = None;
+        }
+        let mut options = Options::default();
+        if template.canary.is_some() {
+            let items = self.items(held).await?;
+            options.items = Some(items.items);
+            options.fingerprint = items.fingerprint;
+        }
+        let order = Order { verb: "verify", arguments: format!("{wanted:?}"), options };
+        let ran = self
+            .run(held, order, async |look| {
+                let reboots = self.verify.as_ref().is_some_and(|playbook| {
+                    playbook.steps.iter().any(|step| matches!(step.action, Action::Reboot { .. }))
+                });
+                let group = look.survey.template.as_ref().and_then(|instance| instance.group.clone());
+                if let Some(group) = group.filter(|_| reboots && !wanted.allow_member) {
+                    return Err(Unplannable::new(
+                        Exit::Refused,
+                        format!("template {} is a member of Auto Scaling group {group}: rebooted, it may be replaced", template.instance),
+                        "verify an instance outside the group, or say --allow-member",
+                    )
+                    .into());
+                }
+                let mut plan = verify::plan(&self.fleet, &template, &look.run.short(), look.request);
+                if reboots {
+                    plan.notes.push(format!("{} will be rebooted", template.instance));
+                }
+                Ok(plan)
+            })
+            .await?;
+        let value = serde_json::json!({
+            "schema_version": 1,
+            "template": template.instance,
+            "run": ran.run.map(|run| run.to_string()),
+            "verified": true,
+            "api_calls": self.calls(),
+        });
+        print(&self.global, &value, || format!("template {} is verified\n", template.instance))?;
+        Ok(Exit::Done)
+    }
+
+    /// Whether a section is there, without complaining.
+    pub(super) fn has(&self, need: Need) -> bool {
+        require(&self.fleet, need).is_ok()
+    }
+}
