@@ -259,8 +259,22 @@ pub struct Rehearsal {
     pub setup: Option<PathBuf>,
     /// `mounts:` folders that all hosts see, host path -> what.
     pub mounts: Vec<Mount>,
-    /// `replace:` commands that can't be had on a laptop, name -> script that stands in on every host's PATH.
-    pub replace: BTreeMap<String, PathBuf>,
+    /// `items: {base: DIR, from: [FOLDER, ...], count: N}`: the items that `rehearse` feeds instead of the spec's own feed.
+    pub items: Option<RehearsalItems>,
+    /// `release: [FILE, ...]`: files that a rehearsal packs into the release, with the running fleetwright binary, in place
+    /// of `release.from`.
+    pub release: Vec<PathBuf>,
+}
+
+/// `rehearsal.items:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RehearsalItems {
+    /// `base:` folder that hosts see as their items, default the spec's own.
+    pub base: PathBuf,
+    /// `from:` folders below it whose regular files are the items, default `[.]`.
+    pub from: Vec<PathBuf>,
+    /// `count:` how many items, by range of the files when there are fewer; as many as there are files if absent.
+    pub count: Option<u32>,
 }
 
 /// One of `rehearsal.mounts`.
@@ -268,7 +282,7 @@ pub struct Rehearsal {
 pub struct Mount {
     /// `at:` absolute path on the hosts.
     pub at: PathBuf,
-    /// `from:` folder here, or `scratch` for an empty one made for the rehearsal.
+    /// `from:` `scratch` for an empty folder made for the rehearsal, `items`, `release`, or `{folder: DIR}`.
     pub from: MountSource,
     /// `writable:` default false.
     pub writable: bool,
@@ -280,8 +294,10 @@ pub struct Mount {
 pub enum MountSource {
     /// An empty folder below the rehearsal's state directory.
     Scratch,
-    /// The folder that items are taken from.
+    /// `items.base`.
     Items,
+    /// The folder that holds the rehearsal's first release as `release.tar.gz`.
+    Release,
     /// A folder of this machine.
     Folder(PathBuf),
 }
