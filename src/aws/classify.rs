@@ -27,6 +27,10 @@ where
             let id = meta.request_id().or_else(|| request_id(raw.body().bytes()?));
             let text = |error: &E| DisplayErrorContext(error).to_string();
             let message = meta.message().map_or_else(|| text(answer.err()), str::to_owned);
+            if raw.status().is_success() {
+                // Whole, but not to be understood: it was carried out, or it was not.
+                return garbled(action, &message);
+            }
             answered(action, meta.code(), &message, raw.status().as_u16(), id)
         }
         SdkError::TimeoutError(_) => unanswered(action, error, Some("timeout")),

@@ -102,6 +102,12 @@ async fn a_fleet_answer_cut_anywhere_is_never_success() {
         let fault = clients.create_fleet(&permit).await.unwrap_err();
         assert_eq!(fault.kind, FaultKind::Transport, "torn at {at}: {fault}");
     }
+    server.answer(Canned::new(200, FLEET.replace("<instanceIds>", "<instanceIds")));
+    let fault = clients.create_fleet(&permit).await.unwrap_err();
+    assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transport, "garbled"), "{fault}");
+    let nothing = "<CreateFleetResponse><fleetId>fleet-1</fleetId></CreateFleetResponse>";
+    server.answer(Canned::new(200, nothing));
+    assert!(clients.create_fleet(&permit).await.unwrap_err().kind.outcome_unknown(), "neither hosts nor reasons");
     server.answer(whole);
     let given = clients.create_fleet(&permit).await.unwrap();
     let hosts: Vec<_> = given.hosts.iter().map(|host| (host.id.as_str(), host.market)).collect();
