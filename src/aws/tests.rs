@@ -4,9 +4,10 @@ use super::queues::{QueueRequest, Redrive};
 use super::responder::{Canned, Responder, clients};
 use super::{AwsSettings, Clients};
 use crate::gate::{Candidate, GateFacts, OwnedIds, decide};
-use crate::journal::{Draft, Permit};
+use crate::journal::memory::MemoryStore;
+use crate::journal::{Begun, Draft, Journal, Permit};
 use crate::model::{
-    FaultKind, FleetRequest, ImageRequest, InstanceId, InstanceState, Market, Region, Tags, TemplateId,
+    FaultKind, FleetKey, FleetRequest, ImageRequest, InstanceId, InstanceState, Market, Region, Tags, TemplateId,
     TemplateRequest, tags,
 };
 use aws_sdk_ec2::config::Credentials;
@@ -58,7 +59,12 @@ fn template_request(onto: Option<TemplateId>) -> TemplateRequest {
 }
 
 fn permit(draft: Draft) -> Permit {
-    Permit::placeholder(draft)
+    let fleet = FleetKey { account: "1".into(), region: "us-east-1".into(), name: "f".into() };
+    let at = Timestamp::UNIX_EPOCH;
+    let words = || "test".to_owned();
+    let begun = Begun { run: words(), verb: words(), fleet, request: words(), plan: serde_json::Value::Null, at };
+    let journal = Journal::create(Box::new(MemoryStore::default()), begun).unwrap();
+    journal.intend("step", draft, at).unwrap()
 }
 
 fn owned(ids: &[&str]) -> OwnedIds {
