@@ -257,6 +257,15 @@ mod tests {
     }
 
     #[test]
+    fn a_time_out_may_have_been_carried_out() {
+        let error: SdkError<aws_sdk_ec2::operation::create_fleet::CreateFleetError, HttpResponse> =
+            SdkError::timeout_error("operation attempt timeout (single attempt) occurred after 90s");
+        let fault = fault("CreateFleet", &error);
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transport, "timeout"));
+        assert!(fault.kind.outcome_unknown() && fault.message.ends_with("after 90s"), "{fault}");
+    }
+
+    #[test]
     fn an_unknown_refusal_is_shown_as_it_is() {
         let fault = answered("CreateFleet", Some("BrandNew"), "some text", 400, Some("r-2"));
         assert_eq!(fault.to_string(), "CreateFleet answered BrandNew: some text (request id r-2)");
