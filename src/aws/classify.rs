@@ -3,6 +3,7 @@
 use super::codes::{BY_ENDING, BY_MESSAGE, GROUPS};
 use super::hooks::{Truncated, Unsent};
 use crate::model::{Fault, FaultKind};
+use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::display::DisplayErrorContext;
@@ -23,14 +24,25 @@ where
     match error {
         SdkError::ServiceError(answer) => {
             let (meta, raw) = (answer.err().meta(), answer.raw());
-            let id = meta.extra("aws_request_id").or_else(|| raw.headers().get("x-amzn-requestid"));
+            let id = meta.request_id().or_else(|| request_id(raw.body().bytes()?));
             let text = |error: &E| DisplayErrorContext(error).to_string();
             let message = meta.message().map_or_else(|| text(answer.err()), str::to_owned);
+            if raw.status().is_success() {
+                // Whole, but not to be understood: it was carried out, or it was not.
+                return garbled(action, &message);
+            }
             answered(action, meta.code(), &message, raw.status().as_u16(), id)
         }
         SdkError::TimeoutError(_) => unanswered(action, error, Some("timeout")),
         _ => unanswered(action, error, None),
     }
+}
+
+/// The request id inside an error document, for answers without the header: EC2 writes `RequestID`, STS `RequestId`.
+fn request_id(body: &[u8]) -> Option<&str> {
+    let text = std::str::from_utf8(body).ok()?;
+    let within = |tag: &str| text.split_once(&format!("<{tag}>"))?.1.split_once('<').map(|(id, _)| id);
+    within("RequestID").or_else(|| within("RequestId"))
 }
 
 /// AWS answered with an error.

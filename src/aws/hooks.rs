@@ -117,15 +117,12 @@ fn whole_json(body: &[u8]) -> bool {
 /// a proxy's page; if it is AWS's own error document, that has to be whole too.
 fn whole_xml(body: &[u8], succeeded: Option<&str>) -> bool {
     let body = body.trim_ascii_end();
-    match succeeded {
-        Some(action) => body.ends_with(format!("</{action}Response>").as_bytes()),
-        None => {
-            let aws = [&b"<Response"[..], b"<ErrorResponse"]
-                .iter()
-                .any(|root| body.windows(root.len()).take(512).any(|window| window == *root));
-            !aws || body.ends_with(b"</Response>") || body.ends_with(b"</ErrorResponse>")
-        }
+    if let Some(action) = succeeded {
+        return body.ends_with(format!("</{action}Response>").as_bytes());
     }
+    let start = String::from_utf8_lossy(&body[..body.len().min(512)]);
+    let aws = start.contains("<Response") || start.contains("<ErrorResponse");
+    !aws || body.ends_with(b"</Response>") || body.ends_with(b"</ErrorResponse>")
 }
 
 #[cfg(test)]

@@ -9,7 +9,7 @@ use crate::journal::{Draft, Permit};
 use crate::model::{
     Fault, FaultKind, FleetName, ImageId, Instance, InstanceId, InstanceState, Market, Zone, tags as keys,
 };
-use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType};
+use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType, InstanceStateName};
 
 const DESCRIBE: &str = "DescribeInstances";
 const TERMINATE: &str = "TerminateInstances";
@@ -101,7 +101,7 @@ impl Clients {
         let state = |change: aws_sdk_ec2::types::InstanceStateChange| {
             let word = change.current_state.and_then(|state| state.name);
             let id = need(TERMINATE, "instance id", change.instance_id)?;
-            Ok((InstanceId::new(id), parse_state(TERMINATE, word.as_ref().map(|word| word.as_str()))?))
+            Ok((InstanceId::new(id), parse_state(TERMINATE, word.as_ref().map(InstanceStateName::as_str))?))
         };
         changes.into_iter().map(state).collect()
     }
@@ -127,7 +127,7 @@ fn parse_state(action: &str, word: Option<&str>) -> Result<InstanceState, Fault>
 
 /// The SDK's instance as ours.
 fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
-    let state = raw.state.as_ref().and_then(|state| state.name.as_ref()).map(|name| name.as_str());
+    let state = raw.state.as_ref().and_then(|state| state.name.as_ref()).map(InstanceStateName::as_str);
     let state = parse_state(DESCRIBE, state)?;
     let zone = raw.placement.as_ref().and_then(|placement| placement.availability_zone());
     let tags = tags(raw.tags());

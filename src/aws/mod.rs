@@ -21,6 +21,8 @@ mod responder;
 mod sts;
 mod tags;
 mod templates;
+#[cfg(test)]
+mod tests;
 mod volumes;
 
 pub use classify::{by_age, classify_code};

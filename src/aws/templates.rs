@@ -13,7 +13,7 @@ use aws_sdk_ec2::types::{
     LaunchTemplateHttpTokensState, LaunchTemplateIamInstanceProfileSpecificationRequest,
     LaunchTemplateInstanceMetadataEndpointState, LaunchTemplateInstanceMetadataOptionsRequest,
     LaunchTemplateInstanceMetadataTagsState, LaunchTemplateTagSpecificationRequest, LaunchTemplateVersion,
-    RequestLaunchTemplateData, ResourceType, ShutdownBehavior, VolumeType,
+    RequestLaunchTemplateData, ResourceType, ResponseLaunchTemplateData, ShutdownBehavior, VolumeType,
 };
 
 const CREATE: &str = "CreateLaunchTemplate";
@@ -183,7 +183,7 @@ fn version(raw: LaunchTemplateVersion) -> Result<TemplateVersion, Fault> {
     let number = raw.version_number.filter(|number| *number > 0);
     let number = number.ok_or_else(|| garbled(VERSIONS, "a version without number"))?;
     let data = raw.launch_template_data;
-    let specifications = data.as_ref().map(|data| data.tag_specifications()).unwrap_or_default();
+    let specifications = data.as_ref().map(ResponseLaunchTemplateData::tag_specifications).unwrap_or_default();
     let instances = specifications.iter().find(|born| born.resource_type == Some(ResourceType::Instance));
     Ok(TemplateVersion {
         number,

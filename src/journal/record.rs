@@ -174,6 +174,19 @@ pub struct IllegalRecord {
 }
 
 impl Fold {
+    /// Whether these records, all of one batch, can follow what is there; `position` is that of the first.
+    ///
+    /// # Errors
+    ///
+    /// As [`Fold::add`], which they would break.
+    pub fn check(&self, position: u64, records: &[Record]) -> Result<(), IllegalRecord> {
+        if let [record] = records {
+            return self.may_follow(record).map_err(|why| IllegalRecord { position, why });
+        }
+        let mut after = self.clone();
+        (position..).zip(records).try_for_each(|(position, record)| after.add(position, record.clone()))
+    }
+
     /// Adds one record.
     ///
     /// # Errors
@@ -181,39 +194,21 @@ impl Fold {
     /// When the record can't follow what came before: a second `Begun`, an intent whose number is not the next, an outcome
     /// without intent or after a final outcome, anything after `Ended`.
     pub fn add(&mut self, position: u64, record: Record) -> Result<(), IllegalRecord> {
-        let illegal = |why| Err(IllegalRecord { position, why });
-        if self.ended.is_some() {
-            return illegal("the run has ended");
-        }
-        if self.begun.is_none() && !matches!(record, Record::Begun { .. }) {
-            return illegal("the run has not begun");
-        }
+        self.may_follow(&record).map_err(|why| IllegalRecord { position, why })?;
         match record {
             Record::Begun { run, verb, fleet, request, plan, at } => {
-                if self.begun.is_some() {
-                    return illegal("the run has begun already");
-                }
                 self.begun = Some(Begun { run, verb, fleet, request, plan, at });
             }
             Record::Intent { id, step, call, at } => {
-                if id != self.next_intent() {
-                    return illegal("its intent number is not the next");
-                }
                 self.intents.push(IntentState { id, step, call, at, outcome: None });
             }
             Record::Outcome { id, outcome, at: _ } => {
-                let Some(intent) = self.intents.iter_mut().find(|intent| intent.id == id) else {
-                    return illegal("its intent does not exist");
-                };
-                if !intent.open() {
-                    return illegal("its intent has a final outcome");
+                if let Some(intent) = self.intents.iter_mut().find(|intent| intent.id == id) {
+                    intent.outcome = Some(outcome);
                 }
-                intent.outcome = Some(outcome);
             }
             Record::Step { step, output, at: _ } => {
-                if self.steps.insert(step, output).is_some() {
-                    return illegal("its step is finished already");
-                }
+                self.steps.insert(step, output);
             }
             Record::Cursor { step, value, at: _ } => {
                 self.cursors.insert(step, value);
@@ -221,6 +216,32 @@ impl Fold {
             Record::Ended { exit, at: _ } => self.ended = Some(exit),
         }
         Ok(())
+    }
+
+    fn may_follow(&self, record: &Record) -> Result<(), &'static str> {
+        if self.ended.is_some() {
+            return Err("the run has ended");
+        }
+        if let Record::Begun { .. } = record {
+            return if self.begun.is_some() { Err("the run has begun already") } else { Ok(()) };
+        }
+        if self.begun.is_none() {
+            return Err("the run has not begun");
+        }
+        match record {
+            Record::Intent { id, .. } if *id != self.next_intent() => Err("its intent number is not the next"),
+            Record::Outcome { id, .. } => match self.intents.iter().find(|intent| intent.id == *id) {
+                None => Err("its intent does not exist"),
+                Some(intent) if !intent.open() => Err("its intent has a final outcome"),
+                Some(_) => Ok(()),
+            },
+            Record::Step { step, .. } if self.steps.contains_key(step) => Err("its step is finished already"),
+            Record::Begun { .. }
+            | Record::Intent { .. }
+            | Record::Step { .. }
+            | Record::Cursor { .. }
+            | Record::Ended { .. } => Ok(()),
+        }
     }
 
     /// The number that the next intent gets.

@@ -1,0 +1,188 @@
+//! The state directory: where each fleet's lock and each run's files are.
+
+use super::error::JournalError;
+use super::frame::TornTail;
+use super::lock::{Claim, ClaimError, Holder};
+use super::log::{self, Journal};
+use super::record::{Begun, Fold};
+use super::store::{self, FileStore};
+use crate::model::{FleetKey, InstanceId, RunId};
+use etcetera::BaseStrategy;
+use std::fs::DirBuilder;
+use std::io;
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+/// The directory of one fleet: `<base>/<account>-<region>-<fleet>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FleetDir {
+    root: PathBuf,
+}
+
+impl FleetDir {
+    /// Finds the directory of a fleet below `base` (`--state-dir`), or else below `$XDG_STATE_HOME/fleetwright`
+    /// (`~/.local/state/fleetwright`). Makes nothing.
+    ///
+    /// # Errors
+    ///
+    /// When there is neither base nor home, or when the fleet's key can't be a directory's name.
+    pub fn locate(base: Option<&Path>, fleet: &FleetKey) -> Result<Self, JournalError> {
+        let base = match base {
+            Some(base) => base.to_owned(),
+            None => etcetera::choose_base_strategy()
+                .ok()
+                .and_then(|strategy| strategy.state_dir())
+                .ok_or(JournalError::Homeless)?
+                .join("fleetwright"),
+        };
+        let name = fleet.to_string();
+        let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+        if name.starts_with('.') || !name.chars().all(plain) {
+            return Err(JournalError::Name { name });
+        }
+        Ok(Self { root: base.join(name) })
+    }
+
+    /// The directory; perhaps not made yet.
+    pub fn path(&self) -> &Path {
+        &self.root
+    }
+
+    /// Claims the fleet for this process, making the directory (0700) where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ClaimError::Held`] when another process has it; else when the directory can't be made, used or trusted.
+    pub fn claim(&self, holder: &Holder) -> Result<Claim, ClaimError> {
+        if let Some(base) = self.root.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(base).map_err(JournalError::io("create", base))?;
+        }
+        store::ensure_directory(&self.root)?;
+        Claim::take(&self.root.join("lock"), holder)
+    }
+
+    /// Begins a run: makes its directory and its journal, whose first record is durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When the run exists already, or when something can't be made or trusted.
+    pub fn begin(&self, _claim: &Claim, run: RunId, begun: Begun) -> Result<(RunDir, Journal), JournalError> {
+        let runs = self.root.join("runs");
+        store::ensure_directory(&runs)?;
+        let directory = self.run(run);
+        store::ensure_directory(&directory.path)?;
+        let store = FileStore::create(&directory.journal())?;
+        let journal = Journal::create(Box::new(store), begun)?;
+        Ok((directory, journal))
+    }
+
+    /// The directory of a run; perhaps not there.
+    pub fn run(&self, run: RunId) -> RunDir {
+        RunDir { run, path: self.root.join("runs").join(run.to_string()) }
+    }
+
+    /// All runs, newest first (run ids sort by time). None when the fleet has no directory yet.
+    ///
+    /// # Errors
+    ///
+    /// When the directory can't be listed or trusted.
+    pub fn runs(&self) -> Result<Vec<RunDir>, JournalError> {
+        let path = self.root.join("runs");
+        let entries = match path.read_dir() {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            Err(error) => return Err(JournalError::io("list", &path)(error)),
+        };
+        store::check_directory(&self.root)?;
+        store::check_directory(&path)?;
+        let mut runs = Vec::new();
+        for entry in entries {
+            let name = entry.map_err(JournalError::io("list", &path))?.file_name();
+            if let Some(run) = name.to_str().and_then(RunId::parse) {
+                runs.push(self.run(run));
+            }
+        }
+        runs.sort_by_key(|run| std::cmp::Reverse(run.run));
+        Ok(runs)
+    }
+}
+
+/// The directory of one run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RunDir {
+    run: RunId,
+    path: PathBuf,
+}
+
+impl RunDir {
+    /// The run.
+    pub fn run(&self) -> RunId {
+        self.run
+    }
+
+    /// The directory itself.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Its journal.
+    pub fn journal(&self) -> PathBuf {
+        self.path.join("journal.jsonl")
+    }
+
+    /// Its plan, for people and tools; the journal holds the one that counts.
+    pub fn plan(&self) -> PathBuf {
+        self.path.join("plan.json")
+    }
+
+    /// Its events.
+    pub fn events(&self) -> PathBuf {
+        self.path.join("events.jsonl")
+    }
+
+    /// Its report.
+    pub fn report(&self) -> PathBuf {
+        self.path.join("report.html")
+    }
+
+    /// Where the output of its hosts goes.
+    pub fn hosts(&self) -> PathBuf {
+        self.path.join("hosts")
+    }
+
+    /// Where the output of one host goes.
+    pub fn host_log(&self, host: &InstanceId) -> PathBuf {
+        self.hosts().join(format!("{host}.log"))
+    }
+
+    /// Makes the folder for its hosts' output, 0700.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made or trusted.
+    pub fn ensure_hosts(&self) -> Result<PathBuf, JournalError> {
+        let hosts = self.hosts();
+        store::ensure_directory(&hosts)?;
+        Ok(hosts)
+    }
+
+    /// Opens its journal to go on with it; see [`Journal::open`].
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read, written or trusted.
+    pub fn resume(&self, _claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
+        Journal::open(Box::new(FileStore::open(&self.journal())?))
+    }
+
+    /// What its journal adds up to, without changing it; a last batch that is not complete is left out.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or trusted.
+    pub fn peek(&self) -> Result<Fold, JournalError> {
+        let path = self.journal();
+        let bytes = store::read_only(&path)?;
+        Ok(log::fold_bytes(&path.display().to_string(), &bytes)?.fold)
+    }
+}

@@ -1,0 +1,88 @@
+//! What all runs of a fleet add up to: which tokens are ours, and which run a command goes on with.
+
+use super::dir::{FleetDir, RunDir};
+use super::error::JournalError;
+use super::record::{Begun, Fold, IntentState};
+use std::collections::BTreeSet;
+use std::io;
+
+/// One run and what its journal adds up to.
+#[derive(Debug)]
+pub struct PastRun {
+    /// Where it is.
+    pub dir: RunDir,
+    /// What its journal says.
+    pub fold: Fold,
+}
+
+/// All runs of a fleet, newest first.
+#[derive(Debug, Default)]
+pub struct History {
+    runs: Vec<Result<PastRun, JournalError>>,
+}
+
+impl History {
+    /// Reads the journals of all runs of a fleet, changing none of them.
+    ///
+    /// # Errors
+    ///
+    /// When the runs can't be listed; a single journal that can't be read is part of the answer.
+    pub fn read(fleet: &FleetDir) -> Result<Self, JournalError> {
+        let past = |dir: RunDir| match dir.peek() {
+            Ok(fold) => Some(Ok(PastRun { dir, fold })),
+            // A run that died before its first record made no call: there is nothing to know of it.
+            Err(JournalError::NotBegun { .. }) => None,
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => None,
+            Err(error) => Some(Err(error)),
+        };
+        Ok(Self { runs: fleet.runs()?.into_iter().filter_map(past).collect() })
+    }
+
+    /// Runs whose journal could be read, newest first.
+    pub fn runs(&self) -> impl Iterator<Item = &PastRun> {
+        self.runs.iter().filter_map(|run| run.as_ref().ok())
+    }
+
+    /// Why the others could not be read.
+    pub fn unreadable(&self) -> impl Iterator<Item = &JournalError> {
+        self.runs.iter().filter_map(|run| run.as_ref().err())
+    }
+
+    /// Every token that a readable journal knows. A journal that can't be read makes the set smaller, so that more is kept
+    /// back by the gate, never less.
+    pub fn known_intents(&self) -> BTreeSet<String> {
+        self.intents().filter_map(|(_, intent)| intent.call.token.clone()).collect()
+    }
+
+    /// Intents of every readable run, newest run first, each run's in order. Attempts are counted over all of them: a token
+    /// that an earlier run has used must not be made again for another request.
+    pub fn intents(&self) -> impl Iterator<Item = (&Begun, &IntentState)> {
+        self.runs()
+            .filter_map(|run| run.fold.begun.as_ref().map(|begun| (begun, &run.fold)))
+            .flat_map(|(begun, fold)| fold.intents.iter().map(move |intent| (begun, intent)))
+    }
+
+    /// The newest unfinished run for which `wanted` says yes. The search ends at a run for which `closes` says yes (a `down`
+    /// that was carried out, say): what older runs made is gone, so they are not gone on with.
+    ///
+    /// # Errors
+    ///
+    /// The journal that can't be read and might be the one: going on without it could do everything twice.
+    pub fn unfinished(
+        &self,
+        wanted: impl Fn(&Begun) -> bool,
+        closes: impl Fn(&Fold) -> bool,
+    ) -> Result<Option<&PastRun>, &JournalError> {
+        for run in &self.runs {
+            let run = run.as_ref()?;
+            if run.fold.ended.is_some() {
+                if closes(&run.fold) {
+                    return Ok(None);
+                }
+            } else if run.fold.begun.as_ref().is_some_and(&wanted) {
+                return Ok(Some(run));
+            }
+        }
+        Ok(None)
+    }
+}
