@@ -6,7 +6,6 @@ use crate::model::{Fault, FaultKind};
 use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
-use aws_smithy_types::error::display::DisplayErrorContext;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::error::Error;
 use std::io::ErrorKind as Io;
@@ -24,9 +23,13 @@ where
     match error {
         SdkError::ServiceError(answer) => {
             let (meta, raw) = (answer.err().meta(), answer.raw());
-            let id = meta.request_id().or_else(|| request_id(raw.body().bytes()?));
-            let text = |error: &E| DisplayErrorContext(error).to_string();
-            let message = meta.message().map_or_else(|| text(answer.err()), str::to_owned);
+            if raw.status().is_success() {
+                // Whole, but not to be understood: the call was carried out, or it was not.
+                return garbled(action, &chain(answer.err()));
+            }
+            let body = raw.body().bytes().unwrap_or_default();
+            let id = meta.request_id().or_else(|| request_id(body));
+            let message = meta.message().map_or_else(|| glimpse(body), str::to_owned);
             answered(action, meta.code(), &message, raw.status().as_u16(), id)
         }
         SdkError::TimeoutError(_) => unanswered(action, error, Some("timeout")),
@@ -39,6 +42,27 @@ fn request_id(body: &[u8]) -> Option<&str> {
     let text = std::str::from_utf8(body).ok()?;
     let within = |tag: &str| text.split_once(&format!("<{tag}>"))?.1.split_once('<').map(|(id, _)| id);
     within("RequestID").or_else(|| within("RequestId"))
+}
+
+/// The beginning of an answer that says nothing in AWS's own words, on one line.
+fn glimpse(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(300)]);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    if words.is_empty() { "an empty answer".to_owned() } else { words.join(" ") }
+}
+
+/// An error and its causes on one line, each said once.
+pub(super) fn chain(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut at = error.source();
+    while let Some(error) = at {
+        let cause = error.to_string();
+        if !text.contains(&cause) {
+            text = format!("{text}: {cause}");
+        }
+        at = error.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// AWS answered with an error.
@@ -60,7 +84,7 @@ fn answered(action: &str, code: Option<&str>, message: &str, status: u16, reques
 /// The kind of an AWS code and what it means, for calls that failed and for the errors inside a fleet's answer.
 ///
 /// `status` is the HTTP status, 0 where there is none; it decides only about codes that nobody here knows.
-pub fn classify_code(code: &str, message: &str, status: u16) -> (FaultKind, &'static str) {
+pub(super) fn classify_code(code: &str, message: &str, status: u16) -> (FaultKind, &'static str) {
     let code = code.strip_prefix("Client.").or_else(|| code.strip_prefix("Server.")).unwrap_or(code);
     let by_message = BY_MESSAGE.iter().find(|(known, part, ..)| *known == code && message.contains(part));
     if let Some((_, _, kind, reason)) = by_message {
@@ -100,7 +124,6 @@ fn unanswered(action: &str, error: &(dyn Error + 'static), code: Option<&'static
         reason: reason.to_owned(),
         request_id: None,
     };
-    let text = || DisplayErrorContext(error).to_string();
     if let Some(unsent) = find::<Unsent>(error) {
         let message = unsent.to_string();
         let lower = message.to_lowercase();
@@ -128,7 +151,7 @@ fn unanswered(action: &str, error: &(dyn Error + 'static), code: Option<&'static
     } else {
         UNKNOWN
     };
-    fault(FaultKind::Transport, code, text(), reason)
+    fault(FaultKind::Transport, code, chain(error), reason)
 }
 
 /// The first error of a type in a chain of causes.
@@ -231,6 +254,15 @@ mod tests {
         assert_eq!(by_age(gone, true).kind, FaultKind::NotYetVisible);
         let denied = answered("DescribeInstances", Some("UnauthorizedOperation"), "m", 403, None);
         assert_eq!(by_age(denied, true).kind, FaultKind::Denied);
+    }
+
+    #[test]
+    fn a_time_out_may_have_been_carried_out() {
+        let error: SdkError<aws_sdk_ec2::operation::create_fleet::CreateFleetError, HttpResponse> =
+            SdkError::timeout_error("operation attempt timeout (single attempt) occurred after 90s");
+        let fault = fault("CreateFleet", &error);
+        assert_eq!((fault.kind, fault.code.as_str()), (FaultKind::Transport, "timeout"));
+        assert!(fault.kind.outcome_unknown() && fault.message.ends_with("after 90s"), "{fault}");
     }
 
     #[test]

@@ -110,10 +110,12 @@ pub(super) const GROUPS: &[Group] = &[
             "InvalidID",
             "QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue",
-            "ReceiptHandleIsInvalid",
-            "MessageNotInflight",
-            "AWS.SimpleQueueService.MessageNotInflight",
         ],
+    },
+    Group {
+        kind: FaultKind::Gone,
+        reason: "the message is no longer held by whoever took it: its time ran out, or it was acknowledged before",
+        codes: &["ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"],
     },
     Group {
         kind: FaultKind::Exists,

@@ -1,5 +1,6 @@
 //! What happens at every call of every client: it is counted, known to be sent or not, and its answer must be whole.
 
+use super::classify::chain;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -8,7 +9,6 @@ use aws_smithy_runtime_api::client::interceptors::context::{
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
 use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
-use aws_smithy_types::error::display::DisplayErrorContext;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -60,9 +60,7 @@ impl Intercept for Counter {
         bag: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         match context.output_or_error() {
-            Some(Err(error)) if bag.load::<Sent>().is_none() => {
-                Err(Unsent(DisplayErrorContext(error).to_string()).into())
-            }
+            Some(Err(error)) if bag.load::<Sent>().is_none() => Err(Unsent(chain(error)).into()),
             Some(_) | None => Ok(()),
         }
     }

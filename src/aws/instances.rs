@@ -9,7 +9,7 @@ use crate::journal::{Draft, Permit};
 use crate::model::{
     Fault, FaultKind, FleetName, ImageId, Instance, InstanceId, InstanceState, Market, Zone, tags as keys,
 };
-use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType, InstanceStateName};
+use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType, InstanceStateName, StateReason};
 
 const DESCRIBE: &str = "DescribeInstances";
 const TERMINATE: &str = "TerminateInstances";
@@ -134,14 +134,15 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
     let volumes = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.volume_id());
     let groups = raw.security_groups().iter().filter_map(|group| group.group_id());
     let spot = raw.instance_lifecycle == Some(InstanceLifecycleType::Spot);
-    let reason = raw.state_reason.as_ref().filter(|reason| reason.code.is_some() || reason.message.is_some());
+    let reason = raw.state_reason.as_ref();
+    let reason = [reason.and_then(StateReason::code), reason.and_then(StateReason::message)];
+    let reason: Vec<&str> = reason.into_iter().flatten().filter(|text| !text.is_empty()).collect();
     Ok(Instance {
         state,
         zone: Zone::new(zone.unwrap_or_default()),
         market: if spot { Market::Spot } else { Market::OnDemand },
         launched: need(DESCRIBE, "launch time", raw.launch_time.as_ref().and_then(instant))?,
-        state_reason: reason
-            .map(|reason| reason.message.as_deref().or(reason.code.as_deref()).unwrap_or_default().to_owned()),
+        state_reason: Some(reason.join(": ")).filter(|reason| !reason.is_empty()),
         security_groups: groups.map(Into::into).collect(),
         volumes: volumes.map(Into::into).collect(),
         group: tags.get(GROUP).map(str::to_owned),

@@ -25,7 +25,7 @@ mod templates;
 mod tests;
 mod volumes;
 
-pub use classify::{by_age, classify_code};
+pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
 pub use prices::TypeFacts;
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
