@@ -52,7 +52,7 @@ impl Steps {
         while mark.cursor.next() < items.len() {
             let allowed = pace.allowed(self.clock.now());
             if allowed == 0 {
-                self.pause_until(pace.next_at(self.clock.now())).await?;
+                self.pause_until(pace.next_at()).await?;
                 continue;
             }
             let from = mark.cursor.next();
@@ -61,7 +61,7 @@ impl Steps {
                 .map(|(offset, body)| (self.item_id(from + offset), body.clone()))
                 .collect();
             self.send(&queue.url, &batch).await?;
-            pace.took(batch.len(), self.clock.now());
+            pace.took(batch.len());
             mark.cursor.advance(batch.len());
             mark.sent_at = Some(self.clock.now());
             let value = super::output(&mark)?;

@@ -1,0 +1,5 @@
+//! Items on their way into a queue: where they come from, how fast they go, how far they got. Pure but for reading files.
+
+pub mod cursor;
+pub mod pace;
+pub mod source;
