@@ -1,10 +1,13 @@
 //! fleetwright runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
 
+pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod gate;
 pub mod journal;
 pub mod model;
+pub mod plan;
 pub mod sim;
 pub mod spec;
+pub mod ssh;
 pub mod time;
