@@ -104,9 +104,10 @@ fn a_panic_is_one_failed_host() {
 fn cancelling_lets_those_under_way_end() {
     let (seen, cancel) = (Seen::default(), CancellationToken::new());
     let stop = cancel.clone();
-    let work = move |host: Host, _lane: Lane| {
+    let work = move |host: Host, mut lane: Lane| {
         let stop = stop.clone();
         async move {
+            lane.connected().await;
             stop.cancel();
             tokio::task::yield_now().await;
             report(host, HostResult::Ok)
@@ -166,7 +167,7 @@ proptest! {
         let plan = Waves::plan(count as usize, canary, MaxFail::Percent(percent));
         let work = move |host: Host, mut lane: Lane| async move {
             lane.connected().await;
-            let result = if (host.slot ^ seed) % 7 == 0 { HostResult::Failed } else { HostResult::Ok };
+            let result = if (host.slot ^ seed).is_multiple_of(7) { HostResult::Failed } else { HostResult::Ok };
             report(host, result)
         };
         let fan = block(fan_out(hosts(count), &plan, &Lanes::new(3), CancellationToken::new(), &seen.events(), work));

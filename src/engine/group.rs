@@ -30,7 +30,7 @@ pub fn group(reports: &[HostReport]) -> Vec<Group> {
             Group { result, stage: stage.map(str::to_owned), cause, hosts }
         })
         .collect();
-    groups.sort_by(|a, b| b.hosts.len().cmp(&a.hosts.len()));
+    groups.sort_by_key(|group| std::cmp::Reverse(group.hosts.len()));
     groups
 }
 

@@ -4,10 +4,11 @@ use super::shelltext::ShellText;
 use crate::model::{Address, FleetName, InstanceId, Play, PlayKind, PlayStep, Region, shell_word};
 use crate::spec::playbook::{Action, Command, PutContent, Text};
 use crate::spec::{Playbook, Step};
+use minijinja::value::ValueKind;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use thiserror::Error;
 
@@ -170,7 +171,7 @@ impl Engine {
         let mut shell = environment();
         let (store, sign) = (Arc::clone(&values), mark.clone());
         shell.set_formatter(move |out, _, value| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = shown(value);
             let mut store = store.lock().unwrap_or_else(PoisonError::into_inner);
             // What `set` and macros captured holds marks itself: they stand for the bare values there.
             let text = pieces(&text, &sign, &store, str::to_owned).concat();
@@ -180,7 +181,7 @@ impl Engine {
         });
         let mut plain = environment();
         plain.set_formatter(|out, _, value| {
-            let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+            let text = shown(value);
             out.write_str(&text).map_err(|_| minijinja::Error::from(minijinja::ErrorKind::WriteFailure))
         });
         Ok(Self { plain, shell, values, mark, context: Value::from(context) })
@@ -272,12 +273,21 @@ impl Engine {
 
     fn path(&self, step: &Step, text: &Text) -> Result<String, RenderError> {
         let path = self.word(step, text)?;
-        let steps_up = Path::new(&path).components().any(|part| part == std::path::Component::ParentDir);
-        if path.starts_with('/') && path.trim_end_matches('/') != "" && !steps_up {
-            Ok(path.trim_end_matches('/').to_owned())
-        } else {
-            Err(RenderError::Relative { step: step.name.clone(), path })
+        let steps_up = Path::new(&path).components().any(|part| part == Component::ParentDir);
+        let trimmed = path.trim_end_matches('/');
+        if trimmed.starts_with('/') && !steps_up {
+            return Ok(trimmed.to_owned());
         }
+        Err(RenderError::Relative { step: step.name.clone(), path })
+    }
+}
+
+/// Text as it is, truth as shells and YAML write it.
+fn shown(value: &Value) -> String {
+    match value.as_str() {
+        Some(text) => text.to_owned(),
+        None if value.kind() == ValueKind::Bool => value.is_true().to_string(),
+        None => value.to_string(),
     }
 }
 

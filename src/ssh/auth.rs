@@ -94,7 +94,7 @@ impl Identities {
         if let Some(socket) = &self.agent {
             match agent(socket).await {
                 Ok((mut agent, keys)) => {
-                    for (key, hash) in self.from_agent(keys) {
+                    for (key, hash) in self.choose(keys) {
                         let entered = client.authenticate_publickey_with(user, key.clone(), hash, &mut agent).await;
                         tried.push(key);
                         match entered {
@@ -126,7 +126,7 @@ impl Identities {
         Err(denied(user, &tried, &problems))
     }
 
-    fn from_agent(&self, keys: Vec<PublicKey>) -> Vec<(PublicKey, Option<HashAlg>)> {
+    fn choose(&self, keys: Vec<PublicKey>) -> Vec<(PublicKey, Option<HashAlg>)> {
         let named = |key: &PublicKey| self.files.iter().any(|file| file.public.key_data() == key.key_data());
         let (mut first, others): (Vec<_>, Vec<_>) = keys.into_iter().partition(named);
         let spare = if self.named { self.files.iter().filter(|file| file.private.is_some()).count() } else { 0 };

@@ -28,7 +28,7 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { timeout: Duration::from_secs(300), max_output: 64 * 1024 }
+        Self { timeout: Duration::from_mins(5), max_output: 64 * 1024 }
     }
 }
 
@@ -70,6 +70,10 @@ pub enum Stream {
     /// Standard error.
     Err,
 }
+
+/// How long output may be silent after the exit status: what a command left in the background may hold the channel open
+/// for ever.
+const SILENCE: Duration = Duration::from_secs(2);
 
 /// How long a command may linger after it was told to end.
 const GRACE: Duration = Duration::from_millis(500);
@@ -151,7 +155,12 @@ pub(super) async fn with_input<T>(send: impl Future<Output = ()>, follow: impl F
 /// Reads a channel until the command's status is known and its output is over; `None` if the channel ended without one.
 async fn follow(read: &mut ChannelReadHalf, mut seen: impl FnMut(Stream, &[u8])) -> Result<Option<Status>, SshFault> {
     let mut status = None;
-    while let Some(message) = read.wait().await {
+    loop {
+        let message = match &status {
+            None => read.wait().await,
+            Some(_) => timeout(SILENCE, read.wait()).await.unwrap_or_default(),
+        };
+        let Some(message) = message else { return Ok(status) };
         match message {
             ChannelMsg::Data { data } => seen(Stream::Out, &data),
             ChannelMsg::ExtendedData { data, .. } => seen(Stream::Err, &data),
@@ -163,7 +172,6 @@ async fn follow(read: &mut ChannelReadHalf, mut seen: impl FnMut(Stream, &[u8]))
             _ => {}
         }
     }
-    Ok(status)
 }
 
 fn signal(signal: &Sig) -> String {

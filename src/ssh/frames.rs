@@ -77,7 +77,7 @@ impl Frames {
                 Some(end) => {
                     match parse(&String::from_utf8_lossy(&line[..end])) {
                         Some(frame) => out(Item::Frame(frame)),
-                        None => out(Item::Output(&rest[..self.mark.len() + end + 1])),
+                        None => out(Item::Output(&rest[..=self.mark.len() + end])),
                     }
                     from += self.mark.len() + end + 1;
                 }

@@ -183,7 +183,7 @@ mod tests {
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         let again = HostKeys::open(&path).unwrap();
         assert_eq!(again.of(&id), [key(ED)]);
-        again.forget(&[id.clone()]).unwrap();
+        again.forget(std::slice::from_ref(&id)).unwrap();
         assert!(!HostKeys::open(&path).unwrap().knows(&id));
     }
 

@@ -24,7 +24,7 @@ const STATE: &str = "/var/lib/fleetwright";
 const SLACK: Duration = Duration::from_secs(30);
 
 /// How long the payload may take to arrive.
-const TRANSFER: Duration = Duration::from_secs(900);
+const TRANSFER: Duration = Duration::from_mins(15);
 
 /// What the host's marker, the digest of the play that it has, means to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

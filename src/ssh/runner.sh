@@ -39,11 +39,20 @@ else
     echo "$me" >"$lock/owner"
 fi
 dir=
-trap 'rm -rf -- ${dir:+"$dir"} ${lock:+"$lock"}' EXIT
+clean() {
+    rm -rf -- ${dir:+"$dir"} ${lock:+"$lock"}
+    exec 9>&-
+}
+# Last words come after everything is put away: whoever hears them may begin anew at once.
+leave() {
+    clean
+    say "$1"
+    exit 0
+}
+trap clean EXIT
 trap 'exit 71' HUP INT TERM PIPE
 if [ "$want" != - ] && [ "$(head -n 1 "$state/release" 2>/dev/null)" = "$want" ]; then
-    say same
-    exit 0
+    leave same
 fi
 rm -rf -- "$state"/run.*
 dir=$(mktemp -d "$state/run.XXXXXX" 2>&1) || { why=$dir dir=; broken "$why"; }
@@ -76,10 +85,7 @@ step() {
         esac
         say end "$index" "$outcome" "$code"
         case $outcome in ok | changed) return ;; esac
-        if [ "$try" -gt "$more" ]; then
-            say stop
-            exit 1
-        fi
+        [ "$try" -le "$more" ] || leave stop
         sleep "$pause"
     done
 }
@@ -90,4 +96,4 @@ finish() {
     mv -f -- "$state/release.new" "$state/release" || broken "write $state/release"
 }
 . "$dir/plan"
-say done
+leave done
