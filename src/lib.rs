@@ -3,6 +3,7 @@
 pub mod aws;
 pub mod cli;
 pub mod error;
+pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod gate;
@@ -12,5 +13,6 @@ pub mod plan;
 pub mod report;
 pub mod sim;
 pub mod spec;
+pub mod ssh;
 pub mod time;
 pub mod work;

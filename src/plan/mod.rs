@@ -208,3 +208,8 @@ impl Unplannable {
         Self { exit, message: message.into(), hints: vec![hint.into()] }
     }
 }
+//! Pure planning: what is to be done, as data, from what is known.
+
+pub mod play;
+mod shelltext;
+pub mod waves;

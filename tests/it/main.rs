@@ -1,1 +1,3 @@
 mod sim_hosts;
+mod ssh;
+mod sshd;

@@ -1,0 +1,4 @@
+//! Runs things: hosts in waves, each on its own.
+
+pub mod fanout;
+pub mod group;

@@ -1,0 +1,33 @@
+//! The only user of SSH as a client: host keys, login, commands, and plays carried out on one host.
+//!
+//! One connection a host, one channel a play. Host keys are learnt over AWS's own authenticated channel and stored by
+//! instance id; a host that can't prove to be that instance gets nothing, not even a login attempt. Nothing is forwarded.
+
+pub mod auth;
+mod capture;
+pub mod console;
+mod exec;
+mod fault;
+mod frames;
+pub mod known;
+mod lifted;
+pub mod output;
+mod payload;
+mod reboot;
+mod runner;
+mod session;
+mod trust;
+mod user_known;
+
+pub use auth::Identities;
+pub use exec::{Execution, Input, Limits, Status};
+pub use fault::{SshFault, SshFaultKind};
+pub use known::HostKeys;
+pub use lifted::raise_open_files;
+pub use runner::{Marker, PlayEnd, PlayReport, Runner};
+pub use session::{Session, Ssh, Target};
+pub use trust::Trust;
+pub use user_known::UserKnownHosts;
+
+/// A host's public key, as SSH and the consoles of new instances know it.
+pub use russh::keys::PublicKey;

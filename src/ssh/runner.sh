@@ -1,0 +1,99 @@
+# Runs on the host, as root: takes the lock, receives the payload, carries out its steps one by one, tells in frames.
+# Frames start with a nonce that arrives on standard input, so that no step can know or print it.
+# $1 state directory, $2 pause in seconds between tries
+set -u
+umask 022
+unset nonce lock
+state=$1 pause=$2 login=${SUDO_USER:-$(id -un)}
+IFS= read -r nonce && IFS= read -r want || exit 70
+say() { printf '\n%s %s\n' "$nonce" "$*"; }
+broken() {
+    say broken "$(printf '%s' "$*" | tr '\n' ' ')"
+    exit 70
+}
+busy() {
+    say busy
+    exit 75
+}
+for tool in tar timeout sha256sum mktemp stat readlink; do
+    command -v "$tool" >/dev/null 2>&1 || broken "the host has no $tool"
+done
+why=$(mkdir -p -- "$state" 2>&1) || broken "$why"
+if command -v flock >/dev/null 2>&1; then
+    exec 9>>"$state/lock"
+    flock -n 9 || busy
+else
+    me="$$ $(cat /proc/sys/kernel/random/boot_id)"
+    if ! mkdir "$state/lock.d" 2>/dev/null; then
+        owner=$(cat "$state/lock.d/owner" 2>/dev/null)
+        if [ -z "$owner" ]; then
+            # Being taken right now, unless it was left a minute ago.
+            [ -n "$(find "$state/lock.d" -maxdepth 0 -mmin +1)" ] || busy
+        elif [ "${owner#* }" = "${me#* }" ] && kill -0 "${owner%% *}" 2>/dev/null; then
+            busy
+        fi
+        mv "$state/lock.d" "$state/lock.$$" 2>/dev/null && rm -rf -- "$state/lock.$$"
+        mkdir "$state/lock.d" 2>/dev/null || busy
+    fi
+    lock=$state/lock.d
+    echo "$me" >"$lock/owner"
+fi
+dir=
+clean() {
+    rm -rf -- ${dir:+"$dir"} ${lock:+"$lock"}
+    exec 9>&-
+}
+# Last words come after everything is put away: whoever hears them may begin anew at once.
+leave() {
+    clean
+    say "$1"
+    exit 0
+}
+trap clean EXIT
+trap 'exit 71' HUP INT TERM PIPE
+if [ "$want" != - ] && [ "$(head -n 1 "$state/release" 2>/dev/null)" = "$want" ]; then
+    leave same
+fi
+rm -rf -- "$state"/run.*
+dir=$(mktemp -d "$state/run.XXXXXX" 2>&1) || { why=$dir dir=; broken "$why"; }
+say go
+IFS= read -r sums || exit 71
+why=$(tar -xof - -C "$dir" 2>&1) || broken "unpack the payload: $why"
+[ "$(sha256sum <"$dir/sums" | cut -d ' ' -f 1)" = "$sums" ] || broken "the payload arrived damaged"
+why=$(cd "$dir" && sha256sum -c sums 2>&1) || broken "the payload arrived damaged: $why"
+
+# Before the first change: what was there before is no longer what the host has.
+begin() { rm -f -- "$state/release"; }
+# index, seconds, further tries, then what to do
+step() {
+    index=$1 limit=$2 more=$3
+    shift 3
+    try=0
+    while :; do
+        try=$((try + 1)) outcome= code=0
+        rm -f -- "$dir/outcome"
+        say start "$index" "$try"
+        timeout -k 5 "$limit" sh "$dir/steps.sh" "$dir" "$login" "$pause" "$@" </dev/null 2>&1 9>&-
+        ended=$?
+        [ ! -e "$dir/outcome" ] || read -r outcome code <"$dir/outcome"
+        case $outcome in
+        ok | changed | failed) ;;
+        *)
+            code=$ended
+            case $ended in 124 | 137) outcome=timeout ;; *) outcome=failed ;; esac
+            ;;
+        esac
+        say end "$index" "$outcome" "$code"
+        case $outcome in ok | changed) return ;; esac
+        [ "$try" -le "$more" ] || leave stop
+        sleep "$pause"
+    done
+}
+# digest of the play, digest of its release
+finish() {
+    printf '%s\n%s\n' "$1" "$2" >"$state/release.new" || broken "write $state/release.new"
+    sync "$state/release.new" 2>/dev/null || :
+    mv -f -- "$state/release.new" "$state/release" || broken "write $state/release"
+}
+. "$dir/plan"
+leave done
