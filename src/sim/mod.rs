@@ -4,5 +4,8 @@
 //! reading shows.
 
 pub(crate) mod api;
+pub(crate) mod ec2;
+pub(crate) mod faults;
 pub(crate) mod hosts;
 pub mod seed;
+pub(crate) mod xml;
