@@ -30,10 +30,7 @@ impl Ec2 {
             State::Running => true,
             State::Stopped => false,
             State::Pending | State::Stopping | State::ShuttingDown | State::Terminated => {
-                return Err(ApiError::new(
-                    "IncorrectState",
-                    format!("Instance '{}' is not in state 'running' or 'stopped'", instance.id),
-                ));
+                return Err(invalid("Instance is not in state 'running' or 'stopped'"));
             }
         };
         let mut devices = overlaid(&ask.params, self.devices_of(&instance))?;

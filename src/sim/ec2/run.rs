@@ -132,7 +132,8 @@ impl Ec2 {
     }
 }
 
-fn without_interface(node: Node) -> Node {
+/// The same without a network interface, whose groups stay unless others are named.
+pub(super) fn without_interface(node: Node) -> Node {
     let groups = node.list("NetworkInterface").first().and_then(|first| first.at("SecurityGroupId")).cloned();
     let node = node.with("NetworkInterface", Node::default());
     match groups {

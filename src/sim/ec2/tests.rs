@@ -1,0 +1,1 @@
+//! The rules of the rehearsal cloud, one test each.
