@@ -44,6 +44,8 @@ mod terminate;
 mod testing;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod tests_fleet;
 mod tokens;
 mod types;
 mod visible;

@@ -128,11 +128,6 @@ impl<T: Clone> Store<T> {
     pub(super) fn all_seen<'a>(&'a self, eye: &'a Eye) -> impl Iterator<Item = (usize, &'a T)> {
         self.items.iter().enumerate().filter_map(|(place, item)| Some((place, item.seen(eye)?)))
     }
-
-    /// The place of a resource in the order of creation.
-    pub(super) fn place(&self, id: &str) -> Option<usize> {
-        self.places.get(id).copied()
-    }
 }
 
 #[cfg(test)]

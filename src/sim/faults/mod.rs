@@ -1,0 +1,415 @@
+//! What goes wrong, by script: the document that `--faults` and `/_sim/faults` take.
+//!
+//! ```json
+//! {
+//!   "rules": [
+//!     {"action": "CreateFleet", "skip": 1, "times": 2, "point": "after-commit", "do": "reset"},
+//!     {"action": "*", "service": "ec2", "times": null, "share_percent": 5,
+//!      "do": {"error": {"code": "RequestLimitExceeded", "status": 503, "message": "Request limit exceeded."}}}
+//!   ],
+//!   "deny": ["TerminateInstances", "sqs:PurgeQueue"],
+//!   "hosts": [
+//!     {"at": "90s", "which": "spot:0", "do": "kill"},
+//!     {"when": {"action": "ReceiveMessage", "call": 40}, "which": "3", "do": "blackhole"}
+//!   ],
+//!   "lag_seconds": 300, "queue_lag_seconds": 60, "throttle": true,
+//!   "empty_pools": [{"instance_type": "m7i.large", "zone": "*", "market": "spot"}],
+//!   "image_fails": false,
+//!   "die_after_launch": {"share_percent": 10, "after_seconds": 20, "reason": "Server.InternalError"},
+//!   "stuck": [{"state": "pending", "share_percent": 2}]
+//! }
+//! ```
+//!
+//! Each share is drawn by a hash of (seed, rule, action, parameters, attempt): the same call meets the same fate
+//! whatever runs beside it.
+
+mod events;
+mod script;
+
+pub(crate) use events::HostEvents;
+pub(crate) use script::Fault;
+pub(crate) use script::Faults;
+
+use super::hosts::HostAct;
+use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
+
+/// A fault script. Every field may be left out; the empty document is a world where all goes well.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct FaultScript {
+    /// Faults of single calls; the first rule that wants a call has it.
+    pub(crate) rules: Vec<Rule>,
+    /// Actions that the caller may not do: `Action`, `service:Action` or `service:*`. EC2 answers them with
+    /// `UnauthorizedOperation`, the others with `AccessDenied`, dry runs too.
+    pub(crate) deny: Vec<String>,
+    /// What happens to hosts, and when.
+    pub(crate) hosts: Vec<HostEvent>,
+    /// Longest visibility lag of an EC2 change, seconds of world time; the seed's own value if absent.
+    pub(crate) lag_seconds: Option<u32>,
+    /// How old the counters of a queue can be, seconds of world time.
+    pub(crate) queue_lag_seconds: u32,
+    /// Whether AWS's published token buckets refuse calls; true if absent.
+    pub(crate) throttle: bool,
+    /// Pools without capacity, whatever the seed says.
+    pub(crate) empty_pools: Vec<PoolPattern>,
+    /// Whether images made from now on end as `failed`.
+    pub(crate) image_fails: bool,
+    /// Instances that die soon after their launch.
+    pub(crate) die_after_launch: Option<DieAfter>,
+    /// States that some instances never leave.
+    pub(crate) stuck: Vec<StuckState>,
+}
+
+impl Default for FaultScript {
+    fn default() -> Self {
+        Self {
+            rules: Vec::new(),
+            deny: Vec::new(),
+            hosts: Vec::new(),
+            lag_seconds: None,
+            queue_lag_seconds: 0,
+            throttle: true,
+            empty_pools: Vec::new(),
+            image_fails: false,
+            die_after_launch: None,
+            stuck: Vec::new(),
+        }
+    }
+}
+
+/// A fault of single calls.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rule {
+    /// The action, for example `CreateFleet`; `*` is every action.
+    pub(crate) action: String,
+    /// Only calls of this service: `ec2`, `sqs`, `sts`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) service: Option<String>,
+    /// Calls that pass before the first one is hit.
+    #[serde(default)]
+    pub(crate) skip: u32,
+    /// How many calls are hit: once if absent, every one if `null`.
+    #[serde(default = "once")]
+    pub(crate) times: Option<u32>,
+    /// Before or after the call is carried out; if absent, `after-commit` for `cut`, `cut-clean` and `garble`, which
+    /// only an answer can suffer, else `before-commit`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) point: Option<Point>,
+    /// What happens to it.
+    #[serde(rename = "do")]
+    pub(crate) effect: Effect,
+    /// Share of the calls that would be hit that are; 100 if absent.
+    #[serde(default = "all")]
+    pub(crate) share_percent: u32,
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "serde wants the field's own type")]
+fn once() -> Option<u32> {
+    Some(1)
+}
+
+fn all() -> u32 {
+    100
+}
+
+/// Where in the course of a call something happens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Point {
+    /// Nothing has been carried out yet.
+    BeforeCommit,
+    /// Carried out, not yet answered.
+    AfterCommit,
+}
+
+/// What happens to a call.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Effect {
+    /// It is answered with this error. After the commit this is a 5xx that lies.
+    Error(ErrorEffect),
+    /// The connection is reset (RST) without an answer.
+    Reset,
+    /// Half of the answer comes, then the connection ends: fewer bytes than Content-Length promised.
+    Cut,
+    /// Half of the answer comes with a Content-Length that fits: only the missing end of the document tells.
+    CutClean,
+    /// The answer comes whole, with some bytes overwritten.
+    Garble,
+    /// No answer until the client gives up.
+    Hang,
+    /// The call goes on after this many seconds of *wall* time, since client time-outs are wall time.
+    Delay {
+        /// Seconds.
+        seconds: f64,
+    },
+    /// The connection is reset at once and the call is carried out later, whether or not the client still lives.
+    #[serde(rename = "late_commit", alias = "late-commit")]
+    LateCommit {
+        /// Seconds of world time.
+        seconds: f64,
+    },
+}
+
+/// An error as AWS would give it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ErrorEffect {
+    /// For example `InsufficientInstanceCapacity`.
+    pub(crate) code: String,
+    /// HTTP status; 500 if absent. Mind that EC2 gives capacity (500) and throttling (503) as server errors.
+    #[serde(default = "server_error")]
+    pub(crate) status: u16,
+    /// The message.
+    #[serde(default = "foretold")]
+    pub(crate) message: String,
+}
+
+fn server_error() -> u16 {
+    500
+}
+
+fn foretold() -> String {
+    "An error that the fault script asked for.".to_owned()
+}
+
+/// Something that is done to a host at a time or after a call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct HostEvent {
+    /// World time after this script was given, for example `90s` or `10m`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) at: Option<String>,
+    /// After a call was carried out; exactly one of `at` and `when` is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) when: Option<When>,
+    /// An instance id, a launch index (`3`: the fourth instance launched) or an index within a market (`spot:0`,
+    /// `on-demand:2`). The template and strangers' instances have no index. The event waits until that host runs.
+    pub(crate) which: String,
+    /// What is done.
+    #[serde(rename = "do")]
+    pub(crate) act: HostAct,
+}
+
+/// After which call.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct When {
+    /// The action.
+    pub(crate) action: String,
+    /// The how manieth call of it that was carried out since the script was given; the first is 1.
+    #[serde(default = "first")]
+    pub(crate) call: u32,
+}
+
+fn first() -> u32 {
+    1
+}
+
+/// Capacity pools; `*` in a field is any value.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct PoolPattern {
+    /// Instance type.
+    #[serde(default = "any")]
+    pub(crate) instance_type: String,
+    /// Zone.
+    #[serde(default = "any")]
+    pub(crate) zone: String,
+    /// `spot` or `on-demand`.
+    #[serde(default = "any")]
+    pub(crate) market: String,
+}
+
+fn any() -> String {
+    "*".to_owned()
+}
+
+impl PoolPattern {
+    /// Whether a pool is meant.
+    pub(crate) fn matches(&self, instance_type: &str, zone: &str, market: &str) -> bool {
+        let fits = |pattern: &str, value: &str| pattern == "*" || pattern == value;
+        fits(&self.instance_type, instance_type) && fits(&self.zone, zone) && fits(&self.market, market)
+    }
+}
+
+/// Instances that die soon after their launch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DieAfter {
+    /// Share of the instances launched from now on.
+    #[serde(default = "all")]
+    pub(crate) share_percent: u32,
+    /// World time from launch to death.
+    pub(crate) after_seconds: u32,
+    /// Code of the StateReason, for example `Client.VolumeLimitExceeded`.
+    pub(crate) reason: String,
+}
+
+/// A state that some instances never leave by themselves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct StuckState {
+    /// `pending`, `shutting-down` or `stopping`.
+    pub(crate) state: String,
+    /// Share of the instances that get stuck there.
+    #[serde(default = "all")]
+    pub(crate) share_percent: u32,
+}
+
+/// The world-shaping settings that the EC2 service honours.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Control {
+    /// Longest visibility lag of a change, seconds of world time.
+    pub(crate) lag_seconds: u32,
+    /// Pools without capacity.
+    pub(crate) empty_pools: Vec<PoolPattern>,
+    /// Whether new images fail.
+    pub(crate) image_fails: bool,
+    /// Instances that die soon.
+    pub(crate) die_after_launch: Option<DieAfter>,
+    /// States that are not left.
+    pub(crate) stuck: Vec<StuckState>,
+}
+
+/// Why a fault script makes no sense.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+#[error("fault script: {0}")]
+pub struct ScriptError(String);
+
+impl FaultScript {
+    /// What the EC2 service has to honour.
+    pub(crate) fn control(&self, seed_lag: u32) -> Control {
+        Control {
+            lag_seconds: self.lag_seconds.unwrap_or(seed_lag),
+            empty_pools: self.empty_pools.clone(),
+            image_fails: self.image_fails,
+            die_after_launch: self.die_after_launch.clone(),
+            stuck: self.stuck.clone(),
+        }
+    }
+
+    /// Checks what the types cannot say.
+    ///
+    /// # Errors
+    ///
+    /// With the first thing that makes no sense, named by its place.
+    pub fn check(&self) -> Result<(), ScriptError> {
+        let wrong = |what: String| Err(ScriptError(what));
+        for (n, rule) in self.rules.iter().enumerate() {
+            if rule.share_percent > 100 {
+                return wrong(format!("rules[{n}].share_percent is {}, more than 100", rule.share_percent));
+            }
+            let only_after = matches!(rule.effect, Effect::Cut | Effect::CutClean | Effect::Garble);
+            if only_after && rule.point == Some(Point::BeforeCommit) {
+                return wrong(format!("rules[{n}]: only an answer can be cut or garbled, so point is after-commit"));
+            }
+            match &rule.effect {
+                Effect::LateCommit { .. } if rule.point == Some(Point::AfterCommit) => {
+                    return wrong(format!("rules[{n}]: a late commit comes before the commit"));
+                }
+                Effect::Delay { seconds } | Effect::LateCommit { seconds }
+                    if !(0.0..=86_400.0 * 365.0).contains(seconds) =>
+                {
+                    return wrong(format!("rules[{n}]: {seconds} seconds is not a time to wait"));
+                }
+                Effect::Error(error) if !(400..600).contains(&error.status) => {
+                    return wrong(format!("rules[{n}]: HTTP status {} is not an error", error.status));
+                }
+                Effect::Error(_)
+                | Effect::Reset
+                | Effect::Cut
+                | Effect::CutClean
+                | Effect::Garble
+                | Effect::Hang
+                | Effect::Delay { .. }
+                | Effect::LateCommit { .. } => {}
+            }
+        }
+        for (n, event) in self.hosts.iter().enumerate() {
+            match (&event.at, &event.when) {
+                (Some(at), None) if span(at).is_none() => {
+                    return wrong(format!("hosts[{n}].at: {at} is not a time such as 90s or 10m"));
+                }
+                (None, Some(when)) if when.call == 0 => return wrong(format!("hosts[{n}].when.call counts from 1")),
+                (Some(_), None) | (None, Some(_)) => {}
+                (Some(_), Some(_)) | (None, None) => {
+                    return wrong(format!("hosts[{n}] wants exactly one of at and when"));
+                }
+            }
+            if events::Which::parse(&event.which).is_none() {
+                return wrong(format!(
+                    "hosts[{n}].which: {} is neither an instance id nor a launch index such as 3 or spot:0",
+                    event.which
+                ));
+            }
+        }
+        for (n, stuck) in self.stuck.iter().enumerate() {
+            if !["pending", "shutting-down", "stopping"].contains(&stuck.state.as_str()) {
+                return wrong(format!("stuck[{n}].state: {} is not pending, shutting-down or stopping", stuck.state));
+            }
+        }
+        let shares = self.stuck.iter().map(|s| s.share_percent);
+        if let Some(share) =
+            shares.chain(self.die_after_launch.iter().map(|d| d.share_percent)).find(|share| *share > 100)
+        {
+            return wrong(format!("a share_percent of {share} is more than 100"));
+        }
+        Ok(())
+    }
+}
+
+/// A span of world time in the friendly form, not negative.
+pub(crate) fn span(text: &str) -> Option<SignedDuration> {
+    text.parse::<SignedDuration>().ok().filter(|span| !span.is_negative())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_document_of_the_head_is_read() {
+        let text = include_str!("mod.rs");
+        let example: String = text
+            .lines()
+            .skip_while(|line| *line != "//! ```json")
+            .skip(1)
+            .take_while(|line| *line != "//! ```")
+            .map(|line| line.trim_start_matches("//!"))
+            .collect();
+        let script: FaultScript = serde_json::from_str(&example).expect("the example is a fault script");
+        script.check().expect("and makes sense");
+        assert_eq!(script.rules[0].times, Some(2));
+        assert_eq!(script.rules[1].times, None);
+        let again: FaultScript =
+            serde_json::from_value(serde_json::to_value(&script).expect("written")).expect("what is shown is taken");
+        assert_eq!(again.rules[1].effect, script.rules[1].effect);
+    }
+
+    #[test]
+    fn nonsense_is_refused_by_its_place() {
+        let check = |text: &str| serde_json::from_str::<FaultScript>(text).expect(text).check().map_err(|e| e.0);
+        for (text, said) in [
+            (r#"{"rules":[{"action":"*","do":"cut","point":"before-commit"}]}"#, "rules[0]: only an answer"),
+            (r#"{"rules":[{"action":"*","do":"reset","share_percent":101}]}"#, "rules[0].share_percent"),
+            (r#"{"hosts":[{"which":"spot:0","do":"kill"}]}"#, "hosts[0] wants exactly one"),
+            (r#"{"hosts":[{"at":"soon","which":"spot:0","do":"kill"}]}"#, "hosts[0].at"),
+            (r#"{"hosts":[{"at":"1s","which":"some","do":"kill"}]}"#, "hosts[0].which"),
+            (r#"{"stuck":[{"state":"running"}]}"#, "stuck[0].state"),
+        ] {
+            let error = check(text).expect_err(text);
+            assert!(error.starts_with(said), "{error}");
+        }
+        assert!(serde_json::from_str::<FaultScript>(r#"{"rule":[]}"#).is_err());
+    }
+
+    #[test]
+    fn the_empty_document_is_a_quiet_world() {
+        let script: FaultScript = serde_json::from_str("{}").expect("empty");
+        assert!(script.throttle && script.rules.is_empty());
+        assert_eq!(script.control(300).lag_seconds, 300);
+    }
+}
