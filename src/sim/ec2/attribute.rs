@@ -1,7 +1,7 @@
 //! DescribeInstanceAttribute, ModifyInstanceAttribute, ModifyInstanceMetadataOptions.
 
 use super::instances::write_metadata_options;
-use super::params::{invalid, missing};
+use super::params::{Node, invalid, lower_first, missing};
 use super::power::{ok, wrong_state};
 use super::records::State;
 use super::{Ask, Ec2};
@@ -18,8 +18,8 @@ impl Ec2 {
         let mut xml = Xml::new();
         xml.text("instanceId", &instance.id);
         let value = match attribute {
-            "disableApiTermination" => Some(instance.protected.to_string()),
-            "disableApiStop" => Some(instance.stop_protected.to_string()),
+            "disableApiTermination" => Some(instance.guard.terminate.to_string()),
+            "disableApiStop" => Some(instance.guard.stop.to_string()),
             "instanceInitiatedShutdownBehavior" => Some(instance.shutdown.clone()),
             "instanceType" => Some(instance.instance_type.clone()),
             "userData" => instance.user_data.clone(),
@@ -49,7 +49,9 @@ impl Ec2 {
                 xml.open("productCodes", |_| ());
                 return Ok(Reply { body: xml.finish(), ..Reply::default() });
             }
-            other => return Err(invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute."))),
+            other => {
+                return Err(invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")));
+            }
         };
         xml.open(attribute, |xml| {
             xml.opt("value", value);
@@ -61,33 +63,7 @@ impl Ec2 {
     pub(super) fn modify_instance_attribute(&mut self, ask: &Ask) -> Handled {
         let instance = self.named_one(ask)?;
         let id = instance.id.clone();
-        // The older form names the attribute and gives its value beside it.
-        let (attribute, value) = match ask.params.text("Attribute") {
-            Some(name) => (name.to_owned(), ask.params.raw("Value").map(str::to_owned)),
-            None => {
-                let given: Vec<&str> = ask
-                    .params
-                    .children()
-                    .filter(|(_, node)| node.raw("Value").is_some())
-                    .map(|(name, _)| name)
-                    .collect();
-                match given[..] {
-                    [name] => {
-                        let attribute = name[..1].to_ascii_lowercase() + &name[1..];
-                        (attribute, ask.params.raw(&format!("{name}.Value")).map(str::to_owned))
-                    }
-                    [] if ask.params.at("GroupId").is_some() => ("groupSet".to_owned(), None),
-                    [] => return Err(missing("attribute")),
-                    _ => {
-                        return Err(ApiError::new(
-                            "InvalidParameterCombination",
-                            "Fields for multiple attribute types specified",
-                        ));
-                    }
-                }
-            }
-        };
-        let value = value.unwrap_or_default();
+        let (attribute, value) = asked(&ask.params)?;
         let flag = || match value.to_ascii_lowercase().as_str() {
             "true" => Ok(true),
             "false" => Ok(false),
@@ -103,11 +79,11 @@ impl Ec2 {
         match attribute.as_str() {
             "disableApiTermination" => {
                 let flag = flag()?;
-                self.instances.change(&id, at, |instance| instance.protected = flag);
+                self.instances.change(&id, at, |instance| instance.guard.terminate = flag);
             }
             "disableApiStop" => {
                 let flag = flag()?;
-                self.instances.change(&id, at, |instance| instance.stop_protected = flag);
+                self.instances.change(&id, at, |instance| instance.guard.stop = flag);
             }
             "ebsOptimized" => {
                 stopped()?;
@@ -144,7 +120,11 @@ impl Ec2 {
                 }
                 self.instances.change(&id, at, |instance| instance.groups = groups);
             }
-            other => return Err(invalid(format!("Value ({other}) for parameter attribute is invalid. It can't be modified."))),
+            other => {
+                return Err(invalid(format!(
+                    "Value ({other}) for parameter attribute is invalid. It can't be modified."
+                )));
+            }
         }
         Ok(ok())
     }
@@ -188,5 +168,20 @@ impl Ec2 {
             write_metadata_options(&mut xml, "instanceMetadataOptions", instance);
         }
         Ok(Reply { body: xml.finish(), ..Reply::default() })
+    }
+}
+
+/// Which attribute is to change, and its new value. The older form names the attribute and gives its value beside it.
+fn asked(params: &Node) -> Result<(String, String), ApiError> {
+    let value = |path: &str| params.raw(path).unwrap_or_default().to_owned();
+    if let Some(name) = params.text("Attribute") {
+        return Ok((name.to_owned(), value("Value")));
+    }
+    let given = params.children().filter(|(_, node)| node.raw("Value").is_some()).map(|(name, _)| name);
+    match given.collect::<Vec<_>>()[..] {
+        [name] => Ok((lower_first(name), value(&format!("{name}.Value")))),
+        [] if params.at("GroupId").is_some() => Ok(("groupSet".to_owned(), String::new())),
+        [] => Err(missing("attribute")),
+        _ => Err(ApiError::new("InvalidParameterCombination", "Fields for multiple attribute types specified")),
     }
 }

@@ -35,11 +35,8 @@ impl Capacity {
 
     /// Instances that fit into a pool now. Of several rules in the seed the one with the fewest stars counts.
     pub(super) fn free(&self, pool: &Pool, control: &Control) -> u32 {
-        let empty = control.empty_pools.iter().any(|pattern| {
-            fits(&pattern.instance_type, &pool.instance_type)
-                && fits(&pattern.zone, &pool.zone)
-                && fits(&pattern.market, pool.market)
-        });
+        let empty =
+            control.empty_pools.iter().any(|pattern| pattern.matches(&pool.instance_type, &pool.zone, pool.market));
         if empty {
             return 0;
         }

@@ -2,13 +2,13 @@
 
 use super::agenda::Due;
 use super::devices::overlaid;
-use super::ids::draw;
 use super::params::invalid;
 use super::records::{Image, ImageDevice, Instance, Making, Snapshot, State};
 use super::spec::tags_for;
 use super::tag::specifications;
 use super::{Ask, Ec2};
 use crate::sim::api::{ApiError, Handled, Reply};
+use crate::sim::draw::number;
 use crate::sim::hosts::Power;
 use crate::sim::xml::Xml;
 use jiff::{SignedDuration, Timestamp};
@@ -37,7 +37,7 @@ impl Ec2 {
         let reboots = !ask.params.flag("NoReboot")?.unwrap_or(false);
         let id = self.ids.long("ami");
         // About a minute: 45 to 75 seconds; its snapshots a little earlier.
-        let seconds = 45 + i64::try_from(draw(self.seed, &["image", &id]) % 31).unwrap_or_default();
+        let seconds = 45 + i64::try_from(number(self.seed, &["image", &id]) % 31).unwrap_or_default();
         let due = |seconds: i64| ask.now.saturating_add(SignedDuration::from_secs(seconds)).unwrap_or(Timestamp::MAX);
         let mut made = vec![id.clone()];
         for device in &mut devices {

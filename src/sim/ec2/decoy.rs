@@ -9,7 +9,7 @@ impl Ec2 {
     /// Decoys, none of which fleetwright made: one with the template's name and image, and tags that differ from ours
     /// in the key's case, in its punctuation, in the value's case and in its end.
     pub(super) fn decoys(&mut self, seed: &Seed, at: Timestamp) {
-        let Some(like) = self.like(seed) else { return };
+        let Some(like) = like(seed) else { return };
         let name = seed.template.as_ref().and_then(|template| template.tags.get("Name")).cloned();
         let name = name.unwrap_or_else(|| "fleet".to_owned());
         let sets: [&[(&str, String)]; 6] = [
@@ -26,23 +26,23 @@ impl Ec2 {
             self.seed_instance(&id, &like, &tags, Origin::Decoy, at);
         }
     }
+}
 
-    /// The template, or something that could be one.
-    fn like(&self, seed: &Seed) -> Option<SeedTemplate> {
-        let made = || {
-            let image = seed.images.first()?;
-            Some(SeedTemplate {
-                id: String::new(),
-                instance_type: seed.types.iter().find(|kind| kind.architecture == image.architecture)?.name.clone(),
-                subnet: seed.subnets.first()?.id.clone(),
-                image: image.id.clone(),
-                security_groups: seed.security_groups.iter().take(1).cloned().collect(),
-                key_name: None,
-                instance_profile: None,
-                tags: Tags::new(),
-                setup: None,
-            })
-        };
-        seed.template.clone().or_else(made)
-    }
+/// The template, or something that could be one.
+fn like(seed: &Seed) -> Option<SeedTemplate> {
+    let made = || {
+        let image = seed.images.first()?;
+        Some(SeedTemplate {
+            id: String::new(),
+            instance_type: seed.types.iter().find(|kind| kind.architecture == image.architecture)?.name.clone(),
+            subnet: seed.subnets.first()?.id.clone(),
+            image: image.id.clone(),
+            security_groups: seed.security_groups.iter().take(1).cloned().collect(),
+            key_name: None,
+            instance_profile: None,
+            tags: Tags::new(),
+            setup: None,
+        })
+    };
+    seed.template.clone().or_else(made)
 }

@@ -26,7 +26,7 @@ pub(super) fn overlaid(node: &Node, mut devices: Vec<ImageDevice>) -> Result<Vec
         }
         // Instance store (`VirtualName`) has no volume.
         let Some(ebs) = mapping.at("Ebs") else { continue };
-        let base = place.map(|place| devices[place].clone());
+        let base = place.map(|place| &devices[place]);
         let device = device(name, ebs, base)?;
         match place {
             Some(place) => devices[place] = device,
@@ -36,13 +36,15 @@ pub(super) fn overlaid(node: &Node, mut devices: Vec<ImageDevice>) -> Result<Vec
     Ok(devices)
 }
 
-fn device(name: &str, ebs: &Node, base: Option<ImageDevice>) -> Result<ImageDevice, ApiError> {
-    let least = base.as_ref().map_or(0, |base| base.size);
-    let snapshot = ebs.string("SnapshotId").or_else(|| base.as_ref()?.snapshot.clone());
+fn device(name: &str, ebs: &Node, base: Option<&ImageDevice>) -> Result<ImageDevice, ApiError> {
+    let least = base.map_or(0, |base| base.size);
+    let snapshot = ebs.string("SnapshotId").or_else(|| base?.snapshot.clone());
     let size = match ebs.number("VolumeSize")? {
         Some(size) if size < least => {
             let source = snapshot.unwrap_or_default();
-            return Err(bad(format!("Volume of size {size}GB is smaller than snapshot '{source}', expect size >= {least}GB")));
+            return Err(bad(format!(
+                "Volume of size {size}GB is smaller than snapshot '{source}', expect size >= {least}GB"
+            )));
         }
         Some(size) => size,
         None if least > 0 => least,
@@ -51,7 +53,7 @@ fn device(name: &str, ebs: &Node, base: Option<ImageDevice>) -> Result<ImageDevi
     if !(1..=65_536).contains(&size) {
         return Err(bad(format!("Volume size {size} for {name} is invalid")));
     }
-    let kind = ebs.string("VolumeType").or_else(|| base.as_ref().map(|base| base.kind.clone()));
+    let kind = ebs.string("VolumeType").or_else(|| base.map(|base| base.kind.clone()));
     let kind = kind.unwrap_or_else(|| "gp2".to_owned());
     if !["standard", "io1", "io2", "gp2", "sc1", "st1", "gp3"].contains(&kind.as_str()) {
         return Err(invalid(format!("Invalid value '{kind}' for VolumeType.")));
@@ -63,7 +65,7 @@ fn device(name: &str, ebs: &Node, base: Option<ImageDevice>) -> Result<ImageDevi
             format!("The parameter throughput is not supported for {kind} volumes."),
         ));
     }
-    let was = base.as_ref().is_some_and(|base| base.encrypted);
+    let was = base.is_some_and(|base| base.encrypted);
     if was && ebs.flag("Encrypted")? == Some(false) {
         return Err(bad(format!("the encrypted flag cannot be cleared for {name} since its snapshot is encrypted")));
     }
@@ -76,6 +78,6 @@ fn device(name: &str, ebs: &Node, base: Option<ImageDevice>) -> Result<ImageDevi
         kind,
         encrypted: was || ebs.flag("Encrypted")?.unwrap_or(false),
         key: ebs.string("KmsKeyId"),
-        ends: ebs.flag("DeleteOnTermination")?.unwrap_or_else(|| base.as_ref().is_none_or(|base| base.ends)),
+        ends: ebs.flag("DeleteOnTermination")?.unwrap_or_else(|| base.is_none_or(|base| base.ends)),
     })
 }

@@ -64,9 +64,12 @@ impl Ec2 {
             return self.same_fleet(id);
         }
         let wishes = wishes(params)?;
-        let tags = specifications(params, &["fleet", "instance", "volume", "network-interface", "spot-instances-request"])?;
+        let tags =
+            specifications(params, &["fleet", "instance", "volume", "network-interface", "spot-instances-request"])?;
         if tags.contains_key("spot-instances-request") && !wishes.iter().any(|wish| wish.market == Market::Spot) {
-            return Err(invalid("Tag specification resource type 'spot-instances-request' needs a spot target capacity"));
+            return Err(invalid(
+                "Tag specification resource type 'spot-instances-request' needs a spot target capacity",
+            ));
         }
         let (candidates, mut parts) = self.candidates(ask, &tags)?;
         one_subnet_a_zone(&candidates)?;
@@ -126,7 +129,8 @@ impl Ec2 {
         }
         let (mut candidates, mut errors) = (Vec::new(), Vec::new());
         for config in configs {
-            let named = config.at("LaunchTemplateSpecification").ok_or_else(|| missing("LaunchTemplateSpecification"))?;
+            let named =
+                config.at("LaunchTemplateSpecification").ok_or_else(|| missing("LaunchTemplateSpecification"))?;
             let (template, version) = self.template_version(named, ask)?;
             let base = version.data.clone().with("InstanceMarketOptions", Node::default());
             let stamp = (template.id.clone(), template.name.clone(), version.number);
@@ -279,14 +283,7 @@ impl Ec2 {
         (best, slots)
     }
 
-    fn bear_many(
-        &mut self,
-        ask: &Ask,
-        fleet: &str,
-        market: Market,
-        candidate: &Candidate,
-        count: u32,
-    ) -> Vec<String> {
+    fn bear_many(&mut self, ask: &Ask, fleet: &str, market: Market, candidate: &Candidate, count: u32) -> Vec<String> {
         let mut spec = Spec { market, ..candidate.spec.clone() };
         let tags = spec.tags.entry("instance".to_owned()).or_default();
         tags.extend(template_tags(&candidate.template.0, candidate.template.2));
@@ -323,12 +320,7 @@ fn leaf(text: &str) -> Node {
     Node::from_pairs([("x", text)]).at("x").cloned().unwrap_or_default()
 }
 
-fn part(
-    candidate: &Candidate,
-    market: Market,
-    instances: Vec<String>,
-    error: Option<(String, String)>,
-) -> FleetPart {
+fn part(candidate: &Candidate, market: Market, instances: Vec<String>, error: Option<(String, String)>) -> FleetPart {
     let overrides = candidate
         .overrides
         .clone()
@@ -364,7 +356,8 @@ fn spot_only(params: &Node) -> bool {
 fn wishes(params: &Node) -> Result<Vec<Wish>, ApiError> {
     let at = |name: &str| params.number::<u32>(&format!("TargetCapacitySpecification.{name}"));
     let total = at("TotalTargetCapacity")?.ok_or_else(|| missing("TargetCapacitySpecification.TotalTargetCapacity"))?;
-    let (mut on_demand, mut spot) = (at("OnDemandTargetCapacity")?.unwrap_or(0), at("SpotTargetCapacity")?.unwrap_or(0));
+    let (mut on_demand, mut spot) =
+        (at("OnDemandTargetCapacity")?.unwrap_or(0), at("SpotTargetCapacity")?.unwrap_or(0));
     let given = on_demand.saturating_add(spot);
     if given > total {
         return Err(invalid(

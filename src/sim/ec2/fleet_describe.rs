@@ -49,8 +49,8 @@ fn write_part(xml: &mut Xml, part: &FleetPart) {
 
 fn write_parts(xml: &mut Xml, fleet: &Fleet) {
     let (bad, good): (Vec<_>, Vec<_>) = fleet.parts.iter().partition(|part| part.error.is_some());
-    xml.list("errorSet", bad, |xml, part| write_part(xml, part));
-    xml.list("fleetInstanceSet", good, |xml, part| write_part(xml, part));
+    xml.list("errorSet", bad, write_part);
+    xml.list("fleetInstanceSet", good, write_part);
 }
 
 impl Ec2 {
@@ -64,7 +64,13 @@ impl Ec2 {
 
     /// Instant fleets are told only to who knows their ids: that is why a lost answer needs tags or the token.
     pub(super) fn describe_fleets(&self, ask: &Ask) -> Handled {
-        let known = ["activity-status", "excess-capacity-termination-policy", "fleet-state", "replace-unhealthy-instances", "type"];
+        let known = [
+            "activity-status",
+            "excess-capacity-termination-policy",
+            "fleet-state",
+            "replace-unhealthy-instances",
+            "type",
+        ];
         let filters = Filters::read(&ask.params, &known)?;
         let wanted = ask.wanted("FleetId", "fleet", |id| self.fleets.seen(id, &ask.eye).is_some())?;
         let found = self.fleets.all_seen(&ask.eye).filter(|(_, fleet)| {
@@ -108,7 +114,7 @@ impl Ec2 {
                 continue;
             }
             for instance in fleet.instances() {
-                let ends = self.instances.get(instance).is_some_and(|one| one.state.live() && !one.protected);
+                let ends = self.instances.get(instance).is_some_and(|one| one.state.live() && !one.guard.terminate);
                 if ends {
                     self.enter(instance, State::ShuttingDown, ask.now, &Cause::user());
                     ended.push(instance.clone());
@@ -162,7 +168,7 @@ fn write_fleet(xml: &mut Xml, fleet: &Fleet) {
                     .opt("launchTemplateName", config.text("LaunchTemplateSpecification.LaunchTemplateName"))
                     .opt("version", config.text("LaunchTemplateSpecification.Version"));
             })
-            .list("overrides", config.list("Overrides"), |xml, over| write_overrides(xml, over));
+            .list("overrides", config.list("Overrides"), write_overrides);
         })
         .open("targetCapacitySpecification", |xml| {
             xml.text("totalTargetCapacity", fleet.total)

@@ -1,19 +1,8 @@
-//! Ids that look like AWS's and are the same for the same seed, and the hash that every draw is made with.
+//! Ids that look like AWS's and are the same for the same seed, and the errors for ids that name nothing.
 
 use crate::sim::api::ApiError;
+use crate::sim::draw::number;
 use std::collections::BTreeMap;
-
-/// A number from the world's seed and what it is for: the same question always gets the same answer, whatever was
-/// asked before it. FNV-1a with a finaliser that spreads the last bytes over all bits.
-pub(super) fn draw(seed: u64, parts: &[&str]) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325_u64 ^ seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    for byte in parts.iter().flat_map(|part| part.bytes().chain([0xff])) {
-        hash = (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
-    }
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xff51_afd7_ed55_8ccd);
-    hash = (hash ^ (hash >> 33)).wrapping_mul(0xc4ce_b9fe_1a85_ec53);
-    hash ^ (hash >> 33)
-}
 
 /// Makes ids.
 #[derive(Debug)]
@@ -31,7 +20,7 @@ impl Ids {
     fn next(&mut self, kind: &'static str) -> u64 {
         let count = self.made.entry(kind).or_default();
         *count += 1;
-        draw(self.seed, &["id", kind, &count.to_string()])
+        number(self.seed, &["id", kind, &count.to_string()])
     }
 
     /// `<kind>-` and 17 hexadecimal digits of which the first is 0, as EC2's long ids are.
@@ -81,16 +70,16 @@ pub(super) fn unknown(kind: &str, id: &str) -> ApiError {
         ("snap", false) => malformed("InvalidSnapshotID.Malformed"),
         ("vol", true) => ApiError::new("InvalidVolume.NotFound", format!("The volume '{id}' does not exist.")),
         ("vol", false) => malformed("InvalidVolumeID.Malformed"),
-        ("subnet", true) => absent("InvalidSubnetID.NotFound", "subnet ID"),
-        ("subnet", false) => absent("InvalidSubnetID.NotFound", "subnet ID"),
+        ("subnet", _) => absent("InvalidSubnetID.NotFound", "subnet ID"),
         ("sg", true) => absent("InvalidGroup.NotFound", "security group"),
         ("sg", false) => malformed("InvalidGroupId.Malformed"),
         ("vpc", _) => absent("InvalidVpcID.NotFound", "vpc ID"),
         ("eni", _) => absent("InvalidNetworkInterfaceID.NotFound", "networkInterface ID"),
         ("key", _) => absent("InvalidKeyPair.NotFound", "key pair"),
-        ("lt", true) => {
-            ApiError::new("InvalidLaunchTemplateId.NotFound", format!("The specified launch template, with template ID {id}, does not exist."))
-        }
+        ("lt", true) => ApiError::new(
+            "InvalidLaunchTemplateId.NotFound",
+            format!("The specified launch template, with template ID {id}, does not exist."),
+        ),
         ("lt", false) => malformed("InvalidLaunchTemplateId.Malformed"),
         ("fleet", _) => ApiError::new("InvalidFleetId.NotFound", format!("The fleet ID '{id}' does not exist")),
         ("sir", _) => ApiError::new(

@@ -174,7 +174,9 @@ impl Ec2 {
                     xml.opt("value", image.description.as_ref());
                 });
             }
-            other => return Err(invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute."))),
+            other => {
+                return Err(invalid(format!("Value ({other}) for parameter attribute is invalid. Unknown attribute.")));
+            }
         }
         Ok(Reply { body: xml.finish(), ..Reply::default() })
     }
@@ -194,9 +196,10 @@ impl Ec2 {
         let mut ended = vec![id.clone()];
         if ask.params.flag("DeleteAssociatedSnapshots")?.unwrap_or(false) {
             xml.list("deleteSnapshotResultSet", &snapshots, |xml, snapshot| {
-                let shared = self.images.all().any(|image| {
-                    image.devices.iter().any(|device| device.snapshot.as_ref() == Some(snapshot))
-                });
+                let shared = self
+                    .images
+                    .all()
+                    .any(|image| image.devices.iter().any(|device| device.snapshot.as_ref() == Some(snapshot)));
                 let code = if shared || self.snapshots.get(snapshot).is_none() {
                     "skipped"
                 } else {

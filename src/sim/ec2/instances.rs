@@ -15,17 +15,59 @@ const SHOWN: SignedDuration = SignedDuration::from_hours(1);
 
 /// Every filter that has an answer here or is known to have none.
 const KNOWN: [&str; 53] = [
-    "affinity", "architecture", "availability-zone", "availability-zone-id", "block-device-mapping.attach-time",
-    "block-device-mapping.delete-on-termination", "block-device-mapping.device-name", "block-device-mapping.status",
-    "block-device-mapping.volume-id", "client-token", "dns-name", "hypervisor", "iam-instance-profile.arn",
-    "iam-instance-profile.name", "image-id", "instance-id", "instance-lifecycle", "instance-state-code",
-    "instance-state-name", "instance-type", "instance.group-id", "instance.group-name", "ip-address", "key-name",
-    "launch-index", "launch-time", "metadata-options.http-tokens", "metadata-options.http-endpoint",
-    "metadata-options.http-put-response-hop-limit", "metadata-options.instance-metadata-tags", "monitoring-state",
-    "network-interface.network-interface-id", "network-interface.private-ip-address", "network-interface.subnet-id",
-    "network-interface.vpc-id", "owner-id", "platform-details", "private-dns-name", "private-ip-address", "reason",
-    "reservation-id", "root-device-name", "root-device-type", "spot-instance-request-id", "state-reason-code", "subnet-id",
-    "tag", "vpc-id", "tenancy", "virtualization-type", "group-id", "group-name", "state-reason-message",
+    "affinity",
+    "architecture",
+    "availability-zone",
+    "availability-zone-id",
+    "block-device-mapping.attach-time",
+    "block-device-mapping.delete-on-termination",
+    "block-device-mapping.device-name",
+    "block-device-mapping.status",
+    "block-device-mapping.volume-id",
+    "client-token",
+    "dns-name",
+    "hypervisor",
+    "iam-instance-profile.arn",
+    "iam-instance-profile.name",
+    "image-id",
+    "instance-id",
+    "instance-lifecycle",
+    "instance-state-code",
+    "instance-state-name",
+    "instance-type",
+    "instance.group-id",
+    "instance.group-name",
+    "ip-address",
+    "key-name",
+    "launch-index",
+    "launch-time",
+    "metadata-options.http-tokens",
+    "metadata-options.http-endpoint",
+    "metadata-options.http-put-response-hop-limit",
+    "metadata-options.instance-metadata-tags",
+    "monitoring-state",
+    "network-interface.network-interface-id",
+    "network-interface.private-ip-address",
+    "network-interface.subnet-id",
+    "network-interface.vpc-id",
+    "owner-id",
+    "platform-details",
+    "private-dns-name",
+    "private-ip-address",
+    "reason",
+    "reservation-id",
+    "root-device-name",
+    "root-device-type",
+    "spot-instance-request-id",
+    "state-reason-code",
+    "subnet-id",
+    "tag",
+    "vpc-id",
+    "tenancy",
+    "virtualization-type",
+    "group-id",
+    "group-name",
+    "state-reason-message",
 ];
 
 impl Ec2 {
@@ -81,9 +123,7 @@ impl Ec2 {
             "iam-instance-profile.name" => instance.profile.clone().into_iter().collect(),
             "image-id" => vec![instance.image.clone()],
             "instance-id" => vec![instance.id.clone()],
-            "instance-lifecycle" => {
-                (instance.market == Market::Spot).then(|| "spot".to_owned()).into_iter().collect()
-            }
+            "instance-lifecycle" => (instance.market == Market::Spot).then(|| "spot".to_owned()).into_iter().collect(),
             "instance-state-code" => vec![instance.state.code().to_string()],
             "instance-state-name" => vec![instance.state.word().to_owned()],
             "instance-type" => vec![instance.instance_type.clone()],
@@ -185,7 +225,7 @@ impl Ec2 {
         if let Some(name) = &instance.profile {
             xml.open("iamInstanceProfile", |xml| {
                 // AIPA and 17 digits, made from the name.
-                let id = super::ids::draw(self.seed, &["profile", name]);
+                let id = number(self.seed, &["profile", name]);
                 xml.text("arn", self.profile_arn(name)).text("id", format!("AIPA{id:017}"));
             });
         }

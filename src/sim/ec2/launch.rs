@@ -2,12 +2,12 @@
 
 use super::agenda::Due;
 use super::capacity::Pool;
-use super::ids::draw;
 use super::network::mac;
 use super::records::{Attached, Instance, Interface, Market, Origin, Reason, State, Subnet, Volume};
 use super::spec::{Spec, tags_for};
 use super::{Ec2, cost};
 use crate::sim::api::ApiError;
+use crate::sim::draw::hits;
 use crate::sim::hosts::NewHost;
 use crate::sim::seed::SeedType;
 use base64::Engine as _;
@@ -65,7 +65,7 @@ impl Ec2 {
         self.bear(&id, spec, subnet, birth, index);
         let (control, seed) = (self.control.clone(), self.seed);
         if let Some(die) = control.die_after_launch
-            && draw(seed, &["die", &id]) % 100 < u64::from(die.share_percent)
+            && hits(seed, die.share_percent, &["die", &id])
         {
             let after = SignedDuration::from_secs(i64::from(die.after_seconds));
             let at = birth.at.saturating_add(after).unwrap_or(Timestamp::MAX);
@@ -113,8 +113,7 @@ impl Ec2 {
             devices: self.volumes_for(id, spec, subnet, birth),
             metadata: spec.metadata.clone(),
             shutdown: spec.shutdown.clone(),
-            protected: spec.protected,
-            stop_protected: spec.stop_protected,
+            guard: spec.guard,
             monitored: spec.monitored,
             ebs_optimized: spec.ebs_optimized,
             tenancy: spec.tenancy.clone(),
@@ -206,7 +205,9 @@ pub(super) fn over_quota(market: Market) -> ApiError {
 pub(super) fn no_addresses(subnet: &str) -> ApiError {
     ApiError::new(
         "InsufficientFreeAddressesInSubnet",
-        format!("There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances."),
+        format!(
+            "There are not enough free addresses in subnet '{subnet}' to satisfy the requested number of instances."
+        ),
     )
 }
 

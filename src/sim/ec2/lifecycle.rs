@@ -2,9 +2,10 @@
 
 use super::Ec2;
 use super::agenda::Due;
-use super::ids::draw;
 use super::launch::holds;
 use super::records::{Instance, Making, Origin, Reason, State};
+use crate::sim::draw::hits;
+use crate::sim::draw::number;
 use crate::sim::hosts::Power;
 use jiff::{SignedDuration, Timestamp};
 
@@ -107,9 +108,9 @@ impl Ec2 {
             State::Stopping | State::ShuttingDown => (8, 5),
             State::Running | State::Stopped | State::Terminated => return,
         };
-        let word = draw(self.seed, &["settle", id, &step.to_string()]);
+        let word = number(self.seed, &["settle", id, &step.to_string()]);
         let stuck = self.control.stuck.iter().any(|stuck| {
-            stuck.state == state.word() && draw(self.seed, &["stuck", id, state.word()]) % 100 < u64::from(stuck.share_percent)
+            stuck.state == state.word() && hits(self.seed, stuck.share_percent, &["stuck", id, state.word()])
         });
         if !stuck {
             let seconds = least + i64::try_from(word % spread).unwrap_or_default();

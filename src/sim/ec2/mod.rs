@@ -187,12 +187,7 @@ impl Ec2 {
         let Payload::Query(pairs) = &call.payload else {
             return Err(ApiError::new("MalformedQueryString", "EC2 takes form parameters"));
         };
-        let eye = Eye {
-            seed: self.seed,
-            principal: call.principal.clone(),
-            now: self.now,
-            lag: control.lag_seconds,
-        };
+        let eye = Eye { seed: self.seed, principal: call.principal.clone(), now: self.now, lag: control.lag_seconds };
         let params = Node::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let ask = Ask { params, pairs, eye, now: self.now };
         match call.action.as_str() {
@@ -240,11 +235,10 @@ impl Ec2 {
             "DescribeSpotPriceHistory" => self.describe_spot_price_history(&ask),
             "DescribeSpotInstanceRequests" => self.describe_spot_instance_requests(&ask),
             "DescribeNetworkInterfaces" => self.describe_network_interfaces(&ask),
-            "DescribeAddresses" => self.describe_addresses(&ask),
-            other => Err(ApiError::new(
-                "InvalidAction",
-                format!("The action {other} is not valid for this web service."),
-            )),
+            "DescribeAddresses" => Self::describe_addresses(&ask),
+            other => {
+                Err(ApiError::new("InvalidAction", format!("The action {other} is not valid for this web service.")))
+            }
         }
     }
 

@@ -127,8 +127,18 @@ impl Ec2 {
     /// DescribeSubnets.
     pub(super) fn describe_subnets(&self, ask: &Ask) -> Handled {
         let known = [
-            "subnet-id", "vpc-id", "availability-zone", "availabilityZone", "availability-zone-id", "state", "cidr-block",
-            "available-ip-address-count", "default-for-az", "owner-id", "subnet-arn", "tag",
+            "subnet-id",
+            "vpc-id",
+            "availability-zone",
+            "availabilityZone",
+            "availability-zone-id",
+            "state",
+            "cidr-block",
+            "available-ip-address-count",
+            "default-for-az",
+            "owner-id",
+            "subnet-arn",
+            "tag",
         ];
         let filters = Filters::read(&ask.params, &known)?;
         let wanted = ask.wanted("SubnetId", "subnet", |id| self.network.subnets.seen(id, &ask.eye).is_some())?;
@@ -295,6 +305,6 @@ fn fingerprint(public: &str) -> String {
 
 /// A locally administered card address from an id.
 pub(super) fn mac(seed: u64, id: &str) -> String {
-    let bytes = draw(seed, &["mac", id]).to_be_bytes();
+    let bytes = number(seed, &["mac", id]).to_be_bytes();
     format!("02:{:02x}:{:02x}:{:02x}:{:02x}:{:02x}", bytes[0], bytes[1], bytes[2], bytes[3], bytes[4])
 }

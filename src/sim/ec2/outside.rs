@@ -22,7 +22,10 @@ impl Ec2 {
         let instance = self.instances.get(id).ok_or_else(|| ids::unknown("i", id))?;
         if instance.state != State::Running {
             let state = instance.state.word();
-            return Err(ApiError::new("IncorrectInstanceState", format!("The instance '{id}' is {state}, not running")));
+            return Err(ApiError::new(
+                "IncorrectInstanceState",
+                format!("The instance '{id}' is {state}, not running"),
+            ));
         }
         match act {
             HostAct::Interrupt => {
@@ -91,5 +94,7 @@ impl Ec2 {
 /// `spot/instance-action`, from the notice until two minutes past it.
 fn notice(end: Timestamp, now: Timestamp) -> Option<String> {
     let from = end.saturating_sub(NOTICE).unwrap_or(Timestamp::MIN);
-    (now >= from).then(|| serde_json::json!({"action": "terminate", "time": end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}).to_string())
+    (now >= from).then(|| {
+        serde_json::json!({"action": "terminate", "time": end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}).to_string()
+    })
 }

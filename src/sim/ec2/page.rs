@@ -1,8 +1,8 @@
 //! Cuts long answers into pages with opaque tokens that stay good while the world changes.
 
-use super::ids::draw;
 use super::params::{Node, invalid};
 use crate::sim::api::ApiError;
+use crate::sim::draw::number;
 use data_encoding::BASE64URL_NOPAD;
 
 /// One page: what is on it, and the token of the next.
@@ -52,7 +52,7 @@ pub(super) fn page<T>(
 /// The token's check is over the action too: a token of one call is no token of another.
 fn write(place: usize, scope: &str) -> String {
     let place = place.to_string();
-    let check = draw(0, &["page", scope, &place]);
+    let check = number(0, &["page", scope, &place]);
     BASE64URL_NOPAD.encode(format!("{place}.{check:016x}").as_bytes())
 }
 

@@ -127,6 +127,12 @@ impl Node {
     }
 }
 
+/// A parameter's name as answers have it: `ImageId` is `imageId`. What no XML element may hold is left out.
+pub(super) fn lower_first(name: &str) -> String {
+    let mut letters = name.chars().filter(char::is_ascii_alphanumeric);
+    letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
+}
+
 /// `MissingParameter`.
 pub(super) fn missing(name: &str) -> ApiError {
     ApiError::new("MissingParameter", format!("The request must contain the parameter {name}"))

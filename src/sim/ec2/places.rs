@@ -64,9 +64,7 @@ impl Ec2 {
         });
         let mut xml = Xml::new();
         xml.list("regionInfo", pass.then_some(&self.region), |xml, region| {
-            xml.text("regionName", region)
-                .text("regionEndpoint", &endpoint)
-                .text("optInStatus", "opt-in-not-required");
+            xml.text("regionName", region).text("regionEndpoint", &endpoint).text("optInStatus", "opt-in-not-required");
         });
         Ok(Reply { body: xml.finish(), ..Reply::default() })
     }
@@ -74,9 +72,22 @@ impl Ec2 {
     /// DescribeNetworkInterfaces: one for each instance that is not gone.
     pub(super) fn describe_network_interfaces(&self, ask: &Ask) -> Handled {
         let known = [
-            "network-interface-id", "attachment.instance-id", "attachment.attachment-id", "attachment.status", "subnet-id",
-            "vpc-id", "availability-zone", "private-ip-address", "addresses.private-ip-address", "group-id", "mac-address",
-            "status", "owner-id", "description", "attachment.delete-on-termination", "tag",
+            "network-interface-id",
+            "attachment.instance-id",
+            "attachment.attachment-id",
+            "attachment.status",
+            "subnet-id",
+            "vpc-id",
+            "availability-zone",
+            "private-ip-address",
+            "addresses.private-ip-address",
+            "group-id",
+            "mac-address",
+            "status",
+            "owner-id",
+            "description",
+            "attachment.delete-on-termination",
+            "tag",
         ];
         let filters = Filters::read(&ask.params, &known)?;
         let here = |id: &str| self.interfaces(ask).any(|(_, instance)| instance.interface.id == id);
@@ -110,7 +121,7 @@ impl Ec2 {
     }
 
     /// DescribeAddresses: there are none, since every instance is reached on loopback.
-    pub(super) fn describe_addresses(&self, ask: &Ask) -> Handled {
+    pub(super) fn describe_addresses(ask: &Ask) -> Handled {
         let known = ["allocation-id", "instance-id", "public-ip", "domain", "private-ip-address", "tag"];
         Filters::read(&ask.params, &known)?;
         if let Some(id) = ask.params.texts("AllocationId").first() {
@@ -121,6 +132,7 @@ impl Ec2 {
             return Err(ApiError::new("InvalidAddress.NotFound", format!("Address '{address}' not found.")));
         }
         let mut xml = Xml::new();
+        // Addresses are listed by account, and this one has none.
         xml.open("addressesSet", |_| ());
         Ok(Reply { body: xml.finish(), ..Reply::default() })
     }
@@ -163,8 +175,6 @@ impl Ec2 {
     }
 
     fn interfaces<'a>(&'a self, ask: &'a Ask) -> impl Iterator<Item = (usize, &'a Instance)> {
-        self.instances
-            .all_seen(&ask.eye)
-            .filter(|(_, instance)| instance.state != State::Terminated)
+        self.instances.all_seen(&ask.eye).filter(|(_, instance)| instance.state != State::Terminated)
     }
 }

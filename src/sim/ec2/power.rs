@@ -55,16 +55,20 @@ impl Ec2 {
         let instances = self.named(ask)?;
         for instance in &instances {
             let id = &instance.id;
-            if instance.stop_protected {
+            if instance.guard.stop {
                 return Err(ApiError::new(
                     "OperationNotPermitted",
-                    format!("The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again."),
+                    format!(
+                        "The instance '{id}' may not be stopped. Modify its 'disableApiStop' instance attribute and try again."
+                    ),
                 ));
             }
             match instance.state {
                 State::Running | State::Stopping | State::Stopped => {}
                 State::Pending | State::ShuttingDown | State::Terminated => {
-                    return Err(wrong_state(format!("This instance '{id}' is not in a state from which it can be stopped.")));
+                    return Err(wrong_state(format!(
+                        "This instance '{id}' is not in a state from which it can be stopped."
+                    )));
                 }
             }
             if instance.market == Market::Spot {
@@ -93,7 +97,9 @@ impl Ec2 {
                 State::Stopped => wanted.push(instance),
                 State::Stopping | State::ShuttingDown | State::Terminated => {
                     let id = &instance.id;
-                    return Err(wrong_state(format!("The instance '{id}' is not in a state from which it can be started.")));
+                    return Err(wrong_state(format!(
+                        "The instance '{id}' is not in a state from which it can be started."
+                    )));
                 }
             }
         }
@@ -120,7 +126,9 @@ impl Ec2 {
         let instances = self.named(ask)?;
         if let Some(bad) = instances.iter().find(|instance| instance.state != State::Running) {
             let (id, state) = (&bad.id, bad.state.word());
-            return Err(wrong_state(format!("The instance '{id}' is in state '{state}', from which it can't be rebooted.")));
+            return Err(wrong_state(format!(
+                "The instance '{id}' is in state '{state}', from which it can't be rebooted."
+            )));
         }
         for instance in &instances {
             self.hosts.power(&instance.id, Power::Reboot);

@@ -145,8 +145,18 @@ pub(super) struct Interface {
     pub(super) tags: Tags,
 }
 
+/// Protection against calls of the API.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Guard {
+    /// DisableApiTermination.
+    pub(super) terminate: bool,
+    /// DisableApiStop.
+    pub(super) stop: bool,
+}
+
 /// An instance.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "instance type is EC2's word")]
 pub(super) struct Instance {
     pub(super) id: String,
     pub(super) reservation: String,
@@ -173,8 +183,7 @@ pub(super) struct Instance {
     pub(super) metadata: MetadataOptions,
     /// `stop` or `terminate`.
     pub(super) shutdown: String,
-    pub(super) protected: bool,
-    pub(super) stop_protected: bool,
+    pub(super) guard: Guard,
     pub(super) monitored: bool,
     pub(super) ebs_optimized: bool,
     pub(super) tenancy: String,
@@ -245,6 +254,7 @@ pub(super) enum Making {
 
 /// An image.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_field_names, reason = "source image is EC2's word")]
 pub(super) struct Image {
     pub(super) id: String,
     pub(super) name: String,

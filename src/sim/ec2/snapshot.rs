@@ -98,7 +98,10 @@ impl Ec2 {
         }
         let image = snapshot.image.clone();
         if self.images.get(&image).is_some() {
-            return Err(ApiError::new("InvalidSnapshot.InUse", format!("The snapshot {id} is currently in use by {image}")));
+            return Err(ApiError::new(
+                "InvalidSnapshot.InUse",
+                format!("The snapshot {id} is currently in use by {image}"),
+            ));
         }
         self.snapshots.remove(id, ask.now);
         self.forget_if_gone(&image);

@@ -2,7 +2,7 @@
 
 use super::devices::devices;
 use super::params::{Node, invalid};
-use super::records::{Image, ImageDevice, Making, Market, MetadataOptions, Tags};
+use super::records::{Guard, Image, ImageDevice, Making, Market, MetadataOptions, Tags};
 use super::tag::{Specifications, specifications};
 use super::visible::Eye;
 use super::{Ec2, cost, ids};
@@ -29,8 +29,7 @@ pub(super) struct Spec {
     /// Millionths of a dollar an hour.
     pub(super) max_price: Option<u64>,
     pub(super) shutdown: String,
-    pub(super) protected: bool,
-    pub(super) stop_protected: bool,
+    pub(super) guard: Guard,
     pub(super) monitored: bool,
     pub(super) ebs_optimized: bool,
     pub(super) tenancy: String,
@@ -90,7 +89,9 @@ impl Ec2 {
         }
         let market = match node.text("InstanceMarketOptions.MarketType") {
             Some("spot") => Market::Spot,
-            Some(other) => return Err(invalid(format!("Invalid value '{other}' for InstanceMarketOptions.MarketType."))),
+            Some(other) => {
+                return Err(invalid(format!("Invalid value '{other}' for InstanceMarketOptions.MarketType.")));
+            }
             None => Market::OnDemand,
         };
         let switch = ["enabled", "disabled"];
@@ -113,8 +114,10 @@ impl Ec2 {
             market,
             max_price: price(node, "InstanceMarketOptions.SpotOptions.MaxPrice")?,
             shutdown: word(node, "InstanceInitiatedShutdownBehavior", &["stop", "terminate"], "stop")?,
-            protected: node.flag("DisableApiTermination")?.unwrap_or(false),
-            stop_protected: node.flag("DisableApiStop")?.unwrap_or(false),
+            guard: Guard {
+                terminate: node.flag("DisableApiTermination")?.unwrap_or(false),
+                stop: node.flag("DisableApiStop")?.unwrap_or(false),
+            },
             monitored: node.flag("Monitoring.Enabled")?.unwrap_or(false),
             ebs_optimized: node.flag("EbsOptimized")?.unwrap_or(false),
             tenancy: word(node, "Placement.Tenancy", &["default", "dedicated", "host"], "default")?,
@@ -129,10 +132,9 @@ impl Ec2 {
         let image = self.images.seen(id, eye).ok_or_else(|| ids::unknown("ami", id))?;
         match image.made {
             Making::Done => Ok(image.clone()),
-            Making::Pending | Making::Failed => Err(ApiError::new(
-                "InvalidAMIID.Unavailable",
-                format!("The image ID '{id}' is not available"),
-            )),
+            Making::Pending | Making::Failed => {
+                Err(ApiError::new("InvalidAMIID.Unavailable", format!("The image ID '{id}' is not available")))
+            }
         }
     }
 

@@ -1,7 +1,6 @@
 //! DescribeSpotPriceHistory, DescribeSpotInstanceRequests.
 
 use super::filter::Filters;
-use super::ids::draw;
 use super::launch::holds;
 use super::network::done;
 use super::page::{Bounds, page};
@@ -9,6 +8,7 @@ use super::params::{Node, invalid};
 use super::records::{Market, State, Tags};
 use super::{Ask, Ec2, when, write_tags};
 use crate::sim::api::{ApiError, Handled};
+use crate::sim::draw::number;
 use crate::sim::seed::SeedType;
 use crate::sim::xml::Xml;
 use jiff::Timestamp;
@@ -32,7 +32,7 @@ impl Ec2 {
         if day == today {
             return price;
         }
-        let percent = 90 + draw(self.seed, &["price", &kind.name, zone, &day.to_string()]) % 21;
+        let percent = 90 + number(self.seed, &["price", &kind.name, zone, &day.to_string()]) % 21;
         price * percent / 100
     }
 
@@ -85,9 +85,8 @@ impl Ec2 {
         let known =
             ["spot-instance-request-id", "instance-id", "state", "status-code", "type", "launch.instance-type", "tag"];
         let filters = Filters::read(&ask.params, &known)?;
-        let here = |id: &str| {
-            self.visible_instances(ask).any(|(_, instance)| instance.spot_request.as_deref() == Some(id))
-        };
+        let here =
+            |id: &str| self.visible_instances(ask).any(|(_, instance)| instance.spot_request.as_deref() == Some(id));
         let wanted = ask.wanted("SpotInstanceRequestId", "sir", here)?;
         let found = self.visible_instances(ask).filter_map(|(place, instance)| {
             let request = instance.spot_request.as_ref()?;

@@ -98,7 +98,8 @@ impl Ec2 {
             self.seed_image(&image, at);
         }
         if self.kind(&template.instance_type).is_err() {
-            let architecture = self.images.get(&template.image).map_or("x86_64", |image| &image.architecture).to_owned();
+            let architecture =
+                self.images.get(&template.image).map_or("x86_64", |image| &image.architecture).to_owned();
             self.types.push(SeedType {
                 name: template.instance_type.clone(),
                 vcpus: 2,
@@ -140,7 +141,8 @@ impl Ec2 {
         let mut pairs = vec![("ImageId", template.image.as_str()), ("InstanceType", template.instance_type.as_str())];
         pairs.extend(template.key_name.as_deref().map(|name| ("KeyName", name)));
         pairs.extend(template.instance_profile.as_deref().map(|name| ("IamInstanceProfile.Name", name)));
-        let groups: Vec<String> = (1..=template.security_groups.len()).map(|n| format!("SecurityGroupId.{n}")).collect();
+        let groups: Vec<String> =
+            (1..=template.security_groups.len()).map(|n| format!("SecurityGroupId.{n}")).collect();
         pairs.extend(groups.iter().map(String::as_str).zip(template.security_groups.iter().map(String::as_str)));
         let eye = Eye { seed: self.seed, principal: String::new(), now: at, lag: 0 };
         let subnet = self.network.subnets.get(&template.subnet).or_else(|| self.network.subnets.all().next()).cloned();

@@ -64,9 +64,13 @@ impl Ec2 {
             let (status, reachable) = health(instance, ask.now);
             for check in ["systemStatus", "instanceStatus"] {
                 xml.open(check, |xml| {
-                    xml.text("status", status).list("details", (!reachable.is_empty()).then_some(reachable), |xml, word| {
-                        xml.text("name", "reachability").text("status", word);
-                    });
+                    xml.text("status", status).list(
+                        "details",
+                        (!reachable.is_empty()).then_some(reachable),
+                        |xml, word| {
+                            xml.text("name", "reachability").text("status", word);
+                        },
+                    );
                 });
             }
         });

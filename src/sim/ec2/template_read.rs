@@ -3,7 +3,7 @@
 use super::filter::Filters;
 use super::network::done;
 use super::page::{Bounds, page};
-use super::params::{Node, missing};
+use super::params::{Node, lower_first, missing};
 use super::records::{Tags, Template, Version};
 use super::template::no_such_name;
 use super::{Ask, Ec2, when, write_tags};
@@ -36,7 +36,7 @@ pub(super) fn write_version(xml: &mut Xml, template: &Template, version: &Versio
 /// Parameters as EC2 answers them: first letter small, lists as `..Set`. Three lists have names of their own.
 fn write_data(xml: &mut Xml, node: &Node) {
     for (name, child) in node.children() {
-        let small = name[..1].to_ascii_lowercase() + &name[1..];
+        let small = lower_first(name);
         let members = child.members();
         if let Some(value) = child.value() {
             xml.text(&small, value);
@@ -157,9 +157,10 @@ impl Ec2 {
                 let fact = match name {
                     "create-time" => Some(when(version.created)),
                     "ebs-optimized" => version.data.string("EbsOptimized"),
-                    "iam-instance-profile" => {
-                        version.data.string("IamInstanceProfile.Name").or_else(|| version.data.string("IamInstanceProfile.Arn"))
-                    }
+                    "iam-instance-profile" => version
+                        .data
+                        .string("IamInstanceProfile.Name")
+                        .or_else(|| version.data.string("IamInstanceProfile.Arn")),
                     "image-id" => version.data.string("ImageId"),
                     "instance-type" => version.data.string("InstanceType"),
                     "is-default-version" => Some((version.number == template.default).to_string()),

@@ -31,13 +31,8 @@ impl Ec2 {
         }
         let id = self.ids.long("lt");
         let creator = self.caller(ask);
-        let version = Version {
-            number: 1,
-            description: description(ask)?,
-            created: ask.now,
-            creator: creator.clone(),
-            data,
-        };
+        let version =
+            Version { number: 1, description: description(ask)?, created: ask.now, creator: creator.clone(), data };
         let template = Template {
             id: id.clone(),
             name,
@@ -119,7 +114,9 @@ impl Ec2 {
             let number = word.parse::<u64>().ok().and_then(|_| seen.version(&word).ok()).map(|found| found.number);
             let default = self.templates.get(&seen.id).map_or(seen.default, |template| template.default);
             match number {
-                None => bad.push((word, "launchTemplateVersionDoesNotExist", "The launch template version does not exist.")),
+                None => {
+                    bad.push((word, "launchTemplateVersionDoesNotExist", "The launch template version does not exist."))
+                }
                 Some(number) if number == default => {
                     bad.push((word, "unexpectedError", "The default launch template version can't be deleted."));
                 }
@@ -133,9 +130,7 @@ impl Ec2 {
         }
         let mut xml = Xml::new();
         xml.list("successfullyDeletedLaunchTemplateVersionSet", &good, |xml, number| {
-            xml.text("launchTemplateId", &seen.id)
-                .text("launchTemplateName", &seen.name)
-                .text("versionNumber", number);
+            xml.text("launchTemplateId", &seen.id).text("launchTemplateName", &seen.name).text("versionNumber", number);
         });
         xml.list("unsuccessfullyDeletedLaunchTemplateVersionSet", bad, |xml, (word, code, message)| {
             xml.text("launchTemplateId", &seen.id).text("launchTemplateName", &seen.name);

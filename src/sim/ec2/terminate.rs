@@ -11,7 +11,8 @@ impl Ec2 {
     /// and the call fails all the same: that is EC2's documented behaviour.
     pub(super) fn terminate_instances(&mut self, ask: &Ask) -> Handled {
         let instances = self.named(ask)?;
-        let protected = |instance: &&super::records::Instance| instance.protected && instance.state != State::Terminated;
+        let protected =
+            |instance: &&super::records::Instance| instance.guard.terminate && instance.state != State::Terminated;
         let spared: BTreeSet<&String> = instances.iter().filter(protected).map(|instance| &instance.zone).collect();
         let mut ended = Vec::new();
         for instance in instances.iter().filter(|instance| instance.state.live() && !spared.contains(&instance.zone)) {

@@ -154,7 +154,8 @@ fn states_move_on_the_worlds_clock() {
     assert_eq!(world.fails("StartInstances", &one).code, "IncorrectInstanceState");
     let asked: Vec<String> = world.hosts.about(&id).iter().map(|line| line[..6].to_owned()).collect();
     assert_eq!(asked, ["create", "On i-0", "Reboot", "Off i-", "On i-0", "Off i-", "Destro"]);
-    let volumes = world.ok("DescribeVolumes", &[("Filter.1.Name", "attachment.instance-id"), ("Filter.1.Value.1", &id)]);
+    let volumes =
+        world.ok("DescribeVolumes", &[("Filter.1.Name", "attachment.instance-id"), ("Filter.1.Value.1", &id)]);
     assert!(texts(&volumes, "volumeId").is_empty(), "the root volume went with it");
     world.pass(3600);
     assert_eq!(world.fails("DescribeInstances", &one).code, "InvalidInstanceID.NotFound");
@@ -173,7 +174,9 @@ fn scripted_deaths_stuck_states_and_interruptions() {
     let spot = world.run(&[("InstanceMarketOptions.MarketType", "spot")]).remove(0);
     world.pass(60);
     assert_eq!((world.state(&dead), world.state(&stuck)), ("terminated".into(), "pending".into()));
-    assert!(world.ok("DescribeInstances", &[("InstanceId.1", &dead)]).contains("<code>Client.VolumeLimitExceeded</code>"));
+    assert!(
+        world.ok("DescribeInstances", &[("InstanceId.1", &dead)]).contains("<code>Client.VolumeLimitExceeded</code>")
+    );
     assert_eq!(world.ec2.act(TEMPLATE, HostAct::Interrupt, world.now).unwrap_err().code, "UnsupportedOperation");
     world.ec2.act(&spot, HostAct::Interrupt, world.now).unwrap();
     let notice = world.ec2.metadata(&spot, world.now).unwrap().spot_action.unwrap();
@@ -223,7 +226,11 @@ fn terminate_is_all_or_nothing_and_protection_spares_a_zone() {
 #[test]
 fn describe_filters_pages_and_refuses() {
     let mut world = World::new();
-    let tags = [("TagSpecification.1.ResourceType", "instance"), ("TagSpecification.1.Tag.1.Key", "fleet"), ("TagSpecification.1.Tag.1.Value", "crawl-1")];
+    let tags = [
+        ("TagSpecification.1.ResourceType", "instance"),
+        ("TagSpecification.1.Tag.1.Key", "fleet"),
+        ("TagSpecification.1.Tag.1.Value", "crawl-1"),
+    ];
     let ids = world.run(&[("MaxCount", "12"), ("ClientToken", "t"), tags[0], tags[1], tags[2]]);
     let by_tag = [("Filter.1.Name", "tag:fleet"), ("Filter.1.Value.1", "nothing"), ("Filter.1.Value.2", "crawl-?")];
     assert_eq!(texts(&world.ok("DescribeInstances", &by_tag), "instanceId"), ids);
@@ -256,7 +263,9 @@ fn with_lag_a_new_instance_is_unknown_for_a_while() {
     let mut world = World::new();
     world.control.lag_seconds = 300;
     let ids = world.run(&[("MaxCount", "20")]);
-    let seen = |world: &mut World| ids.iter().filter(|id| world.call("DescribeInstances", &[("InstanceId.1", id)]).is_ok()).count();
+    let seen = |world: &mut World| {
+        ids.iter().filter(|id| world.call("DescribeInstances", &[("InstanceId.1", id)]).is_ok()).count()
+    };
     let early = seen(&mut world);
     assert!(early < 20, "{early}");
     let late = ids.iter().find(|id| world.call("DescribeInstances", &[("InstanceId.1", id)]).is_err()).unwrap().clone();
@@ -269,11 +278,20 @@ fn with_lag_a_new_instance_is_unknown_for_a_while() {
 #[test]
 fn an_image_is_made_once_a_name_and_holds_its_snapshots() {
     let mut world = World::new();
-    let asked = [("InstanceId", TEMPLATE), ("Name", "crawl-1"), ("TagSpecification.1.ResourceType", "snapshot"), ("TagSpecification.1.Tag.1.Key", "run"), ("TagSpecification.1.Tag.1.Value", "r1")];
+    let asked = [
+        ("InstanceId", TEMPLATE),
+        ("Name", "crawl-1"),
+        ("TagSpecification.1.ResourceType", "snapshot"),
+        ("TagSpecification.1.Tag.1.Key", "run"),
+        ("TagSpecification.1.Tag.1.Value", "r1"),
+    ];
     let image = texts(&world.ok("CreateImage", &asked), "imageId").remove(0);
     assert_eq!(world.fails("CreateImage", &asked).code, "InvalidAMIName.Duplicate");
     let asked_of_host = world.hosts.about(TEMPLATE);
-    assert_eq!(asked_of_host[2..], [format!("Off {TEMPLATE}"), format!("snapshot {TEMPLATE} {image}"), format!("On {TEMPLATE}")]);
+    assert_eq!(
+        asked_of_host[2..],
+        [format!("Off {TEMPLATE}"), format!("snapshot {TEMPLATE} {image}"), format!("On {TEMPLATE}")]
+    );
     assert_eq!(world.fails("RunInstances", &run(&[("ImageId", &image)])).code, "InvalidAMIID.Unavailable");
     world.pass(30);
     let by_tag = [("Filter.1.Name", "tag:run"), ("Filter.1.Value.1", "r1")];
@@ -300,7 +318,13 @@ fn an_image_is_made_once_a_name_and_holds_its_snapshots() {
 #[test]
 fn tags_change_only_what_is_there() {
     let mut world = World::new();
-    let tag = |id: &str, key: &str| vec![("ResourceId.1".to_owned(), id.to_owned()), ("Tag.1.Key".to_owned(), key.to_owned()), ("Tag.1.Value".to_owned(), "v".to_owned())];
+    let tag = |id: &str, key: &str| {
+        vec![
+            ("ResourceId.1".to_owned(), id.to_owned()),
+            ("Tag.1.Key".to_owned(), key.to_owned()),
+            ("Tag.1.Value".to_owned(), "v".to_owned()),
+        ]
+    };
     for (id, key, code) in [
         ("i-00000000000000000", "a", "InvalidInstanceID.NotFound"),
         ("ami-00000000000000000", "a", "InvalidAMIID.NotFound"),
@@ -315,7 +339,10 @@ fn tags_change_only_what_is_there() {
     let mut pairs: Vec<(&str, &str)> = many.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
     pairs.push(("ResourceId.1", TEMPLATE));
     assert_eq!(world.fails("CreateTags", &pairs).code, "TagLimitExceeded", "with its Name");
-    world.ok("CreateTags", &[("ResourceId.1", TEMPLATE), ("ResourceId.2", IMAGE), ("Tag.1.Key", "a"), ("Tag.1.Value", "1")]);
+    world.ok(
+        "CreateTags",
+        &[("ResourceId.1", TEMPLATE), ("ResourceId.2", IMAGE), ("Tag.1.Key", "a"), ("Tag.1.Value", "1")],
+    );
     world.ok("DeleteTags", &[("ResourceId.1", TEMPLATE), ("Tag.1.Key", "a"), ("Tag.1.Value", "2")]);
     let all = world.ok("DescribeTags", &[("Filter.1.Name", "key"), ("Filter.1.Value.1", "a")]);
     assert_eq!(texts(&all, "resourceId"), [TEMPLATE, IMAGE], "another value is another tag");

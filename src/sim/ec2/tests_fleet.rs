@@ -54,7 +54,8 @@ fn versions_merge_move_and_go() {
     let named = ("LaunchTemplateName", "fleetwright-crawl");
     let again = [named, ("LaunchTemplateData.ImageId", IMAGE)];
     assert_eq!(world.fails("CreateLaunchTemplate", &again).code, "InvalidLaunchTemplateName.AlreadyExistsException");
-    let second = [named, ("SourceVersion", "1"), ("LaunchTemplateData.InstanceType", "m7a.large"), ("ClientToken", "v2")];
+    let second =
+        [named, ("SourceVersion", "1"), ("LaunchTemplateData.InstanceType", "m7a.large"), ("ClientToken", "v2")];
     for _ in 0..2 {
         let body = world.ok("CreateLaunchTemplateVersion", &second);
         assert!(body.contains("<versionNumber>2</versionNumber>"), "{body}");
@@ -70,29 +71,43 @@ fn versions_merge_move_and_go() {
     let error = world.fails("DescribeLaunchTemplateVersions", &alias("7"));
     assert_eq!(error.code, "InvalidLaunchTemplateId.VersionNotFound");
     world.ok("ModifyLaunchTemplate", &[("LaunchTemplateId", &id), ("SetDefaultVersion", "2")]);
-    let gone = [named, ("LaunchTemplateVersion.1", "1"), ("LaunchTemplateVersion.2", "2"), ("LaunchTemplateVersion.3", "9")];
+    let gone =
+        [named, ("LaunchTemplateVersion.1", "1"), ("LaunchTemplateVersion.2", "2"), ("LaunchTemplateVersion.3", "9")];
     let body = world.ok("DeleteLaunchTemplateVersions", &gone);
     assert_eq!(texts(&body, "versionNumber"), ["1", "2", "9"]);
     assert_eq!(texts(&body, "code"), ["unexpectedError", "launchTemplateVersionDoesNotExist"]);
     world.ok("DeleteLaunchTemplate", &[named]);
-    assert_eq!(world.fails("DescribeLaunchTemplates", &[("LaunchTemplateId.1", &id)]).code, "InvalidLaunchTemplateId.NotFound");
+    assert_eq!(
+        world.fails("DescribeLaunchTemplates", &[("LaunchTemplateId.1", &id)]).code,
+        "InvalidLaunchTemplateId.NotFound"
+    );
 }
 
 #[test]
 fn a_launch_joins_template_and_call() {
     let mut world = World::new();
     let id = template(&mut world);
-    let body = world.ok("RunInstances", &[
-        ("LaunchTemplate.LaunchTemplateId", &id),
-        ("MinCount", "1"),
-        ("MaxCount", "1"),
-        ("InstanceType", "m7a.large"),
-        ("MetadataOptions.InstanceMetadataTags", "enabled"),
-        ("TagSpecification.1.ResourceType", "instance"),
-        ("TagSpecification.1.Tag.1.Key", "intent"),
-        ("TagSpecification.1.Tag.1.Value", "x"),
-    ]);
-    for part in ["m7a.large", IMAGE, "<key>fleet</key>", "<key>intent</key>", "<httpTokens>required</httpTokens>", "<instanceMetadataTags>enabled"] {
+    let body = world.ok(
+        "RunInstances",
+        &[
+            ("LaunchTemplate.LaunchTemplateId", &id),
+            ("MinCount", "1"),
+            ("MaxCount", "1"),
+            ("InstanceType", "m7a.large"),
+            ("MetadataOptions.InstanceMetadataTags", "enabled"),
+            ("TagSpecification.1.ResourceType", "instance"),
+            ("TagSpecification.1.Tag.1.Key", "intent"),
+            ("TagSpecification.1.Tag.1.Value", "x"),
+        ],
+    );
+    for part in [
+        "m7a.large",
+        IMAGE,
+        "<key>fleet</key>",
+        "<key>intent</key>",
+        "<httpTokens>required</httpTokens>",
+        "<instanceMetadataTags>enabled",
+    ] {
         assert!(body.contains(part), "{part} in {body}");
     }
     let volumes = world.ok("DescribeVolumes", &[("Filter.1.Name", "tag:fleet"), ("Filter.1.Value.1", "crawl")]);
@@ -104,7 +119,12 @@ fn a_launch_joins_template_and_call() {
 #[test]
 fn an_instant_fleet_gives_what_there_is_and_says_what_not() {
     let mut world = World::with(|seed| {
-        let dry = |kind: &str, market: &str, free| SeedPool { instance_type: kind.into(), zone: "*".into(), market: market.into(), free };
+        let dry = |kind: &str, market: &str, free| SeedPool {
+            instance_type: kind.into(),
+            zone: "*".into(),
+            market: market.into(),
+            free,
+        };
         seed.pools = vec![dry("m7a.large", "spot", 3), dry("m7i.large", "spot", 0), dry("m7i.large", "on-demand", 9)];
     });
     let id = template(&mut world);
@@ -155,7 +175,8 @@ fn a_least_target_is_all_or_nothing_and_bids_count() {
     });
     let id = template(&mut world);
     let spot = ("TargetCapacitySpecification.DefaultTargetCapacityType", "spot");
-    let least = [spot, ("SpotOptions.MinTargetCapacity", "5"), ("SpotOptions.SingleInstanceType", "true"), TWO[0], TWO[1]];
+    let least =
+        [spot, ("SpotOptions.MinTargetCapacity", "5"), ("SpotOptions.SingleInstanceType", "true"), TWO[0], TWO[1]];
     let body = world.ok("CreateFleet", &fleet(&id, "5", &least));
     assert!(ids(&body).is_empty() && body.contains("InsufficientInstanceCapacity"), "{body}");
     let bid = [spot, TWO[0], TWO[1], TWO[2], TWO[3], ("LaunchTemplateConfigs.1.Overrides.1.MaxPrice", "0.001")];

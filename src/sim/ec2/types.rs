@@ -59,8 +59,7 @@ impl Ec2 {
     pub(super) fn describe_instance_types(&self, ask: &Ask) -> Handled {
         let filters = Filters::read(&ask.params, &KNOWN)?;
         let names = ask.params.texts("InstanceType");
-        let bad: Vec<&str> =
-            names.iter().filter(|name| self.kind(name).is_err()).map(String::as_str).collect();
+        let bad: Vec<&str> = names.iter().filter(|name| self.kind(name).is_err()).map(String::as_str).collect();
         if !bad.is_empty() {
             let message = format!("The following supplied instance types do not exist: [{}]", bad.join(", "));
             return Err(ApiError::new("InvalidInstanceType", message));
@@ -103,9 +102,7 @@ impl Ec2 {
         let places: Vec<String> = match kind {
             "region" => vec![self.region.clone()],
             "availability-zone" => self.network.zones(),
-            "availability-zone-id" => {
-                self.network.zones().iter().map(|zone| zone_id(&self.region, zone)).collect()
-            }
+            "availability-zone-id" => self.network.zones().iter().map(|zone| zone_id(&self.region, zone)).collect(),
             other => return Err(invalid(format!("Invalid value '{other}' for LocationType."))),
         };
         let rows = self.types.iter().flat_map(|kind| places.iter().map(move |place| (&kind.name, place)));

@@ -1,6 +1,6 @@
 //! Keeps every resource's recent past, so that a reader may see a change late.
 
-use super::ids::draw;
+use crate::sim::draw::number;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::HashMap;
 
@@ -27,7 +27,7 @@ impl Eye {
         if self.lag == 0 {
             return true;
         }
-        let word = draw(self.seed, &["lag", id, &change.to_string(), &self.principal]);
+        let word = number(self.seed, &["lag", id, &change.to_string(), &self.principal]);
         let lag = i64::try_from(word % (u64::from(self.lag) + 1)).unwrap_or_default();
         self.now >= at.saturating_add(SignedDuration::from_secs(lag)).unwrap_or(Timestamp::MAX)
     }
@@ -50,12 +50,8 @@ impl<T> Tracked<T> {
         if eye.lag == 0 {
             return self.truth();
         }
-        let newest = self
-            .versions
-            .iter()
-            .enumerate()
-            .rev()
-            .find(|(n, (at, _))| eye.sees(&self.id, self.forgotten + n, *at));
+        let newest =
+            self.versions.iter().enumerate().rev().find(|(n, (at, _))| eye.sees(&self.id, self.forgotten + n, *at));
         newest?.1.1.as_ref()
     }
 

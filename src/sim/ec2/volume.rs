@@ -55,9 +55,10 @@ impl Ec2 {
         let filters = Filters::read(&ask.params, &KNOWN)?;
         let wanted = ask.wanted("VolumeId", "vol", |id| self.volumes.seen(id, &ask.eye).is_some())?;
         ask.not_paged(&wanted, "volumesSet")?;
-        let found = self.volumes.all_seen(&ask.eye).filter(|(_, volume)| {
-            wanted.takes(&volume.id) && filters.pass(&volume.tags, |name| facts(volume, name))
-        });
+        let found = self
+            .volumes
+            .all_seen(&ask.eye)
+            .filter(|(_, volume)| wanted.takes(&volume.id) && filters.pass(&volume.tags, |name| facts(volume, name)));
         let page = page(&ask.params, "DescribeVolumes", Bounds(5, 1000), found)?;
         let mut xml = Xml::new();
         xml.list("volumeSet", &page.items, |xml, volume| {

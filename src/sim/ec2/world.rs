@@ -64,7 +64,7 @@ impl Ec2 {
                 "instance_metadata_tags": instance.metadata.tags,
             },
             "shutdown_behavior": instance.shutdown,
-            "protected": instance.protected,
+            "protected": instance.guard.terminate,
             "owner": instance.origin.word(),
             "token": instance.token,
             "reservation": instance.reservation,
