@@ -7,6 +7,7 @@ use super::power::write_state;
 use super::records::{Instance, Market, State};
 use super::{Ask, Ec2, when, write_tags};
 use crate::sim::api::Handled;
+use crate::sim::draw::number;
 use crate::sim::xml::Xml;
 use jiff::SignedDuration;
 

@@ -1,11 +1,12 @@
 //! Subnets, security groups, key pairs, zones, and the loopback addresses that instances get.
 
-use super::ids::{Ids, draw};
+use super::ids::Ids;
 use super::page::{Bounds, page};
 use super::records::{Group, Key, Subnet, Tags};
 use super::visible::Store;
 use super::{Ask, Ec2, filter::Filters, ids, write_tags};
 use crate::sim::api::{Handled, Reply};
+use crate::sim::draw::number;
 use crate::sim::seed::Seed;
 use crate::sim::xml::Xml;
 use base64::Engine as _;

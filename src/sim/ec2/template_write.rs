@@ -115,7 +115,11 @@ impl Ec2 {
             let default = self.templates.get(&seen.id).map_or(seen.default, |template| template.default);
             match number {
                 None => {
-                    bad.push((word, "launchTemplateVersionDoesNotExist", "The launch template version does not exist."))
+                    bad.push((
+                        word,
+                        "launchTemplateVersionDoesNotExist",
+                        "The launch template version does not exist.",
+                    ));
                 }
                 Some(number) if number == default => {
                     bad.push((word, "unexpectedError", "The default launch template version can't be deleted."));
