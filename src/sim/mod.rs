@@ -2,6 +2,11 @@
 //!
 //! Shares no type with `aws/` and no schedule code with `time/`: two readings of every rule, so that one wrong
 //! reading shows.
+//!
+//! ```text
+//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ sqs │ sts ─► hosts
+//!                 └───► control (/_sim/)              ▲ clock, buckets, host events
+//! ```
 
 pub(crate) mod api;
 pub(crate) mod audit;
@@ -11,7 +16,25 @@ pub(crate) mod draw;
 pub(crate) mod faults;
 pub(crate) mod gates;
 pub mod hosts;
+mod audit;
+mod buckets;
+mod clock;
+mod control;
+mod draw;
+pub(crate) mod ec2;
+mod faults;
+mod gates;
+pub(crate) mod hosts;
 pub mod seed;
-pub(crate) mod sqs;
-pub(crate) mod sts;
+mod server;
+mod sqs;
+mod sts;
+mod wire;
+mod world;
 pub(crate) mod xml;
+
+pub use faults::{FaultScript, ScriptError};
+pub use server::{Bodies, Running, ServeError, ServeOptions, serve};
+
+#[cfg(test)]
+mod tests;

@@ -26,9 +26,8 @@
 mod events;
 mod script;
 
-pub(crate) use events::HostEvents;
-pub(crate) use script::Fault;
-pub(crate) use script::Faults;
+pub(crate) use events::{HostEvents, Instance};
+pub(crate) use script::{Fault, Faults};
 
 use super::hosts::HostAct;
 use jiff::SignedDuration;
@@ -82,7 +81,7 @@ impl Default for FaultScript {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Rule {
-    /// The action, for example `CreateFleet`; `*` is every action.
+    /// The action, for example `CreateFleet`; `*` is every action. Dry runs are nobody's business: no rule sees them.
     pub(crate) action: String,
     /// Only calls of this service: `ec2`, `sqs`, `sts`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

@@ -1,0 +1,124 @@
+//! Reads a request: whose it is, which service and action it wants, and what it says.
+
+use super::super::api::{ApiError, Payload};
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use hyper::http::request::Parts;
+use serde_json::Value;
+
+/// How a service wraps its answers and errors.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// EC2's own query XML.
+    Ec2,
+    /// The query XML of STS and Auto Scaling.
+    Query,
+    /// AWS JSON 1.0.
+    Json,
+}
+
+/// What a request asks.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) style: Style,
+    pub(super) service: String,
+    pub(super) action: String,
+    pub(super) payload: Payload,
+    pub(super) principal: String,
+}
+
+/// Who signed, and for which service: the signature itself is not checked.
+struct Signed {
+    principal: String,
+    service: String,
+}
+
+/// Reads a whole request.
+///
+/// # Errors
+///
+/// With the error that AWS would give, and in which wrapping.
+pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)> {
+    let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
+    let pairs = if target.is_some() { Vec::new() } else { pairs(head, body) };
+    let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
+    let style = match (target, value("Version")) {
+        (Some(_), _) => Style::Json,
+        (None, Some("2016-11-15")) => Style::Ec2,
+        (None, _) => Style::Query,
+    };
+    let Signed { principal, service } = signed(&head.headers).map_err(|error| (style, error))?;
+    let style = match service.as_str() {
+        "ec2" => Style::Ec2,
+        "sqs" => Style::Json,
+        "sts" | "autoscaling" => Style::Query,
+        other => {
+            let message = format!("the rehearsal cloud has no service {other}: it knows ec2, sqs and sts");
+            return Err((style, ApiError::new("InvalidAction", message)));
+        }
+    };
+    let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
+    if style == Style::Json {
+        let Some(action) = target.and_then(|target| target.strip_prefix("AmazonSQS.")) else {
+            return refuse(
+                "InvalidAction",
+                format!("X-Amz-Target is {target:?}, not AmazonSQS.Action: update the SDK"),
+            );
+        };
+        let text = if body.is_empty() { b"{}" } else { body };
+        return match serde_json::from_slice::<Value>(text) {
+            Ok(value) => {
+                Ok(Asked { style, service, action: action.to_owned(), payload: Payload::Json(value), principal })
+            }
+            Err(error) => refuse("SerializationException", format!("the body is not JSON: {error}")),
+        };
+    }
+    let Some(action) = value("Action").map(str::to_owned) else {
+        return refuse("MissingAction", "The request is missing an action or a required parameter.".to_owned());
+    };
+    let version = value("Version").unwrap_or_default();
+    let wanted = match service.as_str() {
+        "ec2" => "2016-11-15",
+        "sts" => "2011-06-15",
+        _ => {
+            return refuse(
+                "InvalidAction",
+                format!("The action {action} is not valid: the rehearsal cloud has no {service}"),
+            );
+        }
+    };
+    if version != wanted {
+        return refuse(
+            "NoSuchVersion",
+            format!("The requested version ({version}) of service {service} does not exist"),
+        );
+    }
+    Ok(Asked { style, service, action, payload: Payload::Query(pairs), principal })
+}
+
+/// Form parameters of the URL and the body, in that order.
+fn pairs(head: &Parts, body: &[u8]) -> Vec<(String, String)> {
+    let query = head.uri.query().unwrap_or_default().as_bytes();
+    form_urlencoded::parse(query).into_owned().chain(form_urlencoded::parse(body).into_owned()).collect()
+}
+
+/// Reads `AWS4-HMAC-SHA256 Credential=AKIA../20260101/us-east-1/ec2/aws4_request, ...`.
+fn signed(headers: &HeaderMap) -> Result<Signed, ApiError> {
+    let Some(header) = headers.get(AUTHORIZATION) else {
+        let message = "Request is missing Authentication Token";
+        return Err(ApiError::new("MissingAuthenticationToken", message).with_status(403));
+    };
+    let scope = header.to_str().ok().and_then(|text| {
+        let rest = text.strip_prefix("AWS4-HMAC-SHA256 ")?;
+        rest.split(',').find_map(|part| part.trim().strip_prefix("Credential="))
+    });
+    let parts: Vec<&str> = scope.unwrap_or_default().split('/').collect();
+    match parts.as_slice() {
+        [principal, _date, _region, service, "aws4_request"] if !principal.is_empty() => {
+            Ok(Signed { principal: (*principal).to_owned(), service: (*service).to_owned() })
+        }
+        _ => Err(ApiError::new(
+            "IncompleteSignature",
+            "Authorization header requires 'Credential' parameter: access-key/date/region/service/aws4_request.",
+        )),
+    }
+}

@@ -1,0 +1,290 @@
+//! The one shared world: what every connection, every host and the control port read and change.
+
+use super::api::{ApiError, Call, Handled, Payload};
+use super::audit::Audit;
+use super::buckets::Buckets;
+use super::clock::WorldClock;
+use super::draw;
+use super::ec2::Ec2;
+use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
+use super::gates::Gates;
+use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::seed::Seed;
+use super::sqs::Sqs;
+use super::sts;
+use jiff::Timestamp;
+use serde_json::{Map, Value, json};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use tokio::sync::watch;
+
+/// What changes together.
+struct State {
+    ec2: Ec2,
+    sqs: Sqs,
+    buckets: Buckets,
+    faults: Faults,
+    events: HostEvents,
+    control: Control,
+}
+
+/// What the world was made from.
+pub(crate) struct Origin {
+    /// What exists before the first call.
+    pub(crate) seed: Seed,
+    /// Seed of every draw.
+    pub(crate) rng_seed: u64,
+    /// The fault script it starts with.
+    pub(crate) faults: FaultScript,
+    /// `http://address:port`.
+    pub(crate) endpoint: String,
+    /// Where bodies come from.
+    pub(crate) hosts: SharedHosts,
+    /// Whether these are real.
+    pub(crate) real_hosts: bool,
+}
+
+/// The world.
+pub(crate) struct World {
+    pub(crate) origin: Origin,
+    pub(crate) clock: WorldClock,
+    pub(crate) gates: Gates,
+    audit: Mutex<Audit>,
+    state: Mutex<State>,
+    /// Counts requests, for their ids.
+    requests: Mutex<u64>,
+    /// Changes whenever something happened that a waiting receive wants to know.
+    queues_changed: watch::Sender<()>,
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World").field("endpoint", &self.origin.endpoint).finish_non_exhaustive()
+    }
+}
+
+/// What became of an attempt to carry a call out.
+pub(crate) enum Attempt {
+    /// It is done; this is the answer.
+    Done(Handled),
+    /// A receive found nothing and wants to wait until then at the latest.
+    Again(Timestamp),
+}
+
+impl State {
+    fn new(origin: &Origin, script: FaultScript, now: Timestamp) -> Self {
+        let mut sqs = Sqs::new(&origin.seed, origin.rng_seed, &origin.endpoint, now);
+        sqs.set_lag(script.queue_lag_seconds);
+        Self {
+            ec2: Ec2::new(&origin.seed, origin.rng_seed, origin.hosts.clone(), now),
+            sqs,
+            buckets: Buckets::default(),
+            events: HostEvents::new(&script, now),
+            control: script.control(origin.seed.lag_seconds),
+            faults: Faults::new(script, origin.rng_seed),
+        }
+    }
+
+    /// Does what is due by now: life cycles, then host events.
+    fn advance(&mut self, origin: &Origin, now: Timestamp) {
+        self.ec2.advance(now);
+        if !self.events.any_due(now) {
+            return;
+        }
+        let template = origin.seed.template.as_ref().map(|template| template.id.as_str());
+        let instances = Instance::list(&self.ec2.world(now), &origin.seed.account, template);
+        for (id, act) in self.events.take(now, &instances) {
+            if let Err(error) = self.ec2.act(&id, act, now) {
+                tracing::warn!(%id, ?act, code = error.code, message = error.message, "host event failed");
+            }
+        }
+    }
+
+    /// Carries a call out that has come this far. The flag tells whether the service was asked at all.
+    fn carry_out(&mut self, origin: &Origin, call: &Call) -> (Handled, bool) {
+        let ec2 = call.service == "ec2";
+        if ec2
+            && self.faults.script().throttle
+            && let Err(error) = self.buckets.take(call, Ec2::resource_cost(call))
+        {
+            return (Err(error), false);
+        }
+        if let Some(refusal) = self.faults.denied(call, &origin.seed.account) {
+            return (Err(refusal), false);
+        }
+        if ec2 && is_dry(call) {
+            let error = ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
+            return (Err(error.with_status(412)), false);
+        }
+        let handled = match call.service.as_str() {
+            "ec2" => self.ec2.handle(call, &self.control),
+            "sqs" => self.sqs.handle(call),
+            "sts" => sts::handle(call, &origin.seed.account),
+            other => Err(ApiError::new("InvalidAction", format!("the rehearsal cloud has no service {other}"))),
+        };
+        (handled, true)
+    }
+}
+
+/// Whether an EC2 call only asks whether it might.
+pub(crate) fn is_dry(call: &Call) -> bool {
+    let Payload::Query(pairs) = &call.payload else { return false };
+    pairs.iter().any(|(name, value)| name == "DryRun" && value.eq_ignore_ascii_case("true"))
+}
+
+impl World {
+    /// A world at its start.
+    pub(crate) fn new(origin: Origin, speed: f64) -> Self {
+        let clock = WorldClock::new(origin.seed.start, speed);
+        let state = State::new(&origin, origin.faults.clone(), clock.now());
+        Self {
+            origin,
+            clock,
+            gates: Gates::default(),
+            audit: Mutex::default(),
+            state: Mutex::new(state),
+            requests: Mutex::new(0),
+            queues_changed: watch::Sender::new(()),
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads or fills the audit.
+    pub(crate) fn audit<T>(&self, act: impl FnOnce(&mut Audit) -> T) -> T {
+        act(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The id of the next request.
+    pub(crate) fn request_id(&self) -> String {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        *requests += 1;
+        draw::uuid(self.origin.rng_seed, &["request", &requests.to_string()])
+    }
+
+    /// Does what is due.
+    pub(crate) fn tick(&self) {
+        let mut state = self.state();
+        let now = self.clock.now();
+        state.advance(&self.origin, now);
+    }
+
+    /// The fault that the script has for a call.
+    pub(crate) fn meet(&self, call: &Call) -> Option<Fault> {
+        if is_dry(call) { None } else { self.state().faults.meet(call) }
+    }
+
+    /// Tells of changes that a waiting receive wants to know.
+    pub(crate) fn queue_changes(&self) -> watch::Receiver<()> {
+        self.queues_changed.subscribe()
+    }
+
+    /// Carries a call out, atomically, at the present world time, and notes it.
+    pub(crate) fn attempt(&self, call: &mut Call, seq: u64, began: Timestamp) -> Attempt {
+        let handled = {
+            let mut state = self.state();
+            call.now = self.clock.now();
+            state.advance(&self.origin, call.now);
+            let (handled, asked) = state.carry_out(&self.origin, call);
+            if let Some(at) = state.sqs.look_again(call, began, &handled) {
+                return Attempt::Again(at);
+            }
+            self.audit(|audit| {
+                let commit = (asked && handled.is_ok()).then(|| audit.next_commit());
+                audit.fill(seq, &call.request_id, |entry| {
+                    entry.commit = commit;
+                    entry.commit_time = commit.map(|_| call.now);
+                    if let Ok(reply) = &handled {
+                        entry.made.clone_from(&reply.made);
+                        entry.ended.clone_from(&reply.ended);
+                    }
+                });
+            });
+            if asked && handled.is_ok() {
+                state.events.called(&call.action);
+                state.advance(&self.origin, call.now);
+            }
+            handled
+        };
+        if call.service == "sqs" && call.action != "ReceiveMessage" {
+            self.queues_changed.send_replace(());
+        }
+        Attempt::Done(handled)
+    }
+
+    /// The ground truth.
+    pub(crate) fn truth(&self) -> Value {
+        let mut state = self.state();
+        let reading = self.clock.reading();
+        state.advance(&self.origin, reading.now);
+        let mut truth = Map::new();
+        truth.insert("now".to_owned(), json!(reading.now));
+        truth.insert("speed".to_owned(), json!(reading.speed));
+        truth.insert("account".to_owned(), json!(self.origin.seed.account));
+        truth.insert("region".to_owned(), json!(self.origin.seed.region));
+        if let Value::Object(ec2) = state.ec2.world(reading.now) {
+            truth.extend(ec2);
+        }
+        truth.insert("queues".to_owned(), state.sqs.world(reading.now));
+        truth.insert("rules".to_owned(), state.faults.fired());
+        drop(state);
+        truth.insert("calls".to_owned(), self.audit(|audit| json!(audit.calls())));
+        Value::Object(truth)
+    }
+
+    /// The fault script at work.
+    pub(crate) fn script(&self) -> FaultScript {
+        self.state().faults.script().clone()
+    }
+
+    /// Replaces the fault script, which starts counting anew.
+    pub(crate) fn set_script(&self, script: FaultScript) {
+        let mut state = self.state();
+        state.events = HostEvents::new(&script, self.clock.now());
+        state.control = script.control(self.origin.seed.lag_seconds);
+        state.sqs.set_lag(script.queue_lag_seconds);
+        state.faults = Faults::new(script, self.origin.rng_seed);
+    }
+
+    /// Does something to a host from outside.
+    pub(crate) fn act(&self, id: &str, act: HostAct) -> Result<(), ApiError> {
+        let mut state = self.state();
+        let now = self.clock.now();
+        state.advance(&self.origin, now);
+        state.ec2.act(id, act, now)
+    }
+
+    /// Begins again: seed, clock, fault script, audit and gates as at the start.
+    pub(crate) fn reset(&self) {
+        let mut state = self.state();
+        self.clock.reset(self.origin.seed.start);
+        *state = State::new(&self.origin, self.origin.faults.clone(), self.clock.now());
+        self.audit(|audit| *audit = Audit::default());
+        drop(state);
+        self.gates.release(&super::gates::Release::All { all: true });
+        self.queues_changed.send_replace(());
+    }
+}
+
+/// Hosts call up from threads of their own, never from inside a call down: the lock is free then or soon.
+impl Upcall for World {
+    fn metadata(&self, id: &str) -> Option<Metadata> {
+        let mut state = self.state();
+        let now = self.clock.now();
+        state.advance(&self.origin, now);
+        state.ec2.metadata(id, now)
+    }
+
+    fn powered_off(&self, id: &str) {
+        let mut state = self.state();
+        let now = self.clock.now();
+        state.ec2.powered_off(id, now);
+    }
+
+    fn rebooted(&self, id: &str) {
+        let mut state = self.state();
+        let now = self.clock.now();
+        state.ec2.rebooted(id, now);
+    }
+}
