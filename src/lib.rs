@@ -1,5 +1,6 @@
 //! fleetwright runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
 
+pub mod engine;
 pub mod event;
 pub mod exit;
 pub mod gate;
