@@ -6,6 +6,7 @@ pub mod exit;
 pub mod gate;
 pub mod journal;
 pub mod model;
+pub mod plan;
 pub mod sim;
 pub mod spec;
 pub mod time;

@@ -203,8 +203,6 @@ impl Kind {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 4000, ..ProptestConfig::default() })]
-
     #[test]
     fn what_goes_through_is_exactly_what_is_truly_ours(
         kinds in proptest::collection::vec(kind(), 0..24),
