@@ -196,3 +196,6 @@ fn why_kept(facts: &GateFacts, candidate: &Candidate) -> Option<Reason> {
     }
     None
 }
+
+#[cfg(test)]
+mod tests;

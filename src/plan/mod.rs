@@ -213,3 +213,7 @@ impl Unplannable {
 pub mod play;
 mod shelltext;
 pub mod waves;
+//! What to do and what to think of it: pure functions of what was seen.
+
+pub mod eta;
+pub mod verdict;

@@ -3,6 +3,8 @@
 //! Connect, command and signing time-outs are not domain waits: they always use wall time.
 
 mod endpoint;
+#[cfg(test)]
+pub(crate) mod manual;
 mod system;
 
 pub use endpoint::EndpointClock;

@@ -169,8 +169,6 @@ fn records_that_do_not_add_up_are_damage() {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
-
     #[test]
     fn whatever_is_cut_off_or_written_over_a_prefix_of_whole_batches_remains(
         steps in proptest::collection::vec((0_u8..4, 1_usize..4), 1..12),

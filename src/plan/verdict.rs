@@ -1,0 +1,289 @@
+//! Whether the job is over, and how: a pure judgement of what was seen of an SQS queue.
+//!
+//! SQS's three counts are approximate, each by itself, and "may not achieve consistency until at least 1 minute after the
+//! producers stop sending"; a queue is empty "when all of them are 0 for several minutes" (SQS developer guide, confirming
+//! that a queue is empty). So one zero proves nothing: an item on its way from delayed to waiting to in flight can be missing
+//! from all three counts. Many fresh zeros in a row over the quiet time, all after the last send, prove it.
+
+use super::eta;
+use crate::model::Sample;
+use crate::spec::fleet::Done;
+use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
+
+/// After the last send the counts are not believed for this long (SQS: "at least 1 minute").
+pub const SETTLE: SignedDuration = SignedDuration::from_secs(60);
+
+/// What is known of the side that fills the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Feeder {
+    /// Whether nothing more will be sent.
+    pub closed: bool,
+    /// Items in all, where known before the end.
+    pub total: Option<u64>,
+    /// When the queue confirmed the last item; `None` when nothing was sent.
+    pub last_send: Option<Timestamp>,
+}
+
+/// One look at everything that counts.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Look {
+    /// World time of the look.
+    pub at: Timestamp,
+    /// The queue's counts; `None` when they could not be read.
+    pub sample: Option<Sample>,
+    /// Items confirmed by the queue until then.
+    pub fed: u64,
+    /// Distinct items completed, as the ledger says; `None` without a ledger, or when it could not be read.
+    pub completed: Option<u64>,
+}
+
+/// All that the judgement rests on.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen<'a> {
+    /// The feeder.
+    pub feeder: Feeder,
+    /// Every look so far, oldest first.
+    pub looks: &'a [Look],
+    /// Items in the dead-letter queue before the job; `None` without such a queue.
+    pub dead_before: Option<u64>,
+    /// When the job began: the deadline counts from there.
+    pub started: Timestamp,
+    /// World time now.
+    pub now: Timestamp,
+}
+
+/// How the job stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not over.
+    Working {
+        /// In a few words, for people.
+        outlook: String,
+        /// Time to the end at today's pace, where it can be told.
+        eta: Option<SignedDuration>,
+    },
+    /// Every item is done.
+    Done {
+        /// Items completed: by the ledger where there is one, else what was fed.
+        ok: u64,
+    },
+    /// Nothing is left to do; some items were given up on.
+    DoneWithFailures {
+        /// Items completed.
+        ok: u64,
+        /// Items in the dead-letter queue since the job began.
+        failed: u64,
+    },
+    /// Nothing is left to do, but items are neither completed nor given up on.
+    Unaccounted {
+        /// How many.
+        missing: u64,
+        /// Items completed.
+        ok: u64,
+        /// Items given up on.
+        failed: u64,
+    },
+    /// Items are there, and nothing gets on.
+    Stalled {
+        /// What it looks like.
+        why: String,
+    },
+    /// The deadline passed.
+    Deadline {
+        /// How it stood then.
+        outlook: String,
+    },
+    /// The counts could not be read for as long as a stall takes: whatever was seen before is no evidence.
+    Blind {
+        /// World time of the last good look.
+        since: Option<Timestamp>,
+    },
+}
+
+/// Judges. Unknown is never taken for zero, and a job is only over when that was seen.
+pub fn verdict(seen: &Seen<'_>, done: &Done) -> Verdict {
+    let quiet = Quiet::of(seen, done);
+    if quiet.full(done)
+        && let Some(over) = over(seen, done)
+    {
+        return over;
+    }
+    if let Some(deadline) = done.deadline
+        && seen.now.duration_since(seen.started) >= span(deadline)
+    {
+        return Verdict::Deadline { outlook: outlook(seen, &quiet, done) };
+    }
+    let patience = span(done.stalled_after);
+    let since = seen.looks.iter().rev().find(|look| usable(look, seen, done)).map(|look| look.at);
+    if seen.now.duration_since(since.unwrap_or(seen.started)) >= patience {
+        return Verdict::Blind { since };
+    }
+    if let Some(why) = stalled(seen, patience) {
+        return Verdict::Stalled { why };
+    }
+    Verdict::Working { outlook: outlook(seen, &quiet, done), eta: time_left(seen) }
+}
+
+/// The run of zeros that ends with the newest look.
+struct Quiet {
+    zeros: usize,
+    lasted: SignedDuration,
+}
+
+impl Quiet {
+    fn of(seen: &Seen<'_>, done: &Done) -> Self {
+        let nothing = Self { zeros: 0, lasted: SignedDuration::ZERO };
+        if !seen.feeder.closed {
+            return nothing;
+        }
+        let believed_from = seen.feeder.last_send.and_then(|last| last.saturating_add(SETTLE).ok());
+        let stale = span(done.poll) * 2;
+        let (mut zeros, mut first) = (0, None);
+        let mut newest: Option<Timestamp> = None;
+        for look in seen.looks {
+            let zero = look.sample.as_ref().filter(|sample| sample.empty()).filter(|sample| {
+                look.at.duration_since(sample.at) <= stale
+                    && newest.is_none_or(|newest| sample.at > newest)
+                    && believed_from.is_none_or(|from| sample.at >= from)
+            });
+            (zeros, first) = match zero {
+                Some(sample) => (zeros + 1, first.or(Some(sample.at))),
+                None => (0, None),
+            };
+            newest = newest.max(look.sample.as_ref().map(|sample| sample.at));
+        }
+        match (first, newest) {
+            (Some(first), Some(last)) if seen.now.duration_since(last) <= stale => {
+                Self { zeros, lasted: last.duration_since(first) }
+            }
+            _ => nothing,
+        }
+    }
+
+    fn full(&self, done: &Done) -> bool {
+        self.zeros >= needed_zeros(done) && self.lasted >= needed_time(done)
+    }
+}
+
+fn needed_zeros(done: &Done) -> usize {
+    usize::try_from(done.samples.max(2)).unwrap_or(usize::MAX)
+}
+
+/// At least two polls long, however short a quiet time the spec asks for.
+fn needed_time(done: &Done) -> SignedDuration {
+    span(done.quiet).max(span(done.poll) * 2)
+}
+
+/// The queue is empty for certain: what became of the items? `None` while a count that matters is unknown.
+fn over(seen: &Seen<'_>, done: &Done) -> Option<Verdict> {
+    let look = seen.looks.last()?;
+    if !usable(look, seen, done) {
+        return None;
+    }
+    let failed = match seen.dead_before {
+        Some(before) => look.sample.as_ref()?.dead?.saturating_sub(before),
+        None => 0,
+    };
+    // Without a ledger, what was fed and not given up on is taken for completed.
+    let ok = look.completed.unwrap_or(look.fed.saturating_sub(failed));
+    let missing = look.fed.saturating_sub(ok.saturating_add(failed));
+    Some(match (missing, failed) {
+        (0, 0) => Verdict::Done { ok },
+        (0, failed) => Verdict::DoneWithFailures { ok, failed },
+        (missing, failed) => Verdict::Unaccounted { missing, ok, failed },
+    })
+}
+
+/// Whether every count that the spec relies on is known.
+fn usable(look: &Look, seen: &Seen<'_>, done: &Done) -> bool {
+    let ledger = done.completed.is_none() || look.completed.is_some();
+    let counts =
+        |sample: &Sample| sample.remaining().is_some() && (seen.dead_before.is_none() || sample.dead.is_some());
+    ledger && look.sample.as_ref().is_some_and(counts)
+}
+
+/// Items finished so far, up to a constant: the ledger's count, or what was fed and is not there any more.
+fn finished(look: &Look) -> Option<i64> {
+    let left = || Some(i64::try_from(look.fed).ok()? - i64::try_from(look.sample.as_ref()?.remaining()?).ok()?);
+    match look.completed {
+        Some(completed) => i64::try_from(completed).ok(),
+        None => left(),
+    }
+}
+
+/// Why nothing gets on, when that has been so for as long as `patience`.
+fn stalled(seen: &Seen<'_>, patience: SignedDuration) -> Option<String> {
+    let mut most: Option<(i64, u64)> = None;
+    let mut since = seen.started;
+    let mut last = None;
+    for look in seen.looks {
+        let (Some(sample), Some(finished)) = (&look.sample, finished(look)) else { continue };
+        let dead = sample.dead.unwrap_or(0);
+        // Items that nobody can take yet, or none at all, are no stall; nor is an item that was given up on.
+        let idle = sample.waiting == Some(0) && sample.in_flight == Some(0);
+        let progress = most.is_none_or(|(items, given_up)| finished > items || dead > given_up);
+        if idle || progress {
+            since = look.at;
+        }
+        let before = most.unwrap_or((finished, dead));
+        most = Some((before.0.max(finished), before.1.max(dead)));
+        last = (!idle).then_some(sample);
+    }
+    let sample = last?;
+    if seen.now.duration_since(since) < patience {
+        return None;
+    }
+    let (waiting, in_flight) = (sample.waiting?, sample.in_flight?);
+    Some(if in_flight == 0 {
+        format!("{waiting} items are waiting and no worker takes them")
+    } else {
+        format!(
+            "{in_flight} items are in flight and none is finished: workers hang, or items come back again and again"
+        )
+    })
+}
+
+/// How it stands, in a few words.
+fn outlook(seen: &Seen<'_>, quiet: &Quiet, done: &Done) -> String {
+    let Some(look) = seen.looks.last() else { return "not looked yet".to_owned() };
+    let Some(sample) = &look.sample else { return "the queue could not be read".to_owned() };
+    let number = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
+    let (waiting, in_flight, delayed) = (number(sample.waiting), number(sample.in_flight), number(sample.delayed));
+    let counts = format!("{waiting} waiting, {in_flight} in flight, {delayed} delayed");
+    if !seen.feeder.closed {
+        format!("filling: {} fed, {counts}", look.fed)
+    } else if quiet.full(done) {
+        "the queue is empty, but what became of its items is not known yet".to_owned()
+    } else if quiet.zeros > 0 {
+        let (zeros, looks) = (quiet.zeros.min(needed_zeros(done)), needed_zeros(done));
+        let (lasted, time) = (quiet.lasted.as_secs(), needed_time(done).as_secs());
+        format!("settling: empty for {zeros} of {looks} looks, {lasted} of {time} s")
+    } else if sample.empty() {
+        "settling: empty, but counts are not reliable yet".to_owned()
+    } else if sample.waiting == Some(0) {
+        format!("draining: {counts}")
+    } else {
+        format!("working: {counts}")
+    }
+}
+
+/// Time to the end at today's pace: what is in the queue and what is still to be fed.
+fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
+    let look = seen.looks.last()?;
+    let unfed = match seen.feeder.total {
+        Some(total) => total.saturating_sub(look.fed),
+        None if seen.feeder.closed => 0,
+        None => return None,
+    };
+    let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
+    let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();
+    eta::eta(left, eta::pace(&points)?)
+}
+
+fn span(duration: Duration) -> SignedDuration {
+    SignedDuration::try_from(duration).unwrap_or(SignedDuration::MAX)
+}
+
+#[cfg(test)]
+mod tests;
