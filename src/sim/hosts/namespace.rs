@@ -131,13 +131,14 @@ pub(super) fn build(order: &BootOrder) -> Done {
     let sources = order.mounts.iter().map(|seed| find(&seed.from)).collect::<Done<Vec<_>>>()?;
     let machine = Machine::keep(&order.root)?;
 
+    // First: the table of mounts is read there.
+    proc(&machine.path(&boot_id))?;
     for name in SYSTEM {
         share(&machine.path(Path::new(name)), &Path::new("/").join(name))?;
     }
     for name in SYSTEM_ETC {
         share(&machine.path(&Path::new("/etc").join(name)), &Path::new("/etc").join(name))?;
     }
-    proc(&machine.path(&boot_id))?;
     devices(&machine)?;
     tmpfs(Path::new("/tmp"), "mode=1777")?;
     tmpfs(Path::new("/run"), "mode=755")?;
