@@ -146,8 +146,6 @@ impl Host {
             .args([HELPER, "init"])
             .arg(&path)
             .env_clear()
-            // Ctrl-C in the terminal is the serving process's business.
-            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())

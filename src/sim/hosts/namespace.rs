@@ -55,8 +55,8 @@ const SYSTEM_ETC: &[&str] = &[
     "ssl",
 ];
 
-/// Devices that are harmless.
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+/// Devices that are harmless; no terminal, through which keys could be typed into the machine.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
 /// Parts of `/proc` that the machine's root may write; in a host they are read-only.
 const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger", "acpi", "scsi"];
@@ -103,6 +103,7 @@ pub(super) fn enter(entry: &Entry) -> Done {
     let inner = open(entry.init, "user")?;
     let (pid, uts, ipc) = (open(entry.init, "pid")?, open(entry.init, "uts")?, open(entry.init, "ipc")?);
     let mounts = open(entry.init, "mnt")?;
+    hide()?;
     // The outer user namespace owns pid, uts and ipc: they are entered with its rights, the mounts with the inner's.
     for (name, fd, kind) in [
         ("outer user", outer, CloneFlags::CLONE_NEWUSER),
@@ -115,6 +116,16 @@ pub(super) fn enter(entry: &Entry) -> Done {
         setns(fd, kind).doing(format!("enter the {name} namespace"))?;
     }
     Ok(())
+}
+
+/// Hides this process's memory, files and program from the host: they are the machine's, not the host's. Children are
+/// covered until they run a program of their own.
+///
+/// # Errors
+///
+/// Hardly.
+pub(super) fn hide() -> Done {
+    nix::sys::prctl::set_dumpable(false).doing("hide from the host")
 }
 
 /// Makes the host's file system around the calling process, its first one, and locks it.
@@ -157,7 +168,8 @@ pub(super) fn build(order: &BootOrder) -> Done {
     shims::install(Path::new("/run/shims")).doing("write the shims")?;
     machine.leave()?;
     nix::unistd::sethostname(&order.hostname).doing("set the host name")?;
-    lock()
+    lock()?;
+    hide()
 }
 
 /// The machine's tree while a host's is being made, under a name that nobody on the host could foresee.
