@@ -72,7 +72,13 @@ pub(super) fn leave() -> Done {
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC;
-    become_root_of_new(flags).doing("make user, mount and pid namespaces")
+    become_root_of_new(flags)
+        .map_err(|e| match e.raw_os_error() {
+            // The kernel's word for a limit of 0 is "no space left on device".
+            Some(nix::libc::ENOSPC) => io::Error::other("user.max_user_namespaces allows no more"),
+            _ => e,
+        })
+        .doing("make user, mount and pid namespaces")
 }
 
 /// Enters the inner user namespace, from which the mounts can't be changed.

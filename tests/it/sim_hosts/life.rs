@@ -149,20 +149,31 @@ fn forty_hosts_boot_quickly() {
     assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
 }
 
-/// The types of options are part of what callers rely on.
 #[test]
 fn a_taken_port_is_named() {
     let first = Cloud::new();
     let port = first.hosts.ssh_port();
-    let second = RealHosts::start(RealHostsOptions {
-        state_dir: first.place.path().join("second"),
-        ssh_port: port,
-        images: Vec::new(),
-        key_pairs: BTreeMap::new(),
-        mounts: Vec::new(),
-        env: BTreeMap::new(),
-        helper: binary(),
-        template_setup: None,
-    });
+    let second = RealHosts::start(options(&first.place.path().join("second"), port));
     assert_eq!(second.unwrap_err().to_string(), format!("reserve port {port} on 127.64.0.0"));
+}
+
+/// Runs itself again where the kernel's limit of user namespaces is 0.
+#[test]
+fn forbidden_namespaces_are_named() {
+    if std::env::var_os("SIM_HOSTS_FORBIDDEN").is_some() {
+        let place = tempfile::tempdir().unwrap();
+        let refused = RealHosts::start(options(place.path(), 0)).unwrap_err().to_string();
+        assert!(refused.contains("user.max_user_namespaces allows no more"), "{refused}");
+        assert!(refused.ends_with("or use --hosts none"), "{refused}");
+        return;
+    }
+    let again = Command::new("unshare")
+        .args(["-Ur", "sh", "-c"])
+        .arg("echo 0 >/proc/sys/user/max_user_namespaces && exec \"$0\" --exact sim_hosts::life::forbidden_namespaces_are_named")
+        .arg(std::env::current_exe().unwrap())
+        .env("SIM_HOSTS_FORBIDDEN", "1")
+        .output()
+        .unwrap();
+    assert!(again.status.success(), "{}", String::from_utf8_lossy(&again.stdout));
+    assert!(String::from_utf8_lossy(&again.stdout).contains("1 passed"));
 }

@@ -70,6 +70,20 @@ struct Wanted {
     template_setup: Option<TemplateSetup>,
 }
 
+/// Hosts of one image and nothing else.
+fn options(state_dir: &Path, ssh_port: u16) -> RealHostsOptions {
+    RealHostsOptions {
+        state_dir: state_dir.to_owned(),
+        ssh_port,
+        images: vec!["ami-base".to_owned()],
+        key_pairs: BTreeMap::new(),
+        mounts: Vec::new(),
+        env: BTreeMap::new(),
+        helper: binary(),
+        template_setup: None,
+    }
+}
+
 impl Cloud {
     fn new() -> Self {
         Self::with(Wanted::default())
@@ -79,14 +93,11 @@ impl Cloud {
         let place = tempfile::tempdir().unwrap();
         let public = keygen(&place.path().join("id"));
         let hosts = RealHosts::start(RealHostsOptions {
-            state_dir: place.path().join("state"),
-            ssh_port: 0,
-            images: vec!["ami-base".to_owned()],
             key_pairs: [("ops".to_owned(), public)].into(),
             mounts: wanted.mounts,
             env: [("AWS_REGION".to_owned(), "us-east-1".to_owned())].into(),
-            helper: binary(),
             template_setup: wanted.template_setup,
+            ..options(&place.path().join("state"), 0)
         })
         .unwrap();
         let world = Arc::new(World { hosts: hosts.clone(), heard: Mutex::default() });
