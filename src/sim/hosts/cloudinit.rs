@@ -147,6 +147,15 @@ mod tests {
     fn the_key_block_is_cloud_inits() {
         let pair = Ed25519Keypair::from_seed(&[7; 32]);
         let key = PrivateKey::new(KeypairData::from(pair), "root@ip-127-64-0-5").unwrap();
-        insta::assert_snapshot!(key_block(key.public_key(), "ip-127-64-0-5", "Nov 21 08:19:00"), @"");
+        insta::assert_snapshot!(key_block(key.public_key(), "ip-127-64-0-5", "Nov 21 08:19:00"), @r"
+        <14>Nov 21 08:19:00 cloud-init: #############################################################
+        <14>Nov 21 08:19:00 cloud-init: -----BEGIN SSH HOST KEY FINGERPRINTS-----
+        <14>Nov 21 08:19:00 cloud-init: 256 SHA256:z/fSv0Z0RZS+Lccbc6ZoOWwt/fbj1VFJGSBKQbo4icE root@ip-127-64-0-5 (ED25519)
+        <14>Nov 21 08:19:00 cloud-init: -----END SSH HOST KEY FINGERPRINTS-----
+        <14>Nov 21 08:19:00 cloud-init: #############################################################
+        -----BEGIN SSH HOST KEY KEYS-----
+        ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIOpKbGPinFIKvvVQexMuxfmVR3auvr57kkIe6mkURtIs root@ip-127-64-0-5
+        -----END SSH HOST KEY KEYS-----
+        ");
     }
 }

@@ -66,7 +66,6 @@ where
         .args([HELPER, "exec"])
         .env_clear()
         .env(ENTRY, serde_json::to_string(entry)?)
-        .process_group(0)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())

@@ -36,7 +36,7 @@ mod tests {
     fn the_oldest_is_forgotten() {
         let console = Console::default();
         console.push(b"first");
-        console.push(&[b'x'; KEPT]);
+        console.push(&vec![b'x'; KEPT]);
         console.push(b"last");
         let text = console.read();
         assert_eq!(text.len(), KEPT);

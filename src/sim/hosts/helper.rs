@@ -62,8 +62,15 @@ fn complain(text: &str) {
     writeln!(io::stderr(), "fleetwright host: {text}").ok();
 }
 
+/// Leaves the terminal's session: Ctrl-C there is the serving process's business, and a host must not have a terminal.
+fn leave_terminal() {
+    // Refused only to a process that leads a session or group already, which has none of this process's then.
+    nix::unistd::setsid().ok();
+}
+
 /// Makes the namespaces, starts the host's first process in them and ends with it.
 fn make(order: &Path) -> i32 {
+    leave_terminal();
     if let Err(e) = namespace::leave() {
         return failed(&e);
     }
@@ -89,6 +96,7 @@ fn make(order: &Path) -> i32 {
 
 /// Enters a host, runs one command there and dies the same death.
 fn enter() -> i32 {
+    leave_terminal();
     let entry = std::env::var(ENTRY).map_err(|e| e.to_string());
     let entry = entry.and_then(|text| serde_json::from_str::<Entry>(&text).map_err(|e| e.to_string()));
     let entry = match entry {

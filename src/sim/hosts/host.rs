@@ -51,6 +51,7 @@ struct Running {
     reports: Lines<BufReader<ChildStdout>>,
     console: JoinHandle<()>,
     init: Option<i32>,
+    host_key: Option<String>,
     sshd: Option<Sshd>,
     metadata: Option<MetadataServer>,
 }
@@ -145,8 +146,6 @@ impl Host {
             .args([HELPER, "init"])
             .arg(&path)
             .env_clear()
-            // Ctrl-C in the terminal is the serving process's business.
-            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
@@ -161,6 +160,7 @@ impl Host {
             reports: BufReader::new(stdout).lines(),
             console: tokio::spawn(keep(stderr, self.console.clone())),
             init: None,
+            host_key: None,
             sshd: None,
             metadata: None,
         });
@@ -200,9 +200,14 @@ impl Host {
                 if let Some(running) = &mut self.running {
                     running.init = Some(pid);
                 }
-                Ok(())
+                self.up().await
             }
-            Some(Report::Up { host_key }) => self.up(&host_key).await,
+            Some(Report::Up { host_key }) => {
+                if let Some(running) = &mut self.running {
+                    running.host_key = Some(host_key);
+                }
+                self.up().await
+            }
             Some(Report::Finished) => Ok(()),
             Some(Report::Reboot) => {
                 if let Some(upcall) = self.world.upcall() {
@@ -228,9 +233,10 @@ impl Host {
         }
     }
 
-    /// Logins begin.
-    async fn up(&mut self, host_key: &str) -> io::Result<()> {
+    /// Logins begin, once both the first process and its maker have reported, in whichever order.
+    async fn up(&mut self) -> io::Result<()> {
         let Some(running) = &mut self.running else { return Ok(()) };
+        let (Some(init), Some(host_key)) = (running.init, &running.host_key) else { return Ok(()) };
         let gone = || io::Error::other("the host has ended already");
         let outer = running.child.id().and_then(|id| i32::try_from(id).ok()).ok_or_else(gone)?;
         let key = match &self.swapped_key {
@@ -252,7 +258,7 @@ impl Host {
             helper: options.helper.clone(),
             root: self.directory.join("root"),
             outer,
-            init: running.init.ok_or_else(gone)?,
+            init,
             env,
         };
         let mut sshd = Sshd::start(SocketAddrV4::new(self.body.address, self.world.ssh_port), key, facts).await?;

@@ -26,9 +26,12 @@ const STOP_LIMIT: Duration = Duration::from_secs(2);
 
 /// Boots the host and stays until its end. Must run as the first process of a new pid namespace.
 pub(super) fn boot(order: &BootOrder) -> i32 {
-    // Dies with the process that made the namespaces; the end of stdin, which is seen later, covers the rest.
-    nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).ok();
+    // Dies with the process that made the namespaces; the end of stdin, which is seen later, covers the rest. Said
+    // twice, since the kernel may forget it when user namespaces are changed.
+    let die_together = || nix::sys::prctl::set_pdeathsig(Signal::SIGKILL).ok();
+    die_together();
     let end = namespace::build(order).map_err(|e| e.to_string()).and_then(|()| {
+        die_together();
         if order.probe {
             return report(&Report::Up { host_key: String::new() }).map_err(|e| e.to_string());
         }

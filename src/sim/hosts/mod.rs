@@ -39,6 +39,8 @@ mod shims;
 #[cfg(target_os = "linux")]
 mod sshd;
 #[cfg(target_os = "linux")]
+mod unit_files;
+#[cfg(target_os = "linux")]
 mod units;
 
 use super::seed::SeedMount;

@@ -55,8 +55,8 @@ const SYSTEM_ETC: &[&str] = &[
     "ssl",
 ];
 
-/// Devices that are harmless.
-const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom", "tty"];
+/// Devices that are harmless; no terminal, through which keys could be typed into the machine.
+const DEVICES: &[&str] = &["null", "zero", "full", "random", "urandom"];
 
 /// Parts of `/proc` that the machine's root may write; in a host they are read-only.
 const PROC_READ_ONLY: &[&str] = &["bus", "fs", "irq", "sys", "sysrq-trigger", "acpi", "scsi"];
@@ -72,7 +72,13 @@ pub(super) fn leave() -> Done {
         | CloneFlags::CLONE_NEWPID
         | CloneFlags::CLONE_NEWUTS
         | CloneFlags::CLONE_NEWIPC;
-    become_root_of_new(flags).doing("make user, mount and pid namespaces")
+    become_root_of_new(flags)
+        .map_err(|e| match e.raw_os_error() {
+            // The kernel's word for a limit of 0 is "no space left on device".
+            Some(nix::libc::ENOSPC) => io::Error::other("user.max_user_namespaces allows no more"),
+            _ => e,
+        })
+        .doing("make user, mount and pid namespaces")
 }
 
 /// Enters the inner user namespace, from which the mounts can't be changed.
@@ -103,6 +109,7 @@ pub(super) fn enter(entry: &Entry) -> Done {
     let inner = open(entry.init, "user")?;
     let (pid, uts, ipc) = (open(entry.init, "pid")?, open(entry.init, "uts")?, open(entry.init, "ipc")?);
     let mounts = open(entry.init, "mnt")?;
+    hide()?;
     // The outer user namespace owns pid, uts and ipc: they are entered with its rights, the mounts with the inner's.
     for (name, fd, kind) in [
         ("outer user", outer, CloneFlags::CLONE_NEWUSER),
@@ -115,6 +122,16 @@ pub(super) fn enter(entry: &Entry) -> Done {
         setns(fd, kind).doing(format!("enter the {name} namespace"))?;
     }
     Ok(())
+}
+
+/// Hides this process's memory, files and program from the host: they are the machine's, not the host's. Children are
+/// covered until they run a program of their own.
+///
+/// # Errors
+///
+/// Hardly.
+pub(super) fn hide() -> Done {
+    nix::sys::prctl::set_dumpable(false).doing("hide from the host")
 }
 
 /// Makes the host's file system around the calling process, its first one, and locks it.
@@ -131,13 +148,14 @@ pub(super) fn build(order: &BootOrder) -> Done {
     let sources = order.mounts.iter().map(|seed| find(&seed.from)).collect::<Done<Vec<_>>>()?;
     let machine = Machine::keep(&order.root)?;
 
+    // First: the table of mounts is read there.
+    proc(&machine.path(&boot_id))?;
     for name in SYSTEM {
         share(&machine.path(Path::new(name)), &Path::new("/").join(name))?;
     }
     for name in SYSTEM_ETC {
         share(&machine.path(&Path::new("/etc").join(name)), &Path::new("/etc").join(name))?;
     }
-    proc(&machine.path(&boot_id))?;
     devices(&machine)?;
     tmpfs(Path::new("/tmp"), "mode=1777")?;
     tmpfs(Path::new("/run"), "mode=755")?;
@@ -156,7 +174,8 @@ pub(super) fn build(order: &BootOrder) -> Done {
     shims::install(Path::new("/run/shims")).doing("write the shims")?;
     machine.leave()?;
     nix::unistd::sethostname(&order.hostname).doing("set the host name")?;
-    lock()
+    lock()?;
+    hide()
 }
 
 /// The machine's tree while a host's is being made, under a name that nobody on the host could foresee.

@@ -2,6 +2,7 @@
 
 use super::children::{Children, Ending, Output};
 use super::orders::{Answer, UnitVerb};
+use super::unit_files::{UNITS, disable, enable, enabled_units, is_enabled, is_timer, known, read, variable};
 use super::units::{CommandLine, Restart, Service, Timer, expand};
 use crate::time::BoxFuture;
 use nix::sys::signal::{Signal, killpg};
@@ -14,12 +15,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep, timeout};
-
-/// Where units are read from; the machine's own units in `/usr/lib` are not this host's.
-const UNITS: &str = "/etc/systemd/system";
-
-/// Links to what starts at boot.
-const WANTS: &str = "/etc/systemd/system/multi-user.target.wants";
 
 /// A unit's output.
 const LOGS: &str = "/var/log/units";
@@ -75,12 +70,8 @@ impl Services {
 
     /// Starts what is enabled.
     pub(super) async fn start_enabled(&self) -> Vec<String> {
-        let mut names: Vec<String> = fs::read_dir(WANTS)
-            .map(|entries| entries.flatten().filter_map(|e| e.file_name().into_string().ok()).collect())
-            .unwrap_or_default();
-        names.sort();
         let mut failed = Vec::new();
-        for name in names {
+        for name in enabled_units() {
             if let Err(reason) = self.start(&name).await {
                 failed.push(format!("{name}: {reason}"));
             }
@@ -159,7 +150,7 @@ impl Services {
     /// The verbs that only look.
     fn tell(&self, verb: UnitVerb, name: &str, quiet: bool, answer: &mut Answer) {
         let state = self.state(name);
-        let enabled = Path::new(WANTS).join(name).symlink_metadata().is_ok();
+        let enabled = is_enabled(name);
         let exists = known(name).is_ok();
         let (word, code) = match verb {
             UnitVerb::IsEnabled | UnitVerb::Status if !exists => ("not-found", 4),
@@ -424,53 +415,5 @@ impl Services {
             }
         }
         Ok(env)
-    }
-}
-
-/// `NAME=value` of an environment file, quotes taken off.
-fn variable(line: &str) -> Option<(String, String)> {
-    let line = line.trim();
-    let (name, value) = line.split_once('=').filter(|_| !line.starts_with(['#', ';']))?;
-    let bare = ['"', '\''].iter().find_map(|quote| value.strip_prefix(*quote)?.strip_suffix(*quote));
-    Some((name.trim().to_owned(), bare.unwrap_or(value).to_owned()))
-}
-
-fn path_of(name: &str) -> Result<PathBuf, String> {
-    if name.contains('/') || name.contains('@') {
-        return Err("paths and template units are not there on a rehearsal host".to_owned());
-    }
-    Ok(Path::new(UNITS).join(name))
-}
-
-fn read(name: &str) -> Result<String, String> {
-    fs::read_to_string(path_of(name)?).map_err(|e| format!("{UNITS}/{name}: {e}"))
-}
-
-/// systemd tells kinds of units by their suffix, in lower case.
-fn is_timer(name: &str) -> bool {
-    Path::new(name).extension().is_some_and(|suffix| suffix == "timer")
-}
-
-fn known(name: &str) -> Result<(), String> {
-    read(name).map(drop)
-}
-
-fn enable(name: &str) -> Result<(), String> {
-    let text = read(name)?;
-    let wanted = if is_timer(name) { Timer::parse(name, &text)?.wanted } else { Service::parse(&text)?.wanted };
-    if !wanted {
-        return Err("it has no WantedBy=, so it can't be enabled".to_owned());
-    }
-    fs::create_dir_all(WANTS).map_err(|e| e.to_string())?;
-    match std::os::unix::fs::symlink(path_of(name)?, Path::new(WANTS).join(name)) {
-        Err(e) if e.kind() != std::io::ErrorKind::AlreadyExists => Err(e.to_string()),
-        _ => Ok(()),
-    }
-}
-
-fn disable(name: &str) -> Result<(), String> {
-    match fs::remove_file(Path::new(WANTS).join(path_of(name)?.file_name().unwrap_or_default())) {
-        Err(e) if e.kind() != std::io::ErrorKind::NotFound => Err(e.to_string()),
-        _ => Ok(()),
     }
 }
