@@ -1,14 +1,15 @@
-//! Runs things: hosts in waves, each on its own.
-
-pub mod fanout;
-pub mod group;
-//! Runs plans and waits for the world, knowing nothing of AWS.
+//! Carries out plans: run, retry, pace, wait, fan out, stop. Generic; knows nothing of AWS.
 
 pub mod cancel;
+pub mod failure;
+pub mod fanout;
+pub mod group;
 pub mod limit;
 pub mod retry;
+pub mod run;
 #[cfg(test)]
 mod tests;
+pub mod tools;
 pub mod wait;
 
 pub use cancel::{Cancel, Level, Signal};

@@ -5,15 +5,20 @@
 
 pub mod bake;
 pub mod down;
+pub mod eta;
 pub mod feed;
 pub mod ladder;
 pub mod launch;
 pub mod lint;
+pub mod play;
 pub mod push;
+mod shelltext;
 pub mod show;
 pub mod slots;
 pub mod token;
+pub mod verdict;
 pub mod verify;
+pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
@@ -208,12 +213,3 @@ impl Unplannable {
         Self { exit, message: message.into(), hints: vec![hint.into()] }
     }
 }
-//! Pure planning: what is to be done, as data, from what is known.
-
-pub mod play;
-mod shelltext;
-pub mod waves;
-//! What to do and what to think of it: pure functions of what was seen.
-
-pub mod eta;
-pub mod verdict;

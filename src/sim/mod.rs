@@ -9,13 +9,6 @@
 //! ```
 
 pub(crate) mod api;
-pub(crate) mod audit;
-pub(crate) mod buckets;
-pub(crate) mod clock;
-pub(crate) mod draw;
-pub(crate) mod faults;
-pub(crate) mod gates;
-pub mod hosts;
 mod audit;
 mod buckets;
 mod clock;
@@ -24,7 +17,7 @@ mod draw;
 pub(crate) mod ec2;
 mod faults;
 mod gates;
-pub(crate) mod hosts;
+pub mod hosts;
 pub mod seed;
 mod server;
 mod sqs;
