@@ -2,7 +2,6 @@
 
 use super::context::Context;
 use crate::engine::failure::Failure;
-use crate::engine::retry::Policy;
 use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -10,7 +9,7 @@ use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
 use crate::model::{AccountId, Residue, RunId, Survey};
 use crate::plan::{Plan, Unplannable, lint, show};
 use crate::steps::{Options, Steps};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 /// What a planner may look at besides the spec.
 pub(super) struct Look<'a> {
@@ -160,14 +159,11 @@ impl Context {
             journal: Arc::clone(&journal),
             state: Arc::clone(&held.state),
             claim_held: true,
-            clock: Arc::clone(&self.clock),
-            events: self.events.clone(),
-            cancel: self.cancel.clone(),
-            policy: Policy::default(),
-            ssh: self.ssh(&held.state)?,
+            tools: self.tools.clone(),
+            reach: self.reach(&held.state)?,
             options: order.options,
         };
-        let result = run::run(&plan, &steps, &journal, &*self.clock, &self.events, &self.cancel).await;
+        let result = run::run(&plan, &steps, &journal, &self.tools).await;
         let (exit, summary) = match &result {
             Ok(()) => (Exit::Done, format!("{} done", order.verb)),
             Err(failure) => (failure.exit, failure.to_string()),
@@ -216,11 +212,12 @@ impl Context {
         for past in history.runs().filter(|past| past.fold.ended.is_none()) {
             let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
             let run = past.dir.run();
+            let named = self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
             let (journal, torn) = past.dir.resume(&held.claim).map_err(super::context::state)?;
             if let Some(torn) = torn {
                 self.events.note(format!("run {run}: {torn}"));
             }
-            if begun.request == request {
+            if named || begun.request == request {
                 let plan = serde_json::from_value(begun.plan.clone())
                     .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {run}: {e}")))?;
                 self.events.note(format!("going on with run {run} of {verb}"));

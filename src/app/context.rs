@@ -4,11 +4,12 @@ use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::cancel::Cancel;
 use crate::engine::failure::Failure;
-use crate::engine::retry::{self, Policy};
+use crate::engine::tools::Tools;
+use crate::engine::{Jitter, Limits, Policy, Rate};
 use crate::event::{Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
-use crate::model::{Fault, RunId};
+use crate::model::RunId;
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
@@ -27,14 +28,12 @@ pub(super) struct Context {
     pub(super) verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub(super) deploy: Option<Arc<Playbook>>,
-    /// World time.
-    pub(super) clock: SharedClock,
-    /// Where everything is told.
-    pub(super) events: Events,
+    /// Clock, events, Ctrl-C, paces.
+    pub(super) tools: Tools,
     /// What the events add up to.
     pub(super) tally: Arc<Tally>,
-    /// Ctrl-C.
-    pub(super) cancel: Cancel,
+    /// The run that `resume` named, if that is the verb.
+    pub(super) resuming: Mutex<Option<String>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     recorder: Arc<Recorder>,
@@ -127,6 +126,41 @@ pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
     }
 }
 
+/// AWS's published token buckets per account and region (EC2 API throttling guide): our own paces start there, and go down
+/// when others in the account use them too.
+const PACES: [(&str, f64, f64); 6] = [
+    ("Describe", 100.0, 20.0),
+    ("RunInstances", 5.0, 2.0),
+    ("TerminateInstances", 100.0, 5.0),
+    ("CreateTags", 100.0, 10.0),
+    ("DeregisterImage", 100.0, 5.0),
+    ("DeleteVolume", 100.0, 5.0),
+];
+/// Mutating calls that the guide does not list apart.
+const OTHERWISE: Rate = Rate { burst: 50.0, per_second: 5.0 };
+
+/// What every verb works with, in its usual setting.
+pub(super) fn tools(clock: SharedClock, events: Events) -> Result<Tools, Failure> {
+    let named = PACES.map(|(action, burst, per_second)| (action.to_owned(), Rate { burst, per_second }));
+    let cancel = Cancel::install_signals().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    Ok(Tools {
+        limits: Arc::new(Limits::new(Arc::clone(&clock), named, OTHERWISE)),
+        clock,
+        events,
+        cancel,
+        jitter: Arc::new(Jitter::seeded(fastrand::u64(..))),
+        policy: Policy::default(),
+    })
+}
+
+/// A verb uses the run's tools as if they were its own.
+impl std::ops::Deref for Context {
+    type Target = Tools;
+    fn deref(&self) -> &Tools {
+        &self.tools
+    }
+}
+
 /// Text on standard error; a reader that went away is no failure.
 pub(super) fn talk(text: &str) {
     std::io::stderr().write_all(text.as_bytes()).unwrap_or_default();
@@ -141,16 +175,16 @@ impl Context {
         let recorder = Arc::new(Recorder::default());
         sinks.push(Box::new(Shared(Arc::clone(&recorder))));
         let events = Events::new(Arc::clone(&clock), sinks);
+        let tools = tools(clock, events)?;
         Ok(Self {
             in_ci: std::env::var_os("CI").is_some_and(|ci| !ci.is_empty() && ci != "false")
                 && !std::io::stdin().is_terminal(),
             fleet: Arc::new(loaded.fleet),
             verify: loaded.playbooks.verify.map(Arc::new),
             deploy: loaded.playbooks.deploy.map(Arc::new),
-            clock,
-            events,
+            tools,
             tally,
-            cancel: Cancel::install_signals(),
+            resuming: Mutex::new(None),
             recorder,
             clients: OnceCell::new(),
             global,
@@ -181,13 +215,6 @@ impl Context {
     /// The fleet's state directory; perhaps not made yet.
     pub(super) fn state_dir(&self) -> Result<FleetDir, Failure> {
         FleetDir::locate(self.global.state_dir.as_deref(), &self.fleet.key()).map_err(state)
-    }
-
-    /// A read, repeated while that may help.
-    pub(super) async fn read<T>(&self, what: &str, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Failure> {
-        retry::retry(&*self.clock, &self.events, &self.cancel, Policy::default(), read)
-            .await
-            .map_err(|fault| Failure::call(what, fault))
     }
 
     /// A run id from the world's clock; random in its last 62 bits.

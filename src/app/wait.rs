@@ -6,8 +6,7 @@ use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
-use crate::model::Sample;
-use crate::plan::verdict::{Facts, Feeder, Verdict, judge};
+use crate::plan::verdict::{Feeder, Look, Seen, Verdict, verdict};
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
 use crate::ssh::{Input, Limits, Session, Target};
@@ -47,52 +46,44 @@ impl Context {
             resumed: false,
         });
         let begun = self.clock.now();
-        let mut samples: Vec<Sample> = Vec::new();
+        let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;
-        let mut completed = None;
         let mut ledger: Option<Session> = None;
-        let mut misses = 0_u32;
-        let verdict = loop {
-            let look = clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await;
-            match look {
-                Ok(sample) => {
-                    misses = 0;
-                    let feeder = self.feeder(&dir)?;
-                    baseline = baseline.or(feeder.dead_before).or(sample.dead);
-                    if samples.len() >= KEPT {
-                        samples.remove(0);
-                    }
-                    samples.push(sample);
-                    if let Some(command) = &self.fleet.done.completed {
-                        completed = self.completed(&dir, command, &mut ledger).await;
-                    }
-                }
-                Err(fault) if fault.kind.retryable() => misses += 1,
+        let (verdict, fed) = loop {
+            let fed = self.fed(&dir)?;
+            let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
+                Ok(sample) => Some(sample),
+                Err(fault) if fault.kind.retryable() => None,
                 Err(fault) => return Err(Failure::call("look at the queue", fault)),
-            }
-            let facts = Facts {
-                feeder: self.feeder(&dir)?.feeder,
-                samples: &samples,
-                completed,
-                dead_before: baseline,
-                misses,
-                begun,
-                now: self.clock.now(),
             };
-            let verdict = judge(&facts, &self.fleet.done);
-            if let Some(sample) = samples.last() {
-                self.events.emit(Event::Sampled { sample: sample.clone(), outlook: verdict.outlook(), eta: verdict.eta() });
+            baseline = baseline.or(fed.dead_before).or(sample.as_ref().and_then(|sample| sample.dead));
+            let completed = match &self.fleet.done.completed {
+                Some(command) => self.completed(&dir, command, &mut ledger).await,
+                None => None,
+            };
+            if looks.len() >= KEPT {
+                looks.remove(0);
             }
-            if verdict.is_final() {
-                break verdict;
+            let at = self.clock.now();
+            looks.push(Look { at, sample: sample.clone(), fed: fed.items, completed });
+            let seen =
+                Seen { feeder: fed.feeder, looks: &looks, dead_before: baseline, started: begun, now: self.clock.now() };
+            let now = verdict(&seen, &self.fleet.done);
+            let (outlook, eta) = words(&now);
+            if let Some(sample) = sample {
+                self.events.emit(Event::Sampled { sample, outlook, eta });
+            }
+            if !matches!(now, Verdict::Working { .. }) {
+                break (now, fed.items);
             }
             self.pause(self.fleet.done.poll).await?;
         };
-        self.told(&verdict, &facts_counts(&samples, baseline))
+        self.told(&verdict, fed)
     }
 
-    /// What the newest feed of this campaign says of itself.
-    fn feeder(&self, dir: &FleetDir) -> Result<Fed, Failure> {
+    /// What the newest feed of this campaign says of itself. A queue that somebody else feeds counts as closed: only its
+    /// counts can tell.
+    fn fed(&self, dir: &FleetDir) -> Result<Fed, Failure> {
         let history = dir.history().map_err(state)?;
         for past in history.runs() {
             let Some(begun) = &past.fold.begun else { continue };
@@ -105,16 +96,16 @@ impl Context {
             let mark = past.fold.cursors.get("feed").and_then(|v| serde_json::from_value::<FeedMark>(v.clone()).ok());
             let Some(mark) = mark else { continue };
             return Ok(Fed {
-                feeder: Some(Feeder {
+                feeder: Feeder {
                     closed: past.fold.ended.is_some(),
-                    fed: u64::try_from(mark.cursor.next()).unwrap_or(u64::MAX),
                     total: u64::try_from(mark.cursor.total()).ok(),
-                    last_sent: mark.sent_at,
-                }),
+                    last_send: mark.sent_at,
+                },
+                items: u64::try_from(mark.cursor.next()).unwrap_or(u64::MAX),
                 dead_before: mark.dead_before,
             });
         }
-        Ok(Fed { feeder: None, dead_before: None })
+        Ok(Fed { feeder: Feeder { closed: true, total: None, last_send: None }, items: 0, dead_before: None })
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.
@@ -144,20 +135,17 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn told(&self, verdict: &Verdict, counts: &Counts) -> Result<Exit, Failure> {
+    fn told(&self, verdict: &Verdict, fed: u64) -> Result<Exit, Failure> {
         let (exit, word) = ending(verdict);
-        let items = ItemCounts {
-            fed: verdict.fed(),
-            ok: verdict.ok(),
-            failed: verdict.failed().or(counts.failed),
-            unaccounted: verdict.unaccounted(),
-        };
+        let (ok, failed, missing) = counts(verdict);
+        let items = ItemCounts { fed: Some(fed), ok, failed, unaccounted: missing };
         let summary = Summary { items: Some(items), api_calls: self.calls(), ..self.tally.summary(word) };
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary: verdict.outlook(), cost: None });
-        print(&self.global, &summary, || format!("{word}: {}\n", verdict.outlook()))?;
+        let (outlook, _) = words(verdict);
+        self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost: None });
+        print(&self.global, &summary, || format!("{word}: {outlook}\n"))?;
         match exit {
             Exit::Done => Ok(exit),
-            exit => Err(Failure::new(exit, format!("{word}: {}", verdict.outlook()))
+            exit => Err(Failure::new(exit, format!("{word}: {outlook}"))
                 .hint("fleetwright status     # hosts and queue")
                 .hint("fleetwright down       # ends the fleet, which is still running")),
         }
@@ -166,18 +154,37 @@ impl Context {
 
 /// The feeder's state and what it saw before it began.
 struct Fed {
-    feeder: Option<Feeder>,
+    feeder: Feeder,
+    items: u64,
     dead_before: Option<u64>,
 }
 
-/// Counts from the samples alone.
-struct Counts {
-    failed: Option<u64>,
+/// Completed, failed and missing items, as far as the verdict knows them.
+fn counts(verdict: &Verdict) -> (Option<u64>, Option<u64>, Option<u64>) {
+    match verdict {
+        Verdict::Done { ok } => (Some(*ok), Some(0), Some(0)),
+        Verdict::DoneWithFailures { ok, failed } => (Some(*ok), Some(*failed), Some(0)),
+        Verdict::Unaccounted { missing, ok, failed } => (Some(*ok), Some(*failed), Some(*missing)),
+        Verdict::Working { .. } | Verdict::Stalled { .. } | Verdict::Deadline { .. } | Verdict::Blind { .. } => {
+            (None, None, None)
+        }
+    }
 }
 
-fn facts_counts(samples: &[Sample], baseline: Option<u64>) -> Counts {
-    let dead = samples.last().and_then(|sample| sample.dead);
-    Counts { failed: dead.zip(baseline).map(|(dead, before)| dead.saturating_sub(before)) }
+/// The verdict in a few words, and the time that is left where it can be told.
+fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
+    match verdict {
+        Verdict::Working { outlook, eta } => (outlook.clone(), *eta),
+        Verdict::Done { ok } => (format!("all {ok} items are completed"), None),
+        Verdict::DoneWithFailures { ok, failed } => (format!("{ok} items completed, {failed} failed"), None),
+        Verdict::Unaccounted { missing, ok, failed } => {
+            (format!("{missing} items are neither completed nor failed ({ok} completed, {failed} failed)"), None)
+        }
+        Verdict::Stalled { why } => (why.clone(), None),
+        Verdict::Deadline { outlook } => (format!("still {outlook}"), None),
+        Verdict::Blind { since: Some(since) } => (format!("nothing could be read since {since}"), None),
+        Verdict::Blind { since: None } => ("nothing could be read at all".to_owned(), None),
+    }
 }
 
 /// How the process ends with a verdict, and the verdict's word.

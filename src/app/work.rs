@@ -2,14 +2,14 @@
 
 use super::context;
 use crate::aws::{AwsSettings, Clients};
-use crate::cli::{Global, request};
+use crate::cli::Global;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::model::Region;
 use crate::work::{Ended, Options, Stop, work as run};
 use std::sync::Arc;
 
-pub(super) async fn work(global: Global, wanted: request::Work) -> Result<Exit, Failure> {
+pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failure> {
     let settings = AwsSettings {
         profile: global.profile.clone(),
         region: global.region.as_deref().map(Region::new),
@@ -20,15 +20,6 @@ pub(super) async fn work(global: Global, wanted: request::Work) -> Result<Exit, 
     let clock = context::clock()?;
     let stop = Stop::listen().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
     let asked = stop.clone();
-    let options = Options {
-        queue_url: wanted.queue_url,
-        batch: wanted.batch,
-        visibility: wanted.visibility,
-        retry_after: wanted.retry_after,
-        exit_when_empty: wanted.exit_when_empty,
-        max_items: wanted.max_items,
-        command: wanted.command,
-    };
     let seed = u64::from(std::process::id());
     let worked = run(Arc::new(clients), clock, &options, stop, seed, &mut std::io::stderr())
         .await

@@ -60,7 +60,7 @@ impl Tools {
     ///
     /// The last fault, said in the words of what was read; or the interruption.
     pub async fn read<T>(&self, what: &str, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Failure> {
-        let result = retry::retry(self.context(), "Describe", &self.policy, FaultKind::retryable, &read).await;
+        let result = retry::retry(self.context(), "Describe", &self.policy, FaultKind::retryable, || read()).await;
         result.map_err(|fault| match self.stopped() {
             Some(exit) => Failure::interrupted(exit),
             None => Failure::call(what, fault),
@@ -75,7 +75,7 @@ impl Tools {
     pub async fn until<T>(&self, until: Until, look: impl AsyncFn() -> Result<Seen<T>, Fault>) -> Result<T, Failure> {
         let patience = Patience { good_in_a_row: until.good, ..Patience::until(until.deadline) };
         let what = &until.what;
-        wait::until(self.context(), &until.step, &patience, &look).await.map_err(|error| match error {
+        wait::until(self.context(), &until.step, &patience, || look()).await.map_err(|error| match error {
             WaitError::Never(why) => Failure::new(Exit::Unavailable, format!("wait for {what}: {why}")),
             WaitError::Deadline { last } => {
                 Failure::new(Exit::Unavailable, format!("wait for {what}: it took too long ({last})"))

@@ -48,6 +48,17 @@ impl Control {
             .collect()
     }
 
+    /// A host's private address and console, as the world knows them.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud does not answer or has no such host.
+    pub fn console(&self, id: &str) -> io::Result<(String, String)> {
+        let answer = self.call("GET", &format!("/_sim/hosts/{id}"), None)?;
+        let text = |name: &str| answer[name].as_str().map(str::to_owned).unwrap_or_default();
+        Ok((text("private_ip"), text("console")))
+    }
+
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> io::Result<Value> {
         let text = self.exchange(method, path, body)?;
         if text.trim().is_empty() { Ok(Value::Null) } else { serde_json::from_str(&text).map_err(io::Error::other) }

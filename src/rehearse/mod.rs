@@ -464,10 +464,9 @@ fn busy_spot_host(world: &Value) -> Option<String> {
     world["queues"]
         .as_array()?
         .iter()
-        .flat_map(|queue| queue["messages"].as_array().into_iter().flatten())
-        .filter(|message| message["state"] == "in-flight")
-        .filter_map(|message| message["receiver"].as_str())
-        .find(|receiver| spot(receiver))
+        .flat_map(|queue| queue["holders"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .find(|holder| spot(holder))
         .map(str::to_owned)
 }
 

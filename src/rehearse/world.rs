@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The image that the world's template was started from.
-const BASE_IMAGE: &str = "ami-0f1ee7000000base1";
+const BASE_IMAGE: &str = "ami-0f1ee7000000ba5e1";
 /// A vCPU hour on demand, dollars: about what AWS's general-purpose families cost; a rehearsal's bill is an example.
 const ON_DEMAND_VCPU_HOUR: f64 = 0.05;
 /// Spot as a share of it.
@@ -34,7 +34,7 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
     let region = fleet.region.as_str();
     let subnet_ids: Vec<String> = match hosts.map(|hosts| hosts.subnets.as_slice()) {
         Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
-        _ => vec!["subnet-0rehearsal00000a".to_owned()],
+        _ => vec!["subnet-0aaa0000000000000".to_owned()],
     };
     let subnets: Vec<SeedSubnet> = subnet_ids
         .into_iter()
@@ -43,7 +43,7 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         .collect();
     let groups: Vec<String> = match hosts.map(|hosts| hosts.security_groups.as_slice()) {
         Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
-        _ => vec!["sg-0rehearsal0000001".to_owned()],
+        _ => vec!["sg-0aaa0000000000000".to_owned()],
     };
     let key = hosts.and_then(|hosts| hosts.key_name.clone()).unwrap_or_else(|| "rehearsal".to_owned());
     let profile = hosts.and_then(|hosts| hosts.instance_profile.clone());
@@ -84,6 +84,61 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         queues: queues(fleet),
         decoys: true,
         mounts: mounts(fleet, folders),
+        start: None,
+        lag_seconds: 0,
+    }
+}
+
+/// A world for other tools, without any spec: three zones, usual types, one running template, one queue.
+pub fn plain(public_key: &str) -> Seed {
+    let zones = ['a', 'b', 'c'];
+    Seed {
+        account: "123456789012".to_owned(),
+        region: "us-east-1".to_owned(),
+        subnets: zones
+            .iter()
+            .map(|zone| SeedSubnet {
+                id: format!("subnet-0{zone}{zone}{zone}0000000000000"),
+                zone: format!("us-east-1{zone}"),
+                addresses: 4091,
+            })
+            .collect(),
+        security_groups: vec!["sg-0aaa0000000000000".to_owned()],
+        key_pairs: BTreeMap::from([("rehearsal".to_owned(), public_key.to_owned())]),
+        instance_profiles: vec!["worker".to_owned()],
+        images: vec![SeedImage {
+            id: BASE_IMAGE.to_owned(),
+            name: "rehearsal-base".to_owned(),
+            owner: "amazon".to_owned(),
+            architecture: "x86_64".to_owned(),
+        }],
+        types: ["m7i.large", "m7a.large", "m6i.large", "c7i.large", "t3.micro", "t3.small"]
+            .into_iter()
+            .map(|name| offered(name.to_owned()))
+            .collect(),
+        pools: Vec::new(),
+        default_capacity: 100_000,
+        on_demand_vcpus: 1_000_000,
+        spot_vcpus: 1_000_000,
+        template: Some(SeedTemplate {
+            id: "i-0123456789abcdef0".to_owned(),
+            instance_type: "m7i.large".to_owned(),
+            subnet: "subnet-0aaa0000000000000".to_owned(),
+            image: BASE_IMAGE.to_owned(),
+            security_groups: vec!["sg-0aaa0000000000000".to_owned()],
+            key_name: Some("rehearsal".to_owned()),
+            instance_profile: Some("worker".to_owned()),
+            tags: BTreeMap::from([("Name".to_owned(), "template".to_owned())]),
+            setup: None,
+        }),
+        queues: vec![SeedQueue {
+            name: "items".to_owned(),
+            visibility_timeout: VISIBILITY,
+            dead_letter: None,
+            max_receive: MAX_RECEIVE,
+        }],
+        decoys: true,
+        mounts: Vec::new(),
         start: None,
         lag_seconds: 0,
     }

@@ -86,7 +86,7 @@ impl Steps {
     {
         let again = |kind: FaultKind| kind.retryable() && (!kind.outcome_unknown() || repeat == Repeat::Safe);
         let action = permit.call().action.clone();
-        let sent = retry(self.context(), &action, &self.policy, again, async || send(&permit).await).await;
+        let sent = retry(self.context(), &action, &self.policy, again, || send(&permit)).await;
         let now = self.clock.now();
         match sent {
             Ok((ids, made)) => {

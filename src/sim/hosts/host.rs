@@ -349,6 +349,8 @@ fn env_of(world: &World, host: &NewHost) -> BTreeMap<String, String> {
     let mut env = world.options.env.clone();
     let endpoint = format!("http://{}:{}", host.address, world.metadata_port);
     env.insert("AWS_EC2_METADATA_SERVICE_ENDPOINT".to_owned(), endpoint);
+    // Signatures are not checked, so the access key id can say which host calls: the audit names it.
+    env.insert("AWS_ACCESS_KEY_ID".to_owned(), host.id.clone());
     env
 }
 

@@ -41,6 +41,8 @@ pub(super) struct Message {
     pub(super) first_received: Option<Timestamp>,
     /// When last: visibility cannot be stretched beyond 12 hours from then.
     pub(super) last_received: Option<Timestamp>,
+    /// Who has it, while it is in flight.
+    pub(super) holder: Option<String>,
     /// ARN of the queue that gave it up, in a dead-letter queue.
     pub(super) dead_from: Option<String>,
     place: Place,
@@ -60,6 +62,7 @@ impl Message {
             first_received: None,
             last_received: None,
             dead_from: None,
+            holder: None,
             place: visible_at.map_or(Place::Waiting, Place::Delayed),
         }
     }
@@ -102,6 +105,8 @@ pub(super) struct Queue {
     pub(super) sent: u64,
     /// See `sent`.
     pub(super) received: u64,
+    /// Messages handed out again after an earlier receiver did not delete them.
+    pub(super) redelivered: u64,
     /// See `sent`.
     pub(super) deleted: u64,
     /// See `sent`.
@@ -134,6 +139,7 @@ impl Queue {
             purged: None,
             sent: 0,
             received: 0,
+            redelivered: 0,
             deleted: 0,
             expired: 0,
             messages: BTreeMap::new(),
@@ -185,14 +191,22 @@ impl Queue {
     }
 
     /// Hands a waiting message out.
-    pub(super) fn hand_out(&mut self, key: Key, now: Timestamp, visibility: u32) -> Option<&Message> {
+    pub(super) fn hand_out(&mut self, key: Key, now: Timestamp, visibility: u32, to: &str) -> Option<&Message> {
         self.put_at(key, in_flight(now, visibility));
         self.received += 1;
         let message = self.messages.get_mut(&key)?;
         message.receives += 1;
+        self.redelivered += u64::from(message.receives > 1);
+        message.holder = Some(to.to_owned());
         message.first_received.get_or_insert(now);
         message.last_received = Some(now);
         Some(message)
+    }
+
+    /// Who has messages in flight, each once.
+    pub(super) fn holders(&self) -> std::collections::BTreeSet<&str> {
+        let out = self.messages.values().filter(|message| matches!(message.place, Place::InFlight(_)));
+        out.filter_map(|message| message.holder.as_deref()).collect()
     }
 
     /// Changes how long a message in flight stays out.

@@ -50,7 +50,8 @@ impl Sqs {
         Ok(id)
     }
 
-    pub(super) fn receive_message(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn receive_message(&mut self, input: &Input, call: &Call) -> Handled {
+        let now = call.now;
         let most = input.number("MaxNumberOfMessages", 1..=10)?.unwrap_or(1);
         let visibility = input.number("VisibilityTimeout", 0..=43_200)?;
         input.number("WaitTimeSeconds", 0..=20)?;
@@ -76,7 +77,7 @@ impl Sqs {
                 continue;
             }
             let number = queue.number;
-            let Some(message) = queue.hand_out(key, now, visibility.max(1)) else { break };
+            let Some(message) = queue.hand_out(key, now, visibility.max(1), &call.principal) else { break };
             if visibility == 0 {
                 back.push(key);
             }
