@@ -137,7 +137,7 @@ impl WorldClock {
                 let _changed = changes.changed().await;
                 continue;
             }
-            let wall = Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(Duration::from_secs(3600));
+            let wall = Duration::try_from_secs_f64(left.as_secs_f64() / speed).unwrap_or(Duration::from_hours(1));
             tokio::select! {
                 () = tokio::time::sleep(wall.max(Duration::from_millis(1))) => {}
                 _changed = changes.changed() => {}

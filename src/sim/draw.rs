@@ -15,8 +15,9 @@ fn digest(seed: u64, words: &[&str]) -> [u8; 32] {
 
 /// A number, uniform over all of `u64`, that is the same for the same seed and words.
 pub(crate) fn number(seed: u64, words: &[&str]) -> u64 {
-    let [a, b, c, d, e, f, g, h, ..] = digest(seed, words);
-    u64::from_be_bytes([a, b, c, d, e, f, g, h])
+    let mut first = [0; 8];
+    first.copy_from_slice(&digest(seed, words)[..8]);
+    u64::from_be_bytes(first)
 }
 
 /// Whether a draw of this share hits; 0 never does, 100 always.

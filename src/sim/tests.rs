@@ -330,3 +330,43 @@ async fn it_listens_on_loopback_only() {
     let error = serve(options).await.expect_err("refused");
     assert!(matches!(error, ServeError::NotLoopback(_)));
 }
+
+#[tokio::test]
+async fn a_host_event_finds_its_host_by_launch_order() {
+    let seed: Seed = serde_json::from_value(json!({
+        "account": "123456789012", "region": "us-east-1", "security_groups": ["sg-0123456789abcdef0"], "decoys": true,
+        "subnets": [{"id": "subnet-0123456789abcdef0", "zone": "us-east-1a"}],
+        "types": [{"name": "m7i.large", "vcpus": 2, "memory_mib": 8192, "architecture": "x86_64", "on_demand": "0.1", "spot": "0.05"}],
+        "images": [{"id": "ami-0123456789abcdef0", "name": "base", "owner": "123456789012", "architecture": "x86_64"}],
+        "template": {"id": "i-0123456789abcdef0", "instance_type": "m7i.large", "subnet": "subnet-0123456789abcdef0",
+            "image": "ami-0123456789abcdef0", "security_groups": ["sg-0123456789abcdef0"]},
+        "start": "2027-01-01T00:00:00Z",
+    }))
+    .expect("a seed");
+    let faults = serde_json::from_value(json!({"hosts": [{"at": "10m", "which": "1", "do": "interrupt"}]}));
+    let listen = ([127, 0, 0, 1], 0).into();
+    let options = ServeOptions {
+        listen,
+        seed,
+        rng_seed: 1,
+        speed: 0.0,
+        faults: faults.expect("a script"),
+        hosts: Bodies::none(),
+    };
+    let cloud = serve(options).await.expect("it starts");
+    let run = "Action=RunInstances&Version=2016-11-15&ImageId=ami-0123456789abcdef0&InstanceType=m7i.large&MinCount=3&MaxCount=3\
+        &SubnetId=subnet-0123456789abcdef0&InstanceMarketOptions.MarketType=spot";
+    let answer = raw(&cloud, &query("ec2", run)).await.expect("answered");
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    control(&cloud, "POST", "clock", json!({"advance": "9m"})).await;
+    let notices = || async {
+        let truth: Value = serde_json::from_str(&control(&cloud, "GET", "world", Value::Null).await).expect("JSON");
+        let instances = truth["instances"].as_array().expect("instances").clone();
+        let ours = instances.into_iter().filter(|one| one["owner"] == "AKIAX");
+        ours.map(|one| one["interrupted_at"].is_string()).collect::<Vec<_>>()
+    };
+    assert_eq!(notices().await, [false, false, false]);
+    control(&cloud, "POST", "clock", json!({"advance": "1m"})).await;
+    assert_eq!(notices().await, [false, true, false]);
+    cloud.shutdown().await;
+}

@@ -85,13 +85,12 @@ impl State {
     }
 
     /// Does what is due by now: life cycles, then host events.
-    fn advance(&mut self, origin: &Origin, now: Timestamp) {
+    fn advance(&mut self, now: Timestamp) {
         self.ec2.advance(now);
         if !self.events.any_due(now) {
             return;
         }
-        let template = origin.seed.template.as_ref().map(|template| template.id.as_str());
-        let instances = Instance::list(&self.ec2.world(now), &origin.seed.account, template);
+        let instances = Instance::list(&self.ec2.world(now));
         for (id, act) in self.events.take(now, &instances) {
             if let Err(error) = self.ec2.act(&id, act, now) {
                 tracing::warn!(%id, ?act, code = error.code, message = error.message, "host event failed");
@@ -167,7 +166,7 @@ impl World {
     pub(crate) fn tick(&self) {
         let mut state = self.state();
         let now = self.clock.now();
-        state.advance(&self.origin, now);
+        state.advance(now);
     }
 
     /// The fault that the script has for a call.
@@ -185,7 +184,7 @@ impl World {
         let handled = {
             let mut state = self.state();
             call.now = self.clock.now();
-            state.advance(&self.origin, call.now);
+            state.advance(call.now);
             let (handled, asked) = state.carry_out(&self.origin, call);
             if let Some(at) = state.sqs.look_again(call, began, &handled) {
                 return Attempt::Again(at);
@@ -203,7 +202,7 @@ impl World {
             });
             if asked && handled.is_ok() {
                 state.events.called(&call.action);
-                state.advance(&self.origin, call.now);
+                state.advance(call.now);
             }
             handled
         };
@@ -217,7 +216,7 @@ impl World {
     pub(crate) fn truth(&self) -> Value {
         let mut state = self.state();
         let reading = self.clock.reading();
-        state.advance(&self.origin, reading.now);
+        state.advance(reading.now);
         let mut truth = Map::new();
         truth.insert("now".to_owned(), json!(reading.now));
         truth.insert("speed".to_owned(), json!(reading.speed));
@@ -251,7 +250,7 @@ impl World {
     pub(crate) fn act(&self, id: &str, act: HostAct) -> Result<(), ApiError> {
         let mut state = self.state();
         let now = self.clock.now();
-        state.advance(&self.origin, now);
+        state.advance(now);
         state.ec2.act(id, act, now)
     }
 
@@ -272,7 +271,7 @@ impl Upcall for World {
     fn metadata(&self, id: &str) -> Option<Metadata> {
         let mut state = self.state();
         let now = self.clock.now();
-        state.advance(&self.origin, now);
+        state.advance(now);
         state.ec2.metadata(id, now)
     }
 

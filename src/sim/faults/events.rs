@@ -82,8 +82,7 @@ impl HostEvents {
         self.0.iter().any(|event| event.is_due(now))
     }
 
-    /// Takes the events that are due and whose host runs. `instances` is the world's list in launch order, `template`
-    /// the one that has no index.
+    /// Takes the events that are due and whose host runs. `instances` is in launch order.
     pub(crate) fn take(&mut self, now: Timestamp, instances: &[Instance]) -> Vec<(String, HostAct)> {
         let mut taken = Vec::new();
         self.0.retain(|event| {
@@ -117,17 +116,18 @@ pub(crate) struct Instance {
 }
 
 impl Instance {
-    /// The instances of the world's ground truth, in its order, which is launch order.
-    pub(crate) fn list(world: &Value, account: &str, template: Option<&str>) -> Vec<Self> {
+    /// The instances of the world's ground truth, in its order, which is launch order. Their owner is who launched
+    /// them, or says that they were there from the start.
+    pub(crate) fn list(world: &Value) -> Vec<Self> {
         let text =
             |instance: &Value, key: &str| instance.get(key).and_then(Value::as_str).unwrap_or_default().to_owned();
         let instances = world.get("instances").and_then(Value::as_array).into_iter().flatten();
         instances
-            .map(|instance| {
-                let id = text(instance, "id");
-                let owner = text(instance, "owner");
-                let counted = template != Some(id.as_str()) && (owner.is_empty() || owner == account);
-                Self { id, market: text(instance, "market"), running: text(instance, "state") == "running", counted }
+            .map(|instance| Self {
+                id: text(instance, "id"),
+                market: text(instance, "market"),
+                running: text(instance, "state") == "running",
+                counted: !["template", "decoy"].contains(&text(instance, "owner").as_str()),
             })
             .collect()
     }
@@ -152,17 +152,13 @@ mod tests {
     use serde_json::json;
 
     fn world() -> Vec<Instance> {
-        Instance::list(
-            &json!({"instances": [
-                {"id": "i-template", "market": "on-demand", "state": "running"},
-                {"id": "i-stranger", "market": "spot", "state": "running", "owner": "999999999999"},
-                {"id": "i-a", "market": "on-demand", "state": "running"},
-                {"id": "i-b", "market": "spot", "state": "pending"},
-                {"id": "i-c", "market": "spot", "state": "running"},
-            ]}),
-            "123456789012",
-            Some("i-template"),
-        )
+        Instance::list(&json!({"instances": [
+            {"id": "i-template", "market": "on-demand", "state": "running", "owner": "template"},
+            {"id": "i-stranger", "market": "spot", "state": "running", "owner": "decoy"},
+            {"id": "i-a", "market": "on-demand", "state": "running", "owner": "AKIA"},
+            {"id": "i-b", "market": "spot", "state": "pending", "owner": "AKIA"},
+            {"id": "i-c", "market": "spot", "state": "running", "owner": "AKIA"},
+        ]}))
     }
 
     fn events(text: &str, now: Timestamp) -> HostEvents {

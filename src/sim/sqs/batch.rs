@@ -12,11 +12,11 @@ use serde_json::{Map, Value, json};
 const MOST_BYTES: usize = 1_048_576;
 
 impl Sqs {
-    pub(super) fn send_message_batch(&mut self, input: &Input, call: &Call) -> Handled {
+    pub(super) fn send_message_batch(&mut self, input: Input, call: &Call) -> Handled {
         let name = self.name_of(input)?;
         let limit = self.queue(input, call.now)?.attributes.number("MaximumMessageSize") as usize;
         let entries = entries(input)?;
-        let drafts: Vec<_> = entries.iter().map(|(id, entry)| (*id, Draft::read(entry))).collect();
+        let drafts: Vec<_> = entries.iter().map(|(id, entry)| (*id, Draft::read(*entry))).collect();
         let bytes: usize = drafts.iter().filter_map(|(_, draft)| draft.as_ref().ok()).map(Draft::size).sum();
         if bytes > MOST_BYTES {
             return Err(ApiError::new(
@@ -33,19 +33,19 @@ impl Sqs {
         })
     }
 
-    pub(super) fn delete_message_batch(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn delete_message_batch(&mut self, input: Input, now: Timestamp) -> Handled {
         self.name_of(input)?;
-        each(entries(input)?, |entry| self.delete(input, &entry, now).map(|()| Map::new()))
+        each(entries(input)?, |entry| self.delete(input, entry, now).map(|()| Map::new()))
     }
 
-    pub(super) fn change_visibility_batch(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn change_visibility_batch(&mut self, input: Input, now: Timestamp) -> Handled {
         self.name_of(input)?;
-        each(entries(input)?, |entry| self.change(input, &entry, now).map(|()| Map::new()))
+        each(entries(input)?, |entry| self.change(input, entry, now).map(|()| Map::new()))
     }
 }
 
 /// The entries with their ids, after the checks that refuse the whole batch.
-fn entries<'a>(input: &Input<'a>) -> Result<Vec<(&'a str, Input<'a>)>, ApiError> {
+fn entries(input: Input<'_>) -> Result<Vec<(&str, Input<'_>)>, ApiError> {
     let list = input.list("Entries")?;
     if list.is_empty() {
         return Err(ApiError::new("EmptyBatchRequest", "There should be at least one entry in the request."));

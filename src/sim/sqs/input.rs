@@ -30,7 +30,7 @@ impl<'a> Input<'a> {
     }
 
     /// A string.
-    pub(super) fn text(&self, name: &str) -> Result<Option<&'a str>, ApiError> {
+    pub(super) fn text(self, name: &str) -> Result<Option<&'a str>, ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(None),
             Some(value) => value.as_str().map(Some).ok_or_else(|| wrong_type(name, "a string")),
@@ -38,7 +38,7 @@ impl<'a> Input<'a> {
     }
 
     /// A whole number within its bounds.
-    pub(super) fn number(&self, name: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
+    pub(super) fn number(self, name: &str, bounds: RangeInclusive<u32>) -> Result<Option<u32>, ApiError> {
         let value = match self.0.get(name) {
             None | Some(Value::Null) => return Ok(None),
             Some(value) => value.as_i64().ok_or_else(|| wrong_type(name, "an integer"))?,
@@ -53,13 +53,13 @@ impl<'a> Input<'a> {
     }
 
     /// A list of strings; empty if absent.
-    pub(super) fn texts(&self, name: &str) -> Result<Vec<&'a str>, ApiError> {
+    pub(super) fn texts(self, name: &str) -> Result<Vec<&'a str>, ApiError> {
         let list = self.list(name)?;
         list.iter().map(|item| item.as_str().ok_or_else(|| wrong_type(name, "a list of strings"))).collect()
     }
 
     /// A list; empty if absent.
-    pub(super) fn list(&self, name: &str) -> Result<&'a [Value], ApiError> {
+    pub(super) fn list(self, name: &str) -> Result<&'a [Value], ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(&[]),
             Some(value) => value.as_array().map(Vec::as_slice).ok_or_else(|| wrong_type(name, "a list")),
@@ -67,7 +67,7 @@ impl<'a> Input<'a> {
     }
 
     /// A map; empty if absent.
-    pub(super) fn map(&self, name: &str) -> Result<BTreeMap<&'a str, &'a Value>, ApiError> {
+    pub(super) fn map(self, name: &str) -> Result<BTreeMap<&'a str, &'a Value>, ApiError> {
         match self.0.get(name) {
             None | Some(Value::Null) => Ok(BTreeMap::new()),
             Some(Value::Object(map)) => Ok(map.iter().map(|(key, value)| (key.as_str(), value)).collect()),
@@ -76,7 +76,7 @@ impl<'a> Input<'a> {
     }
 
     /// A map of strings; empty if absent.
-    pub(super) fn text_map(&self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
+    pub(super) fn text_map(self, name: &str) -> Result<BTreeMap<String, String>, ApiError> {
         let entry = |(key, value): (&str, &Value)| {
             let value = value.as_str().ok_or_else(|| wrong_type(name, "a map of strings"))?;
             Ok((key.to_owned(), value.to_owned()))

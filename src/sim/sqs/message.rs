@@ -43,7 +43,7 @@ pub(super) struct Draft {
 
 impl Draft {
     /// Reads a SendMessage call or one entry of a batch.
-    pub(super) fn read(input: &Input) -> Result<Self, ApiError> {
+    pub(super) fn read(input: Input) -> Result<Self, ApiError> {
         let body = input.text("MessageBody")?.ok_or_else(|| missing("MessageBody"))?;
         if body.is_empty() {
             return Err(invalid(

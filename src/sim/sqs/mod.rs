@@ -73,24 +73,24 @@ impl Sqs {
         };
         let input = Input::new(value)?;
         match call.action.as_str() {
-            "CreateQueue" => self.create_queue(&input, call.now),
-            "DeleteQueue" => self.delete_queue(&input, call.now),
-            "GetQueueUrl" => self.get_queue_url(&input),
-            "ListQueues" => self.list_queues(&input),
-            "GetQueueAttributes" => self.get_queue_attributes(&input, call.now),
-            "SetQueueAttributes" => self.set_queue_attributes(&input, call.now),
-            "PurgeQueue" => self.purge_queue(&input, call.now),
-            "TagQueue" => self.tag_queue(&input),
-            "UntagQueue" => self.untag_queue(&input),
-            "ListQueueTags" => self.list_queue_tags(&input),
-            "ListDeadLetterSourceQueues" => self.list_sources(&input),
-            "SendMessage" => self.send_message(&input, call),
-            "SendMessageBatch" => self.send_message_batch(&input, call),
-            "ReceiveMessage" => self.receive_message(&input, call),
-            "DeleteMessage" => self.delete_message(&input, call.now),
-            "DeleteMessageBatch" => self.delete_message_batch(&input, call.now),
-            "ChangeMessageVisibility" => self.change_visibility(&input, call.now),
-            "ChangeMessageVisibilityBatch" => self.change_visibility_batch(&input, call.now),
+            "CreateQueue" => self.create_queue(input, call.now),
+            "DeleteQueue" => self.delete_queue(input, call.now),
+            "GetQueueUrl" => self.get_queue_url(input),
+            "ListQueues" => self.list_queues(input),
+            "GetQueueAttributes" => self.get_queue_attributes(input, call.now),
+            "SetQueueAttributes" => self.set_queue_attributes(input, call.now),
+            "PurgeQueue" => self.purge_queue(input, call.now),
+            "TagQueue" => self.tag_queue(input),
+            "UntagQueue" => self.untag_queue(input),
+            "ListQueueTags" => self.list_queue_tags(input),
+            "ListDeadLetterSourceQueues" => self.list_sources(input),
+            "SendMessage" => self.send_message(input, call),
+            "SendMessageBatch" => self.send_message_batch(input, call),
+            "ReceiveMessage" => self.receive_message(input, call),
+            "DeleteMessage" => self.delete_message(input, call.now),
+            "DeleteMessageBatch" => self.delete_message_batch(input, call.now),
+            "ChangeMessageVisibility" => self.change_visibility(input, call.now),
+            "ChangeMessageVisibilityBatch" => self.change_visibility_batch(input, call.now),
             other => Err(ApiError::new(
                 "UnsupportedOperation",
                 format!("the rehearsal cloud's SQS has no {other}: standard queues and their messages only"),
@@ -147,7 +147,7 @@ impl Sqs {
     }
 
     /// The name in the call's QueueUrl, of a queue that exists. Only the path counts, as at AWS.
-    fn name_of(&self, input: &Input) -> Result<String, ApiError> {
+    fn name_of(&self, input: Input) -> Result<String, ApiError> {
         let url = input.text("QueueUrl")?.ok_or_else(|| input::missing("QueueUrl"))?;
         let mut parts = url.rsplit('/');
         let (name, account) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
@@ -155,7 +155,7 @@ impl Sqs {
     }
 
     /// The queue that the call names, with everything done that was due.
-    fn queue(&mut self, input: &Input, now: Timestamp) -> Result<&mut Queue, ApiError> {
+    fn queue(&mut self, input: Input, now: Timestamp) -> Result<&mut Queue, ApiError> {
         let name = self.name_of(input)?;
         let lag = self.lag_seconds;
         let queue = self.queues.get_mut(&name).ok_or_else(no_queue)?;
@@ -173,6 +173,7 @@ fn no_queue() -> ApiError {
 }
 
 /// A JSON body without ids for the audit.
+#[expect(clippy::unnecessary_wraps, reason = "every action ends with what a handler gives")]
 fn answer(body: &Value) -> Handled {
     Ok(Reply { body: body.to_string(), ..Reply::default() })
 }

@@ -21,7 +21,7 @@ const READ_ONLY: [&str; 6] = [
 ];
 
 impl Sqs {
-    pub(super) fn create_queue(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn create_queue(&mut self, input: Input, now: Timestamp) -> Handled {
         let name = input.text("QueueName")?.ok_or_else(|| missing("QueueName"))?;
         check_name(name)?;
         let given = input.text_map("Attributes")?;
@@ -56,14 +56,14 @@ impl Sqs {
         Ok(Reply { body: body.to_string(), made: vec![name.to_owned()], ended: Vec::new() })
     }
 
-    pub(super) fn delete_queue(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn delete_queue(&mut self, input: Input, now: Timestamp) -> Handled {
         let name = self.name_of(input)?;
         self.queues.remove(&name);
         self.deleted.insert(name.clone(), now);
         Ok(Reply { body: "{}".to_owned(), made: Vec::new(), ended: vec![name] })
     }
 
-    pub(super) fn get_queue_url(&self, input: &Input) -> Handled {
+    pub(super) fn get_queue_url(&self, input: Input) -> Handled {
         let name = input.text("QueueName")?.ok_or_else(|| missing("QueueName"))?;
         let owner = input.text("QueueOwnerAWSAccountId")?.unwrap_or(&self.account);
         if owner != self.account || !self.queues.contains_key(name) {
@@ -72,13 +72,13 @@ impl Sqs {
         answer(&json!({"QueueUrl": self.url(name)}))
     }
 
-    pub(super) fn list_queues(&self, input: &Input) -> Handled {
+    pub(super) fn list_queues(&self, input: Input) -> Handled {
         let prefix = input.text("QueueNamePrefix")?.unwrap_or_default();
         let names = self.queues.keys().filter(|name| name.starts_with(prefix)).cloned().collect();
         self.page(input, names, "QueueUrls")
     }
 
-    pub(super) fn list_sources(&self, input: &Input) -> Handled {
+    pub(super) fn list_sources(&self, input: Input) -> Handled {
         let target = self.arn(&self.name_of(input)?);
         let source = |queue: &&Queue| queue.attributes.redrive().is_some_and(|redrive| redrive.target == target);
         let names = self.queues.values().filter(source).map(|queue| queue.name.clone()).collect();
@@ -86,7 +86,7 @@ impl Sqs {
     }
 
     /// One page of URLs. Only a call with MaxResults gets a NextToken, which is the last name of the page.
-    fn page(&self, input: &Input, names: Vec<String>, field: &str) -> Handled {
+    fn page(&self, input: Input, names: Vec<String>, field: &str) -> Handled {
         let most = input.number("MaxResults", 1..=1000)?;
         let after = input.text("NextToken")?.unwrap_or_default();
         let mut left = names.into_iter().filter(|name| name.as_str() > after);
@@ -101,7 +101,7 @@ impl Sqs {
         answer(&Value::Object(body))
     }
 
-    pub(super) fn get_queue_attributes(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn get_queue_attributes(&mut self, input: Input, now: Timestamp) -> Handled {
         let wanted = input.texts("AttributeNames")?;
         let name = self.name_of(input)?;
         let known = |name: &str| READ_ONLY.contains(&name) || Attributes::names().any(|known| known == name);
@@ -134,7 +134,7 @@ impl Sqs {
         answer(&if shown.is_empty() { json!({}) } else { json!({"Attributes": shown}) })
     }
 
-    pub(super) fn set_queue_attributes(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn set_queue_attributes(&mut self, input: Input, now: Timestamp) -> Handled {
         let name = self.name_of(input)?;
         let given = input.text_map("Attributes")?;
         if given.is_empty() {
@@ -149,7 +149,7 @@ impl Sqs {
         answer(&json!({}))
     }
 
-    pub(super) fn purge_queue(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn purge_queue(&mut self, input: Input, now: Timestamp) -> Handled {
         let lag = self.lag_seconds;
         let queue = self.queue(input, now)?;
         if queue.purged.is_some_and(|purged| now.duration_since(purged) < COOL_DOWN) {
@@ -166,7 +166,7 @@ impl Sqs {
         answer(&json!({}))
     }
 
-    pub(super) fn tag_queue(&mut self, input: &Input) -> Handled {
+    pub(super) fn tag_queue(&mut self, input: Input) -> Handled {
         let name = self.name_of(input)?;
         let tags = input.text_map("Tags")?;
         let queue = self.queues.get_mut(&name).ok_or_else(no_queue)?;
@@ -179,7 +179,7 @@ impl Sqs {
         answer(&json!({}))
     }
 
-    pub(super) fn untag_queue(&mut self, input: &Input) -> Handled {
+    pub(super) fn untag_queue(&mut self, input: Input) -> Handled {
         let name = self.name_of(input)?;
         let keys = input.texts("TagKeys")?;
         let queue = self.queues.get_mut(&name).ok_or_else(no_queue)?;
@@ -187,7 +187,7 @@ impl Sqs {
         answer(&json!({}))
     }
 
-    pub(super) fn list_queue_tags(&self, input: &Input) -> Handled {
+    pub(super) fn list_queue_tags(&self, input: Input) -> Handled {
         let queue = self.queues.get(&self.name_of(input)?).ok_or_else(no_queue)?;
         answer(&if queue.tags.is_empty() { json!({}) } else { json!({"Tags": queue.tags}) })
     }

@@ -24,7 +24,7 @@ const SYSTEM: [&str; 6] = [
 ];
 
 impl Sqs {
-    pub(super) fn send_message(&mut self, input: &Input, call: &Call) -> Handled {
+    pub(super) fn send_message(&mut self, input: Input, call: &Call) -> Handled {
         let name = self.name_of(input)?;
         let draft = Draft::read(input)?;
         let limit = self.queue(input, call.now)?.attributes.number("MaximumMessageSize") as usize;
@@ -50,7 +50,7 @@ impl Sqs {
         Ok(id)
     }
 
-    pub(super) fn receive_message(&mut self, input: &Input, call: &Call) -> Handled {
+    pub(super) fn receive_message(&mut self, input: Input, call: &Call) -> Handled {
         let now = call.now;
         let most = input.number("MaxNumberOfMessages", 1..=10)?.unwrap_or(1);
         let visibility = input.number("VisibilityTimeout", 0..=43_200)?;
@@ -106,20 +106,20 @@ impl Sqs {
         }
         let Payload::Json(value) = &call.payload else { return None };
         let input = Input::new(value).ok()?;
-        let queue = self.queues.get(&self.name_of(&input).ok()?)?;
+        let queue = self.queues.get(&self.name_of(input).ok()?)?;
         let wait = input.number("WaitTimeSeconds", 0..=20).ok()?;
         let wait = wait.unwrap_or_else(|| queue.attributes.number("ReceiveMessageWaitTimeSeconds"));
         let end = began.saturating_add(SignedDuration::from_secs(wait.into())).ok()?;
         (call.now < end).then(|| queue.next_due().map_or(end, |due| due.min(end)))
     }
 
-    pub(super) fn delete_message(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn delete_message(&mut self, input: Input, now: Timestamp) -> Handled {
         self.delete(input, input, now)?;
         answer(&json!({}))
     }
 
     /// Deletes by receipt. On a standard queue an older receipt deletes as well, and a message that is gone is no error.
-    pub(super) fn delete(&mut self, queue: &Input, entry: &Input, now: Timestamp) -> Result<(), ApiError> {
+    pub(super) fn delete(&mut self, queue: Input, entry: Input, now: Timestamp) -> Result<(), ApiError> {
         let (seed, lag) = (self.rng_seed, self.lag_seconds);
         let queue = self.queue(queue, now)?;
         let receipt = read_receipt(entry, seed, queue)?;
@@ -130,13 +130,13 @@ impl Sqs {
         Ok(())
     }
 
-    pub(super) fn change_visibility(&mut self, input: &Input, now: Timestamp) -> Handled {
+    pub(super) fn change_visibility(&mut self, input: Input, now: Timestamp) -> Handled {
         self.change(input, input, now)?;
         answer(&json!({}))
     }
 
     /// Changes the visibility time-out of a message in flight, counted from now.
-    pub(super) fn change(&mut self, queue: &Input, entry: &Input, now: Timestamp) -> Result<(), ApiError> {
+    pub(super) fn change(&mut self, queue: Input, entry: Input, now: Timestamp) -> Result<(), ApiError> {
         let (seed, lag) = (self.rng_seed, self.lag_seconds);
         let visibility = entry.number("VisibilityTimeout", 0..=43_200)?.ok_or_else(|| missing("VisibilityTimeout"))?;
         let queue = self.queue(queue, now)?;
@@ -182,7 +182,7 @@ fn bury(target: &mut Queue, dead: Vec<((Timestamp, u64), Message)>, source: &str
     target.note(now, lag);
 }
 
-fn read_receipt(entry: &Input, seed: u64, queue: &Queue) -> Result<Receipt, ApiError> {
+fn read_receipt(entry: Input, seed: u64, queue: &Queue) -> Result<Receipt, ApiError> {
     let handle = entry.text("ReceiptHandle")?.ok_or_else(|| missing("ReceiptHandle"))?;
     Receipt::read(handle, seed, queue.number)
 }
