@@ -88,11 +88,11 @@ impl Ec2 {
         self.agenda.set(due(seconds), Due::Image(id.clone()));
         // The reboot quiesces the file system: down, copied, up again. The state stays `running`, as at EC2.
         if running && reboots {
-            self.hosts.power(&instance.id, Power::Off);
+            self.power(&instance, Power::Off);
         }
         self.hosts.snapshot(&instance.id, &id);
         if running && reboots {
-            self.hosts.power(&instance.id, Power::On);
+            self.power(&instance, Power::On);
         }
         let mut xml = Xml::new();
         xml.text("imageId", &id);

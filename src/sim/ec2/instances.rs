@@ -226,7 +226,7 @@ impl Ec2 {
         if let Some(name) = &instance.profile {
             xml.open("iamInstanceProfile", |xml| {
                 // AIPA and 17 digits, made from the name.
-                let id = number(self.seed, &["profile", name]);
+                let id = number(self.seed, &["profile", name]) % 100_000_000_000_000_000;
                 xml.text("arn", self.profile_arn(name)).text("id", format!("AIPA{id:017}"));
             });
         }

@@ -132,13 +132,16 @@ impl Ec2 {
             billed: Vec::new(),
         };
         self.images.change(&spec.image.id, birth.at, |image| image.last_launched = Some(birth.at));
-        self.hosts.create(NewHost {
-            id: id.to_owned(),
-            image: instance.image.clone(),
-            address,
-            user_data: instance.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok()),
-            key_name: instance.key.clone(),
-        });
+        // Nobody logs in to a decoy: it has no body.
+        if birth.origin != Origin::Decoy {
+            self.hosts.create(NewHost {
+                id: id.to_owned(),
+                image: instance.image.clone(),
+                address,
+                user_data: instance.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok()),
+                key_name: instance.key.clone(),
+            });
+        }
         self.instances.insert(id, birth.at, instance);
     }
 

@@ -98,6 +98,13 @@ impl Ec2 {
         }
     }
 
+    /// Changes the power of an instance that has a body.
+    pub(super) fn power(&self, instance: &Instance, power: Power) {
+        if instance.origin != Origin::Decoy {
+            self.hosts.power(&instance.id, power);
+        }
+    }
+
     /// Sets the timer that ends a passing state: 5 to 15 seconds for `pending`, 8 to 12 for the ways down, by a hash of
     /// the instance; none when a fault script keeps it where it is.
     pub(super) fn settle_later(&mut self, id: &str, at: Timestamp) {
@@ -132,10 +139,10 @@ impl Ec2 {
             }
         }
         match state {
-            State::Running => self.hosts.power(id, Power::On),
-            State::Stopping | State::ShuttingDown => self.hosts.power(id, Power::Off),
+            State::Running => self.power(&before, Power::On),
+            State::Stopping | State::ShuttingDown => self.power(&before, Power::Off),
             State::Terminated => {
-                self.hosts.power(id, Power::Destroy);
+                self.power(&before, Power::Destroy);
                 self.network.give_back(before.address);
                 for device in &before.devices {
                     if device.ends {

@@ -50,6 +50,7 @@ mod tokens;
 mod types;
 mod visible;
 mod volume;
+mod wish;
 mod world;
 
 use super::api::{ApiError, Call, Handled, Payload};

@@ -131,7 +131,7 @@ impl Ec2 {
             )));
         }
         for instance in &instances {
-            self.hosts.power(&instance.id, Power::Reboot);
+            self.power(instance, Power::Reboot);
         }
         Ok(ok())
     }
