@@ -1,2 +1,3 @@
+mod play;
 mod ssh;
 mod sshd;

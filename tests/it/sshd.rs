@@ -23,6 +23,11 @@ impl Drop for Sshd {
     }
 }
 
+/// Runs a future on a runtime of its own.
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 /// Runs a command that has to succeed.
 pub(crate) fn must(command: &mut Command) -> String {
     let run = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
