@@ -2,12 +2,13 @@
 
 use super::capture::Capture;
 use super::exec::{Status, with_input};
-use super::frames::{Ended, Frame, Frames, Item};
-use super::output::{Bounds, line, sanitise};
+use super::frames::{Frame, Frames, Item};
+use super::output::line;
 use super::payload::{Archive, Payload, Segment, pack, seconds};
-use super::reboot::{RebootFault, reboot};
-use super::{Session, Ssh, SshFault, SshFaultKind, Target, Trust};
-use crate::model::{Host, HostReport, HostResult, Play, PlayKind, PlayStep, StepOutcome, StepResult, shell_word};
+use super::progress::Progress;
+use super::reboot::reboot;
+use super::{PlayEnd, PlayReport, Session, Ssh, SshFault, SshFaultKind, Target, Trust};
+use crate::model::{Play, PlayKind, StepOutcome, shell_word};
 use russh::ChannelMsg;
 use std::sync::Arc;
 use std::time::Duration;
@@ -35,33 +36,6 @@ pub enum Marker {
     Skip,
     /// The play is carried out in any case, and the marker written.
     Force,
-}
-
-/// How a play ended on a host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PlayEnd {
-    /// The host had it already; no step was run.
-    Same,
-    /// All steps are done.
-    Done,
-    /// A step said no or took too long: the last one in the results that was tried.
-    Failed,
-    /// Another push is at work on the host.
-    Busy,
-    /// The host can't carry out plays, and why; no step was run, or the marker could not be written.
-    Broken(String),
-    /// The host could not be followed.
-    Fault(SshFault),
-}
-
-/// What became of a play on one host.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[must_use = "a play may have failed"]
-pub struct PlayReport {
-    /// How it ended.
-    pub end: PlayEnd,
-    /// One result for each step of the play, in order.
-    pub steps: Vec<StepResult>,
 }
 
 /// Carries out plays on one host.
@@ -251,128 +225,5 @@ impl<'a> Runner<'a> {
         // What steps left running in the background may hold the channel open: it is not waited for.
         write.close().await.ok();
         end
-    }
-}
-
-/// What is known of the play so far.
-struct Progress<'a> {
-    steps: &'a [PlayStep],
-    results: Vec<StepResult>,
-    current: Option<usize>,
-    capture: Capture,
-    max_output: usize,
-    log: &'a mut (dyn FnMut(&[u8]) + Send),
-}
-
-impl<'a> Progress<'a> {
-    fn new(steps: &'a [PlayStep], max_output: usize, log: &'a mut (dyn FnMut(&[u8]) + Send)) -> Self {
-        let skipped =
-            |step: &PlayStep| StepResult { name: step.name.clone(), outcome: StepOutcome::Skipped, output: Vec::new() };
-        let results = steps.iter().map(skipped).collect();
-        Self { steps, results, current: None, capture: Capture::new(max_output), max_output, log }
-    }
-
-    fn begun(&self) -> bool {
-        self.current.is_some() || self.results.iter().any(|step| step.outcome != StepOutcome::Skipped)
-    }
-
-    fn timeout_of(&self, index: usize) -> Duration {
-        self.steps.get(index).map_or(TRANSFER, |step| step.timeout)
-    }
-
-    fn output(&mut self, bytes: &[u8]) {
-        (self.log)(bytes);
-        self.capture.add(bytes);
-    }
-
-    /// Takes a frame in; the play's end, if it is one.
-    fn frame(&mut self, frame: Frame) -> Option<PlayEnd> {
-        match frame {
-            Frame::Go => None,
-            Frame::Start(index, _) => {
-                self.capture = Capture::new(self.max_output);
-                self.current = Some(index);
-                None
-            }
-            Frame::End(index, ended, exit) => {
-                self.current = None;
-                let capture = std::mem::replace(&mut self.capture, Capture::new(self.max_output));
-                if let Some(result) = self.results.get_mut(index) {
-                    result.output = capture.finish();
-                    result.outcome = match ended {
-                        Ended::Ok => StepOutcome::Ok,
-                        Ended::Changed => StepOutcome::Changed,
-                        Ended::Failed => StepOutcome::Failed { exit },
-                        Ended::Timeout => StepOutcome::TimedOut,
-                    };
-                }
-                None
-            }
-            Frame::Same => Some(PlayEnd::Same),
-            Frame::Stop => Some(PlayEnd::Failed),
-            Frame::Done => Some(PlayEnd::Done),
-            Frame::Busy => Some(PlayEnd::Busy),
-            Frame::Broken(why) => Some(PlayEnd::Broken(line(&why))),
-        }
-    }
-
-    fn not_rebooted(&mut self, index: usize, fault: RebootFault) -> PlayEnd {
-        let result = &mut self.results[index];
-        match fault {
-            RebootFault::Refused { exit, output } => {
-                result.outcome = StepOutcome::Failed { exit };
-                result.output = output;
-            }
-            RebootFault::Late(why) => {
-                result.outcome = StepOutcome::TimedOut;
-                result.output = why.into_bytes();
-            }
-            RebootFault::Ssh(fault) => return PlayEnd::Fault(fault),
-        }
-        PlayEnd::Failed
-    }
-}
-
-impl PlayReport {
-    /// The host's report, safe to print.
-    pub fn host_report(&self, host: Host, took: Duration) -> HostReport {
-        let report = |result, stage: Option<&str>, cause: Option<String>| HostReport {
-            host: host.clone(),
-            result,
-            stage: stage.map(str::to_owned),
-            cause,
-            exit_status: None,
-            output: String::new(),
-            took,
-        };
-        match &self.end {
-            PlayEnd::Same => report(HostResult::Ok, None, None),
-            PlayEnd::Done => {
-                let changed = self.steps.iter().any(|step| step.outcome == StepOutcome::Changed);
-                report(if changed { HostResult::Changed } else { HostResult::Ok }, None, None)
-            }
-            PlayEnd::Busy => {
-                let why = "another push is at work on the host; wait for its end, then push again";
-                report(HostResult::Failed, Some("lock"), Some(why.to_owned()))
-            }
-            PlayEnd::Broken(why) => report(HostResult::Failed, Some("setup"), Some(why.clone())),
-            PlayEnd::Fault(fault) => fault.host_report(host, took),
-            PlayEnd::Failed => {
-                let bad =
-                    |step: &&StepResult| matches!(step.outcome, StepOutcome::Failed { .. } | StepOutcome::TimedOut);
-                let Some(step) = self.steps.iter().find(bad) else {
-                    return report(HostResult::Failed, None, Some("the host stopped without naming a step".to_owned()));
-                };
-                let output = sanitise(&step.output, Bounds::default());
-                let last = output.lines().rev().find(|line| !line.trim().is_empty()).unwrap_or("no output");
-                let (exit_status, what) = match step.outcome {
-                    StepOutcome::Failed { exit } => (Some(exit), format!("exit {exit}")),
-                    StepOutcome::TimedOut => (None, "timed out".to_owned()),
-                    StepOutcome::Ok | StepOutcome::Changed | StepOutcome::Skipped => (None, String::new()),
-                };
-                let cause = Some(format!("{what}: {last}"));
-                HostReport { exit_status, output, ..report(HostResult::Failed, Some(&step.name), cause) }
-            }
-        }
     }
 }

@@ -41,6 +41,8 @@ fi
 dir=
 clean() {
     rm -rf -- ${dir:+"$dir"} ${lock:+"$lock"}
+    # Only once: behind the last words the lock may be somebody else's.
+    dir= lock=
     exec 9>&-
 }
 # Last words come after everything is put away: whoever hears them may begin anew at once.

@@ -298,3 +298,7 @@ impl client::Handler for Client {
         Ok(())
     }
 }
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,5 +1,7 @@
-//! The one integration binary: real processes, real files, nothing of the user's own.
+//! One integration binary: real processes, real servers on loopback, the binary itself.
 
+mod compile_fail;
+mod play;
 mod sim_hosts;
 mod ssh;
 mod sshd;

@@ -23,6 +23,11 @@ impl Drop for Sshd {
     }
 }
 
+/// Runs a future on a runtime of its own.
+pub(crate) fn block<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
+}
+
 /// Runs a command that has to succeed.
 pub(crate) fn must(command: &mut Command) -> String {
     let run = command.output().unwrap_or_else(|error| panic!("{command:?}: {error}"));
@@ -56,9 +61,10 @@ impl Sshd {
         for _ in 0..5 {
             let port = free_port();
             let config = format!(
-                "ListenAddress 127.0.0.1:{port}\nHostKey DIR/host\nAuthorizedKeysFile DIR/authorized\nPidFile none\n\
+                "{more}\nListenAddress 127.0.0.1:{port}\nHostKey DIR/host\nAuthorizedKeysFile DIR/authorized\nPidFile none\n\
                  StrictModes no\nUsePAM no\nPasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 PermitRootLogin yes\nMaxStartups 200\nMaxSessions 50\nLogLevel ERROR\n{more}\n"
+                 PermitRootLogin yes\nSetEnv HOME=DIR\n\
+                 MaxStartups 200\nMaxSessions 50\nLogLevel ERROR\n"
             );
             fs::write(at("config"), config.replace("DIR", dir.path().to_str().unwrap())).unwrap();
             let log = fs::File::create(at("log")).unwrap();
