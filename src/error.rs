@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::gate::Refusal;
 use crate::model::{Fault, FaultKind, Residue};
 use crate::report::{Style, escape};
+use crate::work::WorkError;
 use std::error::Error;
 use std::io::{self, Write};
 
@@ -180,6 +181,16 @@ impl From<Fault> for AppError {
     }
 }
 
+impl From<WorkError> for AppError {
+    fn from(error: WorkError) -> Self {
+        let message = error.to_string();
+        match error {
+            WorkError::Queue { source, .. } => Self::from(*source).while_doing(message),
+            WorkError::Start { source, .. } => Self::usage(message).caused_by(source),
+        }
+    }
+}
+
 impl From<Refusal> for AppError {
     fn from(refusal: Refusal) -> Self {
         Self::refused(refusal.to_string())
@@ -258,6 +269,15 @@ mod tests {
             assert_eq!(error.kind.code(), code, "{kind:?}");
             assert_eq!(error.hints.is_empty(), !kind.retryable(), "{kind:?}");
         }
+    }
+
+    #[test]
+    fn a_worker_that_is_denied_exits_like_everybody_else() {
+        let queue = WorkError::Queue { url: "http://q".into(), source: Box::new(fault(FaultKind::Denied)) };
+        let (text, exit) = printed(&AppError::from(queue));
+        assert_eq!((text.lines().next(), exit), (Some("Error: failed to work on http://q"), Exit::Denied));
+        let start = WorkError::Start { program: "./w".into(), source: io::ErrorKind::NotFound.into() };
+        assert_eq!(printed(&AppError::from(start)).1, Exit::Usage);
     }
 
     #[test]

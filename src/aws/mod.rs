@@ -17,7 +17,7 @@ mod network;
 mod prices;
 mod queues;
 #[cfg(test)]
-mod responder;
+pub(crate) mod responder;
 mod sts;
 mod tags;
 mod templates;

@@ -9,7 +9,7 @@ use tokio::net::{TcpListener, TcpStream};
 
 /// One prepared answer.
 #[derive(Clone, Debug)]
-pub(super) struct Canned {
+pub(crate) struct Canned {
     status: u16,
     body: Vec<u8>,
     /// What Content-Length says; a body shorter than that is cut by closing the connection.
@@ -19,29 +19,29 @@ pub(super) struct Canned {
 
 impl Canned {
     /// A body with this status.
-    pub(super) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn new(status: u16, body: impl Into<Vec<u8>>) -> Self {
         let body = body.into();
         Self { status, length: body.len(), body, headers: "" }
     }
 
     /// The same with further header lines, each ended by CR LF.
-    pub(super) fn with_headers(self, headers: &'static str) -> Self {
+    pub(crate) fn with_headers(self, headers: &'static str) -> Self {
         Self { headers, ..self }
     }
 
     /// The first bytes of the body, the HTTP message being complete: what a proxy that was cut off itself passes on.
-    pub(super) fn cut(&self, at: usize) -> Self {
+    pub(crate) fn cut(&self, at: usize) -> Self {
         Self { body: self.body[..at].to_vec(), length: at, ..self.clone() }
     }
 
     /// The first bytes of the body and then the end of the connection.
-    pub(super) fn torn(&self, at: usize) -> Self {
+    pub(crate) fn torn(&self, at: usize) -> Self {
         Self { body: self.body[..at].to_vec(), ..self.clone() }
     }
 }
 
 /// The server; answers in turn, the last answer for ever.
-pub(super) struct Responder {
+pub(crate) struct Responder {
     answers: Arc<Mutex<VecDeque<Canned>>>,
     requests: Arc<Mutex<Vec<String>>>,
     url: String,
@@ -49,7 +49,7 @@ pub(super) struct Responder {
 
 impl Responder {
     /// Listens on a free port.
-    pub(super) async fn start(answers: impl IntoIterator<Item = Canned>) -> Self {
+    pub(crate) async fn start(answers: impl IntoIterator<Item = Canned>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let url = format!("http://{}", listener.local_addr().expect("an address"));
         let answers = Arc::new(Mutex::new(answers.into_iter().collect::<VecDeque<_>>()));
@@ -64,29 +64,29 @@ impl Responder {
     }
 
     /// Replaces what is left of the answers by one.
-    pub(super) fn answer(&self, canned: Canned) {
+    pub(crate) fn answer(&self, canned: Canned) {
         *self.answers.lock().unwrap_or_else(PoisonError::into_inner) = VecDeque::from([canned]);
     }
 
     /// Where it listens.
-    pub(super) fn url(&self) -> &str {
+    pub(crate) fn url(&self) -> &str {
         &self.url
     }
 
     /// Bodies of the requests so far.
-    pub(super) fn bodies(&self) -> Vec<String> {
+    pub(crate) fn bodies(&self) -> Vec<String> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Clients whose every call comes here.
-    pub(super) async fn clients(&self) -> Clients {
+    pub(crate) async fn clients(&self) -> Clients {
         let credentials = Credentials::new("AKIDTEST", "secret", None, None, "test");
         clients(self.url(), credentials).await
     }
 }
 
 /// Clients with given credentials, whatever the environment says.
-pub(super) async fn clients(url: &str, credentials: Credentials) -> Clients {
+pub(crate) async fn clients(url: &str, credentials: Credentials) -> Clients {
     let loader = aws_config::defaults(aws_config::BehaviorVersion::v2026_01_12())
         .region(aws_config::Region::new("us-east-1"))
         .credentials_provider(credentials)

@@ -6,6 +6,11 @@ use comfy_table::{ContentArrangement, Table, presets};
 /// The narrowest width a table is squeezed into; below it, lines are left to the terminal to wrap.
 const NARROWEST: u16 = 40;
 
+/// The width of the terminal that stdout is, if it is one.
+pub fn terminal_width() -> Option<u16> {
+    Table::new().width()
+}
+
 /// Renders rows under upper-case headers; without headers, rows only. Cells are made safe to print.
 ///
 /// `width` is the terminal's; without one nothing is wrapped, so that programs can cut columns.

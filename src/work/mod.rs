@@ -10,6 +10,8 @@ mod log;
 mod policy;
 mod queue;
 mod stop;
+#[cfg(test)]
+mod tests;
 
 pub use stop::{Asked, Stop};
 
@@ -17,13 +19,12 @@ use crate::aws::{Clients, Received};
 use crate::model::Fault;
 use crate::time::SharedClock;
 use child::Child;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use log::Log;
 use policy::Ending;
 use queue::Queue;
 use std::io::{self, Write};
 use std::process::ExitStatus;
-use std::sync::Arc;
 use std::time::Duration;
 
 /// What the worker is to do.
@@ -90,6 +91,9 @@ pub enum WorkError {
     },
 }
 
+/// Shortest time between the starts of two polls that bring nothing, world time.
+const BETWEEN_POLLS: SignedDuration = SignedDuration::from_secs(1);
+
 /// How the command came out.
 enum Outcome {
     /// It ended by itself.
@@ -105,7 +109,7 @@ enum Outcome {
 /// When the queue refuses for good (permission, no such queue) or the command can't be started. Throttling and a network
 /// that is down never end the worker.
 pub async fn work(
-    clients: Arc<Clients>,
+    clients: Clients,
     clock: SharedClock,
     options: &Options,
     stop: Stop,
@@ -150,6 +154,8 @@ impl Worker<'_> {
             };
             if taken.is_empty() {
                 empty += 1;
+                // A long poll takes its time; where something between us and the queue cuts it short, it must not spin.
+                self.clock.sleep_until(since.saturating_add(BETWEEN_POLLS).unwrap_or(Timestamp::MAX)).await;
             } else if self.stop.level() > 0 {
                 // They came with the receive that was under way when the signal came.
                 self.queue.give_back(&taken).await;

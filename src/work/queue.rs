@@ -24,7 +24,7 @@ const TRIES: u32 = 5;
 
 /// The queue as one worker sees it.
 pub(super) struct Queue {
-    clients: Arc<Clients>,
+    clients: Clients,
     clock: SharedClock,
     url: Arc<str>,
     visibility: Duration,
@@ -33,7 +33,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// The queue of these options.
-    pub(super) fn new(clients: Arc<Clients>, clock: SharedClock, options: &Options, seed: u64) -> Self {
+    pub(super) fn new(clients: Clients, clock: SharedClock, options: &Options, seed: u64) -> Self {
         let (url, visibility) = (options.queue_url.as_str().into(), options.visibility);
         Self { clients, clock, url, visibility, random: fastrand::Rng::with_seed(seed) }
     }
@@ -114,7 +114,7 @@ impl Queue {
             {
                 faults.push(fault);
             }
-            let (clients, url, receipt) = (Arc::clone(&self.clients), Arc::clone(&self.url), item.receipt.clone());
+            let (clients, url, receipt) = (self.clients.clone(), Arc::clone(&self.url), item.receipt.clone());
             calls.spawn(async move { clients.extend(&url, &receipt, visibility).await });
         }
         faults.extend(calls.join_all().await.into_iter().filter_map(Result::err));
