@@ -1,1 +1,1 @@
-
+mod compile_fail;
