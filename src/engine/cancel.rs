@@ -31,8 +31,8 @@ pub enum Signal {
 fn raised(now: Option<Level>, signal: Signal) -> Level {
     match (now, signal) {
         (None, Signal::Interrupt | Signal::Terminate) => Level::StopStarting,
-        (Some(Level::StopStarting), Signal::Interrupt | Signal::Terminate) => Level::Abandon,
-        (Some(Level::Abandon), Signal::Terminate) => Level::Abandon,
+        (Some(Level::StopStarting), Signal::Interrupt | Signal::Terminate)
+        | (Some(Level::Abandon), Signal::Terminate) => Level::Abandon,
         (Some(Level::Abandon), Signal::Interrupt) | (Some(Level::Leave), Signal::Interrupt | Signal::Terminate) => {
             Level::Leave
         }

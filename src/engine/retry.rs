@@ -25,7 +25,7 @@ pub struct Policy {
 impl Default for Policy {
     /// AWS's own figures (standard mode: 1 s initial, factor 2, 20 s cap); ten minutes then stop resumably.
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(20), budget: Duration::from_secs(600) }
+        Self { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(20), budget: Duration::from_mins(10) }
     }
 }
 

@@ -209,7 +209,7 @@ async fn a_stop_ends_the_sleep_too() {
                 tokio::task::yield_now().await;
             }
             bench.cancel.signal(Signal::Interrupt);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => unreachable!(),
     };
     assert_eq!(result, Err(fault(FaultKind::Server)));
@@ -236,8 +236,8 @@ fn patience(bench: &Bench) -> Patience {
     Patience::until(bench.clock.now() + SignedDuration::from_mins(10))
 }
 
-fn not_yet() -> Result<Seen<u32>, Fault> {
-    Ok(Seen::NotYet(Progress { done: 3, total: Some(8), note: "5 pending".to_owned() }))
+fn pending() -> Seen<u32> {
+    Seen::NotYet(Progress { done: 3, total: Some(8), note: "5 pending".to_owned() })
 }
 
 #[tokio::test]
@@ -245,7 +245,7 @@ async fn three_good_answers_in_a_row_are_believed_and_a_bad_one_starts_again() {
     let good = |n| Ok(Seen::Good(n));
     let bench = Bench::quick();
     let (result, looks) =
-        play(&bench, &patience(&bench), &[good(1), good(2), not_yet(), good(3), good(4), good(5)]).await;
+        play(&bench, &patience(&bench), &[good(1), good(2), Ok(pending()), good(3), good(4), good(5)]).await;
     assert_eq!((result, looks), (Ok(5), 6));
     let bench = Bench::quick();
     let once = Patience { good_in_a_row: 1, ..patience(&bench) };
@@ -269,7 +269,7 @@ async fn a_look_that_fails_counts_neither_as_good_nor_as_bad() {
 async fn looks_come_further_and_further_apart_and_the_last_one_at_the_deadline() {
     let bench = Bench::quick();
     let start = bench.clock.now();
-    let (result, looks) = play(&bench, &patience(&bench), &[not_yet()]).await;
+    let (result, looks) = play(&bench, &patience(&bench), &[Ok(pending())]).await;
     let error = result.unwrap_err();
     assert_eq!(error.to_string(), "wait any longer: the deadline has passed (3 of 8: 5 pending)");
     assert!((bench.seconds_since(start) - 600.0).abs() < 1e-6);
@@ -286,7 +286,7 @@ async fn looks_come_further_and_further_apart_and_the_last_one_at_the_deadline()
 async fn what_can_not_happen_any_more_ends_the_wait_at_once() {
     let bench = Bench::quick();
     let (result, looks) =
-        play(&bench, &patience(&bench), &[not_yet(), Ok(Seen::Never("state failed".to_owned()))]).await;
+        play(&bench, &patience(&bench), &[Ok(pending()), Ok(Seen::Never("state failed".to_owned()))]).await;
     assert_eq!((result, looks), (Err(WaitError::Never("state failed".to_owned())), 2));
     let bench = Bench::quick();
     let (result, looks) = play(&bench, &patience(&bench), &[Err(fault(FaultKind::Denied))]).await;
@@ -297,7 +297,7 @@ async fn what_can_not_happen_any_more_ends_the_wait_at_once() {
 async fn a_stop_ends_a_look_and_a_sleep() {
     let bench = Bench::quick();
     let patient = patience(&bench);
-    let hanging = until(bench.cx(), "launch", &patient, || std::future::pending::<Result<Seen<u32>, Fault>>());
+    let hanging = until(bench.cx(), "launch", &patient, std::future::pending::<Result<Seen<u32>, Fault>>);
     let stop = async {
         tokio::task::yield_now().await;
         bench.cancel.signal(Signal::Terminate);
@@ -305,11 +305,11 @@ async fn a_stop_ends_a_look_and_a_sleep() {
     };
     let result = tokio::select! { result = hanging => result, () = stop => unreachable!() };
     assert!(matches!(result, Err(WaitError::Cancelled { .. })));
-    let (result, looks) = play(&bench, &patience(&bench), &[not_yet()]).await;
+    let (result, looks) = play(&bench, &patience(&bench), &[Ok(pending())]).await;
     assert!(matches!(result, Err(WaitError::Cancelled { .. })));
     assert_eq!(looks, 0, "nothing new is started");
     let held = Bench::new(Arc::new(Held), 7);
-    let answers = [not_yet()];
+    let answers = [Ok(pending())];
     let sleeping = Patience::until(held.clock.now() + SignedDuration::from_mins(1));
     let result = tokio::select! {
         (result, _) = play(&held, &sleeping, &answers) => result,
@@ -318,7 +318,7 @@ async fn a_stop_ends_a_look_and_a_sleep() {
                 tokio::task::yield_now().await;
             }
             held.cancel.raise(Level::StopStarting);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => unreachable!(),
     };
     assert!(matches!(result, Err(WaitError::Cancelled { last: Progress { done: 3, .. } })));

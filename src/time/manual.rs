@@ -18,7 +18,7 @@ impl ManualClock {
     /// Moves the time on, or back.
     pub(crate) fn advance(&self, by: SignedDuration) {
         let mut now = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *now = *now + by;
+        *now += by;
     }
 }
 

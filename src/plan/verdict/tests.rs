@@ -10,10 +10,10 @@ fn at(second: i64) -> Timestamp {
 /// The spec's defaults, with a ledger or without.
 fn settings(ledger: bool) -> Done {
     Done {
-        quiet: Duration::from_secs(180),
+        quiet: Duration::from_mins(3),
         samples: 5,
         poll: Duration::from_secs(15),
-        stalled_after: Duration::from_secs(900),
+        stalled_after: Duration::from_mins(15),
         deadline: None,
         completed: ledger.then(|| "wc -l < records".to_owned()),
     }
@@ -221,7 +221,7 @@ fn blindness_is_said_and_never_taken_for_an_end() {
 
 #[test]
 fn the_deadline_ends_work_but_not_what_is_done() {
-    let done = Done { deadline: Some(Duration::from_secs(840)), ..settings(false) };
+    let done = Done { deadline: Some(Duration::from_mins(14)), ..settings(false) };
     let busy: Vec<Look> = (0..=240).step_by(15).map(|s| look(s, 300 - u64::try_from(s).unwrap(), 1, 0)).collect();
     let outlook = "working: 60 waiting, 1 in flight, 0 delayed".to_owned();
     assert_eq!(judge(&busy, &done), Verdict::Deadline { outlook });
