@@ -1,5 +1,6 @@
 //! The one error that reaches the user: how to exit, what went wrong, what may be left, what to type next.
 
+use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::Refusal;
@@ -146,6 +147,14 @@ impl AppError {
 struct Cause {
     message: String,
     source: Option<Box<dyn Error + Send + Sync>>,
+}
+
+impl From<Failure> for AppError {
+    fn from(failure: Failure) -> Self {
+        let Failure { exit, message, fault, residue, hints } = failure;
+        let source = fault.map(|fault| Box::new(fault) as Box<dyn Error + Send + Sync>);
+        Self { kind: exit, message, source, hints, residue, quiet: false }
+    }
 }
 
 impl From<&FaultKind> for Exit {

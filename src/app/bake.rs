@@ -7,6 +7,7 @@ use crate::cli::request::Bake;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::journal::History;
 use crate::model::{ImageState, tags};
 use crate::plan::bake::{Input, plan};
 use crate::plan::token::digest;
@@ -31,7 +32,9 @@ impl Context {
             return Err(Failure::new(Exit::Usage, "bake: the spec has no `template` section"));
         };
         let release = self.release_digest()?;
-        if wanted.if_changed && let Some(image) = self.same_image(release.as_deref()).await? {
+        if wanted.if_changed
+            && let Some(image) = self.same_image(release.as_deref()).await?
+        {
             self.events.note(format!("image {image} has the same release and playbooks"));
             return self.baked(&image);
         }
@@ -109,12 +112,15 @@ impl Context {
     pub(super) fn attestation(&self, dir: &FleetDir, template: &str) -> Result<Option<Attestation>, Failure> {
         let now = self.clock.now();
         let playbook = self.verify.as_ref().map(|playbook| playbook.digest.clone());
-        let history = dir.history().map_err(state)?;
+        let history = History::read(dir).map_err(state)?;
         let found = history
             .runs()
             .filter(|past| past.fold.ended == Some(Exit::Done))
             .filter(|past| {
-                past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "verify" && now.duration_since(begun.at) < FRESH)
+                past.fold
+                    .begun
+                    .as_ref()
+                    .is_some_and(|begun| begun.verb == "verify" && now.duration_since(begun.at) < FRESH)
             })
             .filter_map(|past| past.fold.steps.get("scan")?.get("attestation").cloned())
             .filter_map(|value| serde_json::from_value::<Attestation>(value).ok())

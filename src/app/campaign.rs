@@ -5,6 +5,7 @@ use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
 use crate::model::{AccountId, Residue, RunId, Survey};
 use crate::plan::{Plan, Unplannable, lint, show};
@@ -61,15 +62,10 @@ impl Context {
             return Err(Failure::new(Exit::Refused, format!("{verb} in CI with its state on this machine only"))
                 .hint("--local-state says that this machine's disk outlives the job"));
         }
-        let holder = Holder {
-            pid: std::process::id(),
-            verb: verb.to_owned(),
-            run: String::new(),
-            started: self.clock.now(),
-        };
-        let claim = state
-            .claim(&holder)
-            .map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
+        let holder =
+            Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
+        let claim =
+            state.claim(&holder).map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
         let caller = self.check_account().await?;
         Ok(Held { claim, caller, state })
     }
@@ -102,7 +98,9 @@ impl Context {
                 let run = self.new_run();
                 let clients = self.clients().await?;
                 let survey = self
-                    .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
+                    .read("look at the account", async || {
+                        crate::survey::look(&clients, &self.fleet, &*self.clock).await
+                    })
                     .await?;
                 let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
                 let plan = planner(look).await?;
@@ -199,20 +197,16 @@ impl Context {
     }
 
     /// The unfinished run of the same command; one of another spec stops us, unless `--replan` was said.
-    fn unfinished(
-        &self,
-        held: &Held,
-        verb: &str,
-        request: &str,
-    ) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
-        let history = held.state.history().map_err(super::context::state)?;
+    fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
+        let history = History::read(&held.state).map_err(super::context::state)?;
         if let Some(error) = history.unreadable().next() {
             return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
         }
         for past in history.runs().filter(|past| past.fold.ended.is_none()) {
             let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
             let run = past.dir.run();
-            let named = self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
+            let named =
+                self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
             let (journal, torn) = past.dir.resume(&held.claim).map_err(super::context::state)?;
             if let Some(torn) = torn {
                 self.events.note(format!("run {run}: {torn}"));
@@ -264,7 +258,13 @@ impl Context {
 fn resumable(exit: Exit, open: bool) -> bool {
     open || matches!(
         exit,
-        Exit::Interrupted | Exit::Terminated | Exit::Unavailable | Exit::Denied | Exit::State | Exit::Residue | Exit::Bug
+        Exit::Interrupted
+            | Exit::Terminated
+            | Exit::Unavailable
+            | Exit::Denied
+            | Exit::State
+            | Exit::Residue
+            | Exit::Bug
     )
 }
 

@@ -6,6 +6,7 @@ use super::print;
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::plan::down;
 use crate::steps::{Options, past};
 
@@ -23,7 +24,7 @@ impl Context {
             options: Options { adopt: wanted.adopt, ..Options::default() },
         };
         self.run(held, order, async |look| {
-            let history = look.state.history().map_err(state)?;
+            let history = History::read(look.state).map_err(state)?;
             let open = past::open_launch(&history);
             let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();

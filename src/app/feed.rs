@@ -6,6 +6,7 @@ use super::print;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::source::{self, Items};
+use crate::journal::History;
 use crate::plan::feed;
 use crate::spec::Need;
 use crate::spec::fleet::FeedSource;
@@ -43,11 +44,14 @@ impl Context {
         self.need(Need::Feed)?;
         let source = self.items(held).await?;
         let total = source.items.len();
-        if !self.global.replan && let Some(fed) = self.fed_before(held, &source)? {
+        if !self.global.replan
+            && let Some(fed) = self.fed_before(held, &source)?
+        {
             self.events.note(format!("all {fed} items were fed before; --replan feeds them again"));
             return self.told_fed(fed);
         }
-        let options = Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
+        let options =
+            Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
         let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
         self.run(held, order, async |look| Ok(feed::plan(&self.fleet, total, look.request))).await?;
@@ -66,7 +70,7 @@ impl Context {
 
     /// How many items an earlier run of this campaign fed to the end from the same source into the same queue.
     fn fed_before(&self, held: &Held, source: &Source) -> Result<Option<u64>, Failure> {
-        let history = held.state.history().map_err(state)?;
+        let history = History::read(&held.state).map_err(state)?;
         for past in history.runs() {
             let Some(begun) = &past.fold.begun else { continue };
             // What was torn down was a campaign of its own.
@@ -125,7 +129,10 @@ impl Context {
             .map_err(|fault| Failure::new(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
         if !execution.success() {
             let said = crate::ssh::output::line(&String::from_utf8_lossy(&execution.stderr));
-            return Err(Failure::new(Exit::Partial, format!("run {command:?} on {id}: {:?}: {said}", execution.status)));
+            return Err(Failure::new(
+                Exit::Partial,
+                format!("run {command:?} on {id}: {:?}: {said}", execution.status),
+            ));
         }
         String::from_utf8(execution.stdout)
             .map_err(|_| Failure::new(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))

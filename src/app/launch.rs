@@ -5,9 +5,10 @@ use super::context::{Context, state};
 use super::print;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
-use crate::plan::CONSISTENT;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::model::{Image, ImageId, InstanceId, Survey, tags};
+use crate::plan::CONSISTENT;
 use crate::plan::launch::{Input, check_attested, choose_image, plan, unseen};
 use crate::plan::{Plan, Until};
 use crate::spec::{Need, require};
@@ -56,7 +57,7 @@ impl Context {
         let Some(hosts) = &self.fleet.fleet else {
             return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
         };
-        let history = look.state.history().map_err(state)?;
+        let history = History::read(look.state).map_err(state)?;
         self.check_strangers(look.survey, &past::known_intents(&history), launch.adopt)?;
         let named;
         let image = match &launch.image {
@@ -68,9 +69,10 @@ impl Context {
             None => choose_image(&look.survey.images, launch.unattested)?,
         };
         let user_data = match &hosts.user_data {
-            Some(path) => Some(std::fs::read(path).map_err(|e| {
-                Failure::new(Exit::Usage, format!("read user data {}: {e}", path.display()))
-            })?),
+            Some(path) => Some(
+                std::fs::read(path)
+                    .map_err(|e| Failure::new(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
+            ),
             None => None,
         };
         let now = self.clock.now();
@@ -135,8 +137,7 @@ impl Context {
 
     async fn launched(&self, launch: &Launch) -> Result<Exit, Failure> {
         let clients = self.clients().await?;
-        let hosts =
-            self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
+        let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
         let live = hosts.iter().filter(|host| host.state.live()).count();
         let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
         let value = serde_json::json!({

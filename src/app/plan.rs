@@ -6,6 +6,7 @@ use super::print;
 use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::plan::{Plan, bake, down, feed, lint, push, show, verify};
 use crate::steps::past;
 
@@ -90,7 +91,7 @@ impl Context {
                 Ok(plan)
             }
             PlanVerb::Down => {
-                let history = look.state.history().map_err(state)?;
+                let history = History::read(look.state).map_err(state)?;
                 let open = past::open_launch(&history);
                 let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
                 plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));

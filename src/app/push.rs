@@ -6,9 +6,10 @@ use super::print;
 use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lane, Lanes, fan_out};
-use crate::event::Event;
+use crate::event::{Event, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::journal::History;
 use crate::model::{Address, Host, HostReport, HostResult, Instance, InstanceState, shell_word};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::plan::{push, slots};
@@ -84,8 +85,11 @@ impl Context {
         };
         let question = format!("Run {command:?} on {} hosts?", hosts.len());
         if self.global.dry_run || !self.global.yes && !self.ask(&question) {
-            return Err(Failure::new(if self.global.dry_run { Exit::Done } else { Exit::Usage }, "exec was not confirmed")
-                .hint("answer y, or say --yes where there is no terminal"));
+            return Err(Failure::new(
+                if self.global.dry_run { Exit::Done } else { Exit::Usage },
+                "exec was not confirmed",
+            )
+            .hint("answer y, or say --yes where there is no terminal"));
         }
         let reach = self.reach(&dir)?;
         self.learn_all(&reach, &hosts).await?;
@@ -119,7 +123,12 @@ impl Context {
             write(path, failures::write_failed_to(path, &pushed.reports))?;
         }
         if let Some(path) = &target.junit {
-            write(path, JunitReport::of(verb, &pushed.reports).write(path))?;
+            let junit = JunitReport::default();
+            for report in &pushed.reports {
+                let event = Event::HostFinished { report: report.clone() };
+                junit.emit(&Stamped { at: self.clock.now(), event });
+            }
+            write(path, junit.write(path))?;
         }
         let verdict = if pushed.failed() { "partial" } else { "done" };
         let summary = Summary {
@@ -147,7 +156,7 @@ impl Context {
         let all =
             self.read("list this fleet's hosts", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
         let live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
-        let slots = slots::assign(&past::slots(&dir.history().map_err(state)?), &live);
+        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
         let mut hosts: Vec<Host> =
             live.iter().filter_map(|instance| self.host(instance, *slots.get(&instance.id)?)).collect();
         hosts.sort_by_key(|host| host.slot);
@@ -189,8 +198,7 @@ impl Context {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         crate::ssh::raise_open_files()
             .map_err(|e| Failure::new(Exit::State, format!("raise the limit of open files: {e}")))?;
-        let identities =
-            Identities::load(&self.fleet.ssh.identity, home.as_deref(), std::env::var_os("SSH_AUTH_SOCK"));
+        let identities = Identities::load(&self.fleet.ssh.identity, home.as_deref(), std::env::var_os("SSH_AUTH_SOCK"));
         let keys = HostKeys::open(dir.path().join("known_hosts"))
             .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
         let keys = Arc::new(keys);
@@ -201,8 +209,8 @@ impl Context {
                 .unwrap_or_default(),
         };
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
-        let user = UserKnownHosts::load(&paths)
-            .map_err(|e| Failure::new(Exit::Usage, format!("read known_hosts: {e}")))?;
+        let user =
+            UserKnownHosts::load(&paths).map_err(|e| Failure::new(Exit::Usage, format!("read known_hosts: {e}")))?;
         let trust = Trust::pinned(keys.clone());
         Ok(Reach {
             ssh: Arc::new(Ssh::new(identities, self.fleet.ssh.timeout)),

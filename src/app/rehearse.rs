@@ -210,7 +210,10 @@ fn page(outcome: &Outcome, summary: &Summary) -> String {
         text.push_str(&format!("broken on purpose: {id}, so that push finds it {how}\n"));
     }
     for id in &outcome.killed {
-        text.push_str(&format!("worker killed in the middle of an item: {id}; {} items came back\n", outcome.redelivered));
+        text.push_str(&format!(
+            "worker killed in the middle of an item: {id}; {} items came back\n",
+            outcome.redelivered
+        ));
     }
     if let Some(compared) = &outcome.compared {
         text.push_str(&format!("records recomputed: {} of {} equal\n", compared.equal, compared.expected));

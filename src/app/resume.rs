@@ -4,10 +4,11 @@ use super::context::{Context, state};
 use crate::cli::request::{Bake, Down, Launch, Push, Resume, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::journal::History;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
-        let history = self.state_dir()?.history().map_err(state)?;
+        let history = History::read(&self.state_dir()?).map_err(state)?;
         let matches = |run: &str| wanted.run.as_ref().is_none_or(|name| run.ends_with(name.as_str()));
         let found = history
             .runs()

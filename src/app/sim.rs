@@ -170,9 +170,8 @@ impl Ground {
         };
         let folder = base.join(format!("fleetwright-sim-{}", std::process::id()));
         make_folder(&folder)?;
-        let folder = folder
-            .canonicalize()
-            .map_err(|e| Failure::new(Exit::State, format!("find {}: {e}", folder.display())))?;
+        let folder =
+            folder.canonicalize().map_err(|e| Failure::new(Exit::State, format!("find {}: {e}", folder.display())))?;
         let folders = Folders {
             scratch: folder.join("scratch"),
             items: fleet
@@ -237,8 +236,7 @@ fn bodies(
     env: &BTreeMap<String, String>,
     fleet: Option<&Fleet>,
 ) -> Result<Bodies, Failure> {
-    let helper =
-        std::env::current_exe().map_err(|e| Failure::new(Exit::Bug, format!("find this binary: {e}")))?;
+    let helper = std::env::current_exe().map_err(|e| Failure::new(Exit::Bug, format!("find this binary: {e}")))?;
     let setup = fleet.and_then(|fleet| fleet.rehearsal.setup.clone());
     let options = RealHostsOptions {
         state_dir: folder.to_owned(),
@@ -299,7 +297,9 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
     if let Some(setup) = &fleet.rehearsal.setup {
         all.push(format!("the template was set up by {}", setup.display()));
     }
-    all.extend(fleet.rehearsal.mounts.iter().map(|mount| format!("{} is a folder of this machine", mount.at.display())));
+    all.extend(
+        fleet.rehearsal.mounts.iter().map(|mount| format!("{} is a folder of this machine", mount.at.display())),
+    );
     if !fleet.rehearsal.release.is_empty() {
         all.push("the release was packed from files named in the spec and this binary".to_owned());
     }

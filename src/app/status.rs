@@ -4,6 +4,7 @@ use super::context::{Context, state};
 use super::print;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::model::{InstanceState, Sample, Survey, tags};
 use crate::plan::slots;
 use crate::report::table;
@@ -64,13 +65,13 @@ impl Context {
         let survey = self
             .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
             .await?;
-        let history = self.state_dir()?.history().map_err(state)?;
+        let history = History::read(&self.state_dir()?).map_err(state)?;
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
         let queue = match &self.fleet.queue {
-            Some(queue) => {
-                Some(self.read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await).await?)
-            }
+            Some(queue) => Some(
+                self.read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await).await?,
+            ),
             None => None,
         };
         let unfinished = history

@@ -43,7 +43,10 @@ impl Context {
                 if let Some(group) = group.filter(|_| reboots && !wanted.allow_member) {
                     return Err(Unplannable::new(
                         Exit::Refused,
-                        format!("template {} is a member of Auto Scaling group {group}: rebooted, it may be replaced", template.instance),
+                        format!(
+                            "template {} is a member of Auto Scaling group {group}: rebooted, it may be replaced",
+                            template.instance
+                        ),
                         "verify an instance outside the group, or say --allow-member",
                     )
                     .into());

@@ -6,6 +6,7 @@ use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::journal::History;
 use crate::plan::verdict::{Feeder, Look, Seen, Verdict, verdict};
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
@@ -66,8 +67,13 @@ impl Context {
             }
             let at = self.clock.now();
             looks.push(Look { at, sample: sample.clone(), fed: fed.items, completed });
-            let seen =
-                Seen { feeder: fed.feeder, looks: &looks, dead_before: baseline, started: begun, now: self.clock.now() };
+            let seen = Seen {
+                feeder: fed.feeder,
+                looks: &looks,
+                dead_before: baseline,
+                started: begun,
+                now: self.clock.now(),
+            };
             let now = verdict(&seen, &self.fleet.done);
             let (outlook, eta) = words(&now);
             if let Some(sample) = sample {
@@ -78,13 +84,13 @@ impl Context {
             }
             self.pause(self.fleet.done.poll).await?;
         };
-        self.told(&verdict, fed)
+        self.judged(&verdict, fed)
     }
 
     /// What the newest feed of this campaign says of itself. A queue that somebody else feeds counts as closed: only its
     /// counts can tell.
     fn fed(&self, dir: &FleetDir) -> Result<Fed, Failure> {
-        let history = dir.history().map_err(state)?;
+        let history = History::read(dir).map_err(state)?;
         for past in history.runs() {
             let Some(begun) = &past.fold.begun else { continue };
             if begun.verb == "down" && past.fold.ended == Some(Exit::Done) {
@@ -115,9 +121,7 @@ impl Context {
         }
         let open = session.as_ref()?;
         match open.exec(command, Input::Empty, LEDGER).await {
-            Ok(execution) if execution.success() => {
-                String::from_utf8_lossy(&execution.stdout).trim().parse().ok()
-            }
+            Ok(execution) if execution.success() => String::from_utf8_lossy(&execution.stdout).trim().parse().ok(),
             Ok(_) => None,
             Err(_) => {
                 *session = None;
@@ -135,7 +139,7 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn told(&self, verdict: &Verdict, fed: u64) -> Result<Exit, Failure> {
+    fn judged(&self, verdict: &Verdict, fed: u64) -> Result<Exit, Failure> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
         let items = ItemCounts { fed: Some(fed), ok, failed, unaccounted: missing };

@@ -4,10 +4,10 @@ use super::context;
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::failure::Failure;
+use crate::error::AppError;
 use crate::exit::Exit;
 use crate::model::Region;
-use crate::work::{Ended, Options, Stop, work as run};
-use std::sync::Arc;
+use crate::work::{Ended, Options, Stop, WorkError, work as run};
 
 pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failure> {
     let settings = AwsSettings {
@@ -21,11 +21,16 @@ pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failu
     let stop = Stop::listen().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
     let asked = stop.clone();
     let seed = u64::from(std::process::id());
-    let worked = run(Arc::new(clients), clock, &options, stop, seed, &mut std::io::stderr())
-        .await
-        .map_err(|error| Failure::new(error.exit(), error.to_string()))?;
+    let worked = run(clients, clock, &options, stop, seed, &mut std::io::stderr()).await.map_err(failed)?;
     Ok(match worked.ended {
         Ended::Empty | Ended::Enough | Ended::Asked => Exit::Done,
         Ended::Abandoned => asked.exit(),
     })
+}
+
+fn failed(error: WorkError) -> Failure {
+    let error = AppError::from(error);
+    let mut failure = Failure::new(error.kind, error.to_string());
+    failure.hints = error.hints;
+    failure
 }

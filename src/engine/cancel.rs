@@ -132,6 +132,11 @@ impl Cancel {
         self.token(level).is_cancelled()
     }
 
+    /// A token that is set once nothing new should be started, for parts that take one.
+    pub fn stop_token(&self) -> CancellationToken {
+        self.inner.stop_starting.clone()
+    }
+
     /// Returns once at least this level is asked for.
     pub async fn wait(&self, level: Level) {
         self.token(level).cancelled().await;

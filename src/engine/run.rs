@@ -6,8 +6,8 @@ use crate::event::{Event, Events, StepEnd};
 use crate::exit::Exit;
 use crate::journal::Journal;
 use crate::plan::{Next, Plan, Step};
-use crate::time::BoxFuture;
 use serde_json::Value;
+use std::pin::Pin;
 
 /// What a step came to.
 #[derive(Clone, Debug, PartialEq)]
@@ -37,14 +37,17 @@ impl Done {
     }
 }
 
+/// A future that stays on the task that runs the plan: steps are not spawned.
+pub type LocalFuture<'a, T> = Pin<Box<dyn Future<Output = T> + 'a>>;
+
 /// What knows how to carry out steps.
 pub trait Driver: Send + Sync {
     /// Whether the step's goal is reached already, without changing anything.
-    fn probe<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Option<Done>, Failure>>;
+    fn probe<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Option<Done>, Failure>>;
     /// Carries the step out, from wherever an earlier try left it.
-    fn run<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Done, Failure>>;
+    fn run<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Done, Failure>>;
     /// Undoes or abandons a step that was stopped half-way; what it can't undo, its failure's residue names.
-    fn undo<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<(), Failure>>;
+    fn undo<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<(), Failure>>;
 }
 
 /// Emits the step's only end, also when the engine is dropped in the middle.
@@ -74,12 +77,7 @@ impl Drop for Ending<'_> {
 /// # Errors
 ///
 /// The first failure that a step could not deal with, or the interruption.
-pub async fn run(
-    plan: &Plan,
-    driver: &dyn Driver,
-    journal: &Journal,
-    tools: &Tools,
-) -> Result<(), Failure> {
+pub async fn run(plan: &Plan, driver: &dyn Driver, journal: &Journal, tools: &Tools) -> Result<(), Failure> {
     loop {
         tools.check_cancel()?;
         let events = &tools.events;

@@ -65,10 +65,16 @@ impl Cursor {
 /// The items that fit into one call from `from` on, at most `allowed`; at least one where one is allowed and left.
 pub fn batch(items: &[String], from: usize, allowed: usize) -> impl Iterator<Item = &String> {
     let mut bytes = 0;
-    items.iter().skip(from).take(allowed.min(BATCH)).enumerate().take_while(move |(index, item)| {
-        bytes += item.len();
-        *index == 0 || bytes <= BYTES
-    }).map(|(_, item)| item)
+    items
+        .iter()
+        .skip(from)
+        .take(allowed.min(BATCH))
+        .enumerate()
+        .take_while(move |(index, item)| {
+            bytes += item.len();
+            *index == 0 || bytes <= BYTES
+        })
+        .map(|(_, item)| item)
 }
 
 #[cfg(test)]

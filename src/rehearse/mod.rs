@@ -225,7 +225,8 @@ impl Stage<'_> {
     /// Runs a verb and notes it when it does not end as foretold.
     async fn act(&mut self, name: &str, arguments: &[&str], foretold: Exit) -> Result<Finished, Failure> {
         let step = format!("rehearse.{name}");
-        self.events.emit(Event::StepStarted { step: step.clone(), title: format!("fleetwright {}", arguments.join(" ")) });
+        self.events
+            .emit(Event::StepStarted { step: step.clone(), title: format!("fleetwright {}", arguments.join(" ")) });
         let begun = Instant::now();
         let finished = self.verbs.run(arguments).await.map_err(|e| broken(name, &e))?;
         self.note_act(name, &finished, begun, foretold);
@@ -241,7 +242,11 @@ impl Stage<'_> {
         if !good {
             self.outcome.surprises.push(format!("{name} ended with {code}, not {}", foretold.code()));
         }
-        self.events.emit(Event::StepFinished { step: format!("rehearse.{name}"), end, detail: format!("{code}, {seconds:.1} s") });
+        self.events.emit(Event::StepFinished {
+            step: format!("rehearse.{name}"),
+            end,
+            detail: format!("{code}, {seconds:.1} s"),
+        });
     }
 
     fn world(&self) -> Result<Value, Failure> {
@@ -316,8 +321,7 @@ fn quoted(path: &Path) -> String {
 
 /// World seconds between the first call and the last.
 fn span(audit: &[Value]) -> f64 {
-    let times: Vec<jiff::Timestamp> =
-        audit.iter().filter_map(|call| call.get("at")?.as_str()?.parse().ok()).collect();
+    let times: Vec<jiff::Timestamp> = audit.iter().filter_map(|call| call.get("at")?.as_str()?.parse().ok()).collect();
     match (times.iter().min(), times.iter().max()) {
         (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
         _ => 0.0,
@@ -458,7 +462,8 @@ async fn wait(stage: &mut Stage<'_>) -> Result<(), Failure> {
 fn busy_spot_host(world: &Value) -> Option<String> {
     let spot = |id: &str| {
         world["instances"].as_array().is_some_and(|all| {
-            all.iter().any(|i| i["id"] == id && i["market"] == "spot" && i["state"] == "running" && i["owner"] != "decoy")
+            all.iter()
+                .any(|i| i["id"] == id && i["market"] == "spot" && i["state"] == "running" && i["owner"] != "decoy")
         })
     };
     world["queues"]
@@ -473,15 +478,12 @@ fn busy_spot_host(world: &Value) -> Option<String> {
 /// Recomputes what the workers should have written.
 fn judge(wanted: &Wanted, served: &Served, stage: &mut Stage<'_>) -> Result<(), Failure> {
     let world = stage.world()?;
-    stage.outcome.redelivered = world["queues"]
-        .as_array()
-        .into_iter()
-        .flatten()
-        .filter_map(|queue| queue["redelivered"].as_u64())
-        .sum();
+    stage.outcome.redelivered =
+        world["queues"].as_array().into_iter().flatten().filter_map(|queue| queue["redelivered"].as_u64()).sum();
     let Some(chosen) = &wanted.items else { return Ok(()) };
     let Some(results) = served.mounts.get("/srv/results") else { return Ok(()) };
-    let compared = records::compare(&chosen.items, &chosen.base, results).map_err(|e| broken("read the records", &e))?;
+    let compared =
+        records::compare(&chosen.items, &chosen.base, results).map_err(|e| broken("read the records", &e))?;
     if !compared.all_equal() {
         stage.outcome.surprises.push(format!("{} of {} records equal", compared.equal, compared.expected));
     }

@@ -213,7 +213,8 @@ fn vcpus(name: &str) -> u32 {
 /// EC2's naming: a `g` after the generation means Graviton (`m7g`, `c7gn`), and so does the family `a1`.
 fn architecture(name: &str) -> &'static str {
     let family = name.split('.').next().unwrap_or_default();
-    let options = family.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
+    let options =
+        family.trim_start_matches(|c: char| c.is_ascii_alphabetic()).trim_start_matches(|c: char| c.is_ascii_digit());
     if options.contains('g') || family == "a1" { "arm64" } else { "x86_64" }
 }
 

@@ -48,15 +48,18 @@ impl Steps {
                 if age > REPLAY_LIMIT {
                     return Err(Failure::new(
                         Exit::Residue,
-                        format!("{what}: its outcome is unknown and {} h old, too old to be sent again", age.as_hours()),
+                        format!(
+                            "{what}: its outcome is unknown and {} h old, too old to be sent again",
+                            age.as_hours()
+                        ),
                     )
                     .hint("fleetwright status     # what is there by its tags")
                     .hint("fleetwright down       # ends what is there"));
                 }
                 self.events.note(format!("{what}: sending the stored {} again under its token", intent.call.action));
-                self.journal.reopen(intent.id, self.clock.now()).ok_or_else(|| {
-                    Failure::new(Exit::State, format!("{what}: its stored call can't be sent again"))
-                })?
+                self.journal
+                    .reopen(intent.id, self.clock.now())
+                    .ok_or_else(|| Failure::new(Exit::State, format!("{what}: its stored call can't be sent again")))?
             }
             Some(_) | None => {
                 let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
@@ -112,7 +115,10 @@ impl Steps {
             let action = permit.call().action.clone();
             return Failure {
                 exit: Exit::Refused,
-                ..Failure::call(format!("{what}: somebody sent {action} under the same token with other parameters"), fault)
+                ..Failure::call(
+                    format!("{what}: somebody sent {action} under the same token with other parameters"),
+                    fault,
+                )
             }
             .hint("fleetwright status     # another machine may be running this campaign");
         }

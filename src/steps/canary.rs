@@ -43,12 +43,8 @@ impl Steps {
         if first.is_empty() {
             return Err(Failure::new(Exit::Usage, "run the canary: the feed has no items"));
         }
-        let request = QueueRequest {
-            name: queue.to_owned(),
-            visibility: VISIBILITY,
-            redrive: None,
-            tags: self.queue_tags(),
-        };
+        let request =
+            QueueRequest { name: queue.to_owned(), visibility: VISIBILITY, redrive: None, tags: self.queue_tags() };
         let made: MadeQueue = self
             .mutate(
                 step,
@@ -77,7 +73,8 @@ impl Steps {
         command: &str,
         within: Duration,
     ) -> Result<(), Failure> {
-        let sample = self.read("look at the private queue", async || self.clients.sample(url, None, &*self.clock).await).await?;
+        let sample =
+            self.read("look at the private queue", async || self.clients.sample(url, None, &*self.clock).await).await?;
         if sample.empty() {
             for batch in items.chunks(10) {
                 let results =
@@ -94,7 +91,12 @@ impl Steps {
         self.on_template(&session, &host.id, what, &command, Input::Empty, limits).await?;
         session.close().await;
         let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
-        let wanted = Until { step: step.to_owned(), what: "the canary's items to be acknowledged".to_owned(), good: 3, deadline };
+        let wanted = Until {
+            step: step.to_owned(),
+            what: "the canary's items to be acknowledged".to_owned(),
+            good: 3,
+            deadline,
+        };
         self.until(wanted, async || {
             let sample = self.clients.sample(url, None, &*self.clock).await?;
             Ok(match sample.remaining() {
@@ -104,7 +106,9 @@ impl Steps {
             })
         })
         .await
-        .map_err(|failure| failure.hint(format!("step {step}: the worker ended well but did not acknowledge every item")))
+        .map_err(|failure| {
+            failure.hint(format!("step {step}: the worker ended well but did not acknowledge every item"))
+        })
     }
 
     fn queue_tags(&self) -> Tags {

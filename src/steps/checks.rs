@@ -28,8 +28,10 @@ impl Steps {
     /// Runs the playbook's steps in order. After a reboot among them the worker's process must be there again: every process
     /// is newer than the boot, and the runner saw another boot id answer.
     pub(super) async fn checks(&self) -> Result<Done, Failure> {
-        let playbook =
-            self.verify.as_ref().ok_or_else(|| Failure::new(Exit::Usage, "check: the spec names no `template.verify`"))?;
+        let playbook = self
+            .verify
+            .as_ref()
+            .ok_or_else(|| Failure::new(Exit::Usage, "check: the spec names no `template.verify`"))?;
         let (host, session) = self.enter_template().await?;
         let facts = HostFacts {
             id: host.id.clone(),
@@ -74,8 +76,7 @@ impl Steps {
         loop {
             let (host, session) = self.enter_template().await?;
             let stdin = Input::Bytes(format!("{wanted}\n").into_bytes().into());
-            let found =
-                session.exec(FIND_PROCESS, stdin, limits).await.map_err(|fault| unreached(&host.id, &fault))?;
+            let found = session.exec(FIND_PROCESS, stdin, limits).await.map_err(|fault| unreached(&host.id, &fault))?;
             session.close().await;
             if found.success() {
                 let text = String::from_utf8_lossy(&found.stdout);
@@ -84,7 +85,10 @@ impl Steps {
             if begun.elapsed() > COMES_UP {
                 return Err(Failure::new(
                     Exit::Partial,
-                    format!("prove that the worker starts on boot: after the reboot of {} no process holds {wanted:?}", host.id),
+                    format!(
+                        "prove that the worker starts on boot: after the reboot of {} no process holds {wanted:?}",
+                        host.id
+                    ),
                 )
                 .hint("systemctl enable the worker's service on the template, then verify again"));
             }

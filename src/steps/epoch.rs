@@ -49,7 +49,8 @@ impl Steps {
             return Ok(None);
         };
         let Some(template) = &survey.launch_template else { return Ok(None) };
-        let epoch = Epoch { template: template.id.clone(), version: version.number, expires: expiry(&version.instance_tags) };
+        let epoch =
+            Epoch { template: template.id.clone(), version: version.number, expires: expiry(&version.instance_tags) };
         let detail = format!("version {} of {} is still good", epoch.version, epoch.template);
         Ok(Some(Done::unchanged(super::output(&epoch)?, detail)))
     }
@@ -68,11 +69,17 @@ impl Steps {
             let request = settled(wanted, &survey, &self.fleet, &self.run.to_string(), expires);
             let what = format!("make a version of launch template {}", wanted.name);
             let made: Result<Epoch, Failure> = self
-                .mutate(step, &what, Repeat::Safe, async || self.clients.draft_template(&request).await, async |permit| {
-                    let (template, version) = self.clients.create_template(permit).await?;
-                    let epoch = Epoch { template, version, expires: Some(expires) };
-                    Ok((vec![epoch.template.to_string()], epoch))
-                })
+                .mutate(
+                    step,
+                    &what,
+                    Repeat::Safe,
+                    async || self.clients.draft_template(&request).await,
+                    async |permit| {
+                        let (template, version) = self.clients.create_template(permit).await?;
+                        let epoch = Epoch { template, version, expires: Some(expires) };
+                        Ok((vec![epoch.template.to_string()], epoch))
+                    },
+                )
                 .await;
             match made {
                 Ok(epoch) => {
@@ -81,7 +88,8 @@ impl Steps {
                 }
                 Err(failure) if somebody_was_faster(&failure) => {
                     if let Some(epoch) = self.adopt_epoch(step, wanted).await? {
-                        let detail = format!("version {} of {}, made by another machine", epoch.version, epoch.template);
+                        let detail =
+                            format!("version {} of {}, made by another machine", epoch.version, epoch.template);
                         return Ok(Done::unchanged(super::output(&epoch)?, detail));
                     }
                 }
@@ -97,7 +105,12 @@ impl Steps {
         let deadline = self.clock.now() + CONSISTENT;
         let template = self
             .until(
-                Until { step: step.to_owned(), what: format!("launch template {} to be visible", wanted.name), good: 1, deadline },
+                Until {
+                    step: step.to_owned(),
+                    what: format!("launch template {} to be visible", wanted.name),
+                    good: 1,
+                    deadline,
+                },
                 async || match self.clients.launch_template(&wanted.name).await? {
                     Some(template) => Ok(Seen::Good(template)),
                     None => Ok(Seen::NotYet("not visible yet".into())),
@@ -132,7 +145,10 @@ impl Steps {
         match template {
             Some(template) if template.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()) => Err(Failure::new(
                 Exit::Refused,
-                format!("launch template {} ({}) exists and does not carry this fleet's tag", template.name, template.id),
+                format!(
+                    "launch template {} ({}) exists and does not carry this fleet's tag",
+                    template.name, template.id
+                ),
             )
             .hint("choose another `name` in the spec, or have its owner delete it")),
             Some(_) | None => Ok(()),

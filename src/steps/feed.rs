@@ -27,8 +27,10 @@ impl Steps {
     /// Sends every item from the cursor on. A batch that was under way when the process died is sent again: its items carry
     /// the same ids.
     pub(super) async fn feed(&self, step: &str) -> Result<Done, Failure> {
-        let queue = self.fleet.queue.as_ref().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no queue"))?;
-        let items = self.options.items.clone().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no source"))?;
+        let queue =
+            self.fleet.queue.as_ref().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no queue"))?;
+        let items =
+            self.options.items.clone().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no source"))?;
         let fingerprint = self.options.fingerprint.clone();
         let stored = self.journal.with_fold(|fold| fold.cursors.get(step).cloned());
         let mut mark = match stored {
@@ -95,7 +97,7 @@ impl Steps {
             left = again;
             tries += 1;
             if !left.is_empty() {
-                    self.pause(std::time::Duration::from_secs(1 << tries.min(5))).await?;
+                self.pause(std::time::Duration::from_secs(1 << tries.min(5))).await?;
             }
         }
         Ok(())
@@ -110,8 +112,9 @@ impl Steps {
             return Err(Failure::new(Exit::Usage, format!("{what}: it is not there"))
                 .hint("correct `queue.dead_letter` in the spec"));
         };
-        let sample =
-            self.read("look at the queue", async || self.clients.sample(&queue.url, Some(&dead), &*self.clock).await).await?;
+        let sample = self
+            .read("look at the queue", async || self.clients.sample(&queue.url, Some(&dead), &*self.clock).await)
+            .await?;
         Ok(sample.dead)
     }
 }

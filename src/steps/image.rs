@@ -6,9 +6,9 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
-use crate::plan::CONSISTENT;
 use crate::exit::Exit;
 use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Thing, tags};
+use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 
@@ -35,10 +35,16 @@ impl Steps {
         }
         let what = format!("create image {} of {}", request.name, request.instance);
         let made: Result<Made, Failure> = self
-            .mutate(step, &what, Repeat::LookFirst, async || self.clients.draft_image(request).await, async |permit| {
-                let image = self.clients.create_image(permit).await?;
-                Ok((vec![image.to_string()], Made { image }))
-            })
+            .mutate(
+                step,
+                &what,
+                Repeat::LookFirst,
+                async || self.clients.draft_image(request).await,
+                async |permit| {
+                    let image = self.clients.create_image(permit).await?;
+                    Ok((vec![image.to_string()], Made { image }))
+                },
+            )
             .await;
         match made {
             Ok(made) => {
@@ -99,7 +105,7 @@ impl Steps {
         let what = format!("image {} to be available", made.image);
         let _ = step;
         let image = self
-            .until(Until { what, good: 3, deadline }, async || {
+            .until(Until { step: step.to_owned(), what, good: 3, deadline }, async || {
                 Ok(match self.clients.image(&made.image).await? {
                     Some(image) => match &image.state {
                         ImageState::Available => Seen::Good(image),
@@ -120,9 +126,13 @@ impl Steps {
                     .hint("fleetwright bake              # goes on waiting, or makes another if this one failed")
                     .hint("fleetwright down --images     # ends images beyond the newest that are kept")
             })?;
-        if self.read("read launch permissions", async || self.clients.launch_permissions_public(&made.image).await).await? {
-            return Err(Failure::new(Exit::Refused, format!("image {} may be launched by anybody", made.image))
-                .hint(format!("aws ec2 reset-image-attribute --image-id {} --attribute launchPermission", made.image)));
+        if self
+            .read("read launch permissions", async || self.clients.launch_permissions_public(&made.image).await)
+            .await?
+        {
+            return Err(Failure::new(Exit::Refused, format!("image {} may be launched by anybody", made.image)).hint(
+                format!("aws ec2 reset-image-attribute --image-id {} --attribute launchPermission", made.image),
+            ));
         }
         Ok(Done::new(super::output(&made)?, format!("{} ({})", image.id, image.name)))
     }

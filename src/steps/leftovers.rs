@@ -7,7 +7,6 @@ use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::model::{FaultKind, Image, Residue, Tags, Thing};
 use crate::plan::launch::template_name;
-use crate::time;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -19,8 +18,9 @@ impl Steps {
     /// Deletes volumes of ours that outlived their hosts.
     pub(super) async fn delete_volumes(&self, step: &str) -> Result<Done, Failure> {
         let read_at = self.clock.now();
-        let volumes =
-            self.read("list this fleet's volumes", async || self.clients.volumes_of_fleet(&self.fleet.name).await).await?;
+        let volumes = self
+            .read("list this fleet's volumes", async || self.clients.volumes_of_fleet(&self.fleet.name).await)
+            .await?;
         let free: Vec<_> = volumes.into_iter().filter(|volume| volume.state == "available").collect();
         let mut deleted = 0;
         for volume in &free {
@@ -59,11 +59,13 @@ impl Steps {
     /// Ends images beyond the newest `keep` that no host of ours was started from.
     pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
         let read_at = self.clock.now();
-        let mut images =
-            self.read("list this fleet's images", async || self.clients.images_of_fleet(&self.fleet.name).await).await?;
+        let mut images = self
+            .read("list this fleet's images", async || self.clients.images_of_fleet(&self.fleet.name).await)
+            .await?;
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
-        let hosts =
-            self.read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await).await?;
+        let hosts = self
+            .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
+            .await?;
         let used = |image: &Image| hosts.iter().any(|host| host.state.live() && host.image == image.id);
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let mut ended = 0;
@@ -164,9 +166,12 @@ impl Steps {
             }
             if self.clock.now() > deadline {
                 let list: Vec<String> = things.iter().map(ToString::to_string).collect();
-                return Err(Failure::new(Exit::Residue, format!("see everything gone; still there: {}", list.join(", ")))
-                    .leaving(Residue::Remaining(things))
-                    .hint("fleetwright down     # tries again"));
+                return Err(Failure::new(
+                    Exit::Residue,
+                    format!("see everything gone; still there: {}", list.join(", ")),
+                )
+                .leaving(Residue::Remaining(things))
+                .hint("fleetwright down     # tries again"));
             }
             self.events.emit(crate::event::Event::StepProgress {
                 step: step.to_owned(),

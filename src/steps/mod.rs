@@ -19,7 +19,7 @@ mod worker;
 
 use crate::aws::Clients;
 use crate::engine::failure::Failure;
-use crate::engine::run::{Done, Driver};
+use crate::engine::run::{Done, Driver, LocalFuture};
 use crate::engine::tools::Tools;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Journal};
@@ -27,7 +27,6 @@ use crate::model::{AccountId, RunId};
 use crate::plan::ladder::RungOutcome;
 use crate::plan::{Action, Plan, Step};
 use crate::spec::{Fleet, Playbook};
-use crate::time::BoxFuture;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -115,12 +114,10 @@ fn output(value: &impl Serialize) -> Result<Value, Failure> {
 }
 
 impl Driver for Steps {
-    fn probe<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Option<Done>, Failure>> {
+    fn probe<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Option<Done>, Failure>> {
         Box::pin(async move {
             match &step.action {
-                Action::Epoch { wanted, expires_seconds } => {
-                    self.probe_epoch(&step.id, wanted, *expires_seconds).await
-                }
+                Action::Epoch { wanted, expires_seconds } => self.probe_epoch(&step.id, wanted, *expires_seconds).await,
                 // The others find out by themselves what is done already: their looks and their changes are one loop.
                 Action::Capacity(_)
                 | Action::Rung(_)
@@ -146,7 +143,7 @@ impl Driver for Steps {
         })
     }
 
-    fn run<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<Done, Failure>> {
+    fn run<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Done, Failure>> {
         Box::pin(async move {
             let id = step.id.as_str();
             match &step.action {
@@ -176,7 +173,7 @@ impl Driver for Steps {
     }
 
     /// Everything is resumable, so abandoning is leaving it as the journal knows it; what was launched is said.
-    fn undo<'a>(&'a self, step: &'a Step) -> BoxFuture<'a, Result<(), Failure>> {
+    fn undo<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
             let open = self.journal.with_fold(|fold| fold.of_step(&step.id).any(crate::journal::IntentState::open));
             if open {

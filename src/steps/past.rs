@@ -36,7 +36,8 @@ pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
 pub fn attempts(history: &History) -> BTreeMap<String, u32> {
     let mut attempts = BTreeMap::new();
     for past in history.runs() {
-        let Some(epoch) = past.fold.steps.get("epoch").and_then(|v| serde_json::from_value::<super::Epoch>(v.clone()).ok())
+        let Some(epoch) =
+            past.fold.steps.get("epoch").and_then(|v| serde_json::from_value::<super::Epoch>(v.clone()).ok())
         else {
             continue;
         };
@@ -67,12 +68,12 @@ pub fn slots(history: &History) -> BTreeMap<InstanceId, u32> {
 
 impl Steps {
     pub(super) fn known_intents(&self) -> Result<BTreeSet<String>, Failure> {
-        Ok(known_intents(&self.state.history().map_err(state)?))
+        Ok(known_intents(&History::read(&self.state).map_err(state)?))
     }
 
     /// Every host that journals of this fleet say was launched, and when. A journal that can't be read was refused before
     /// the run began.
     pub(super) fn launched(&self) -> BTreeMap<InstanceId, Timestamp> {
-        self.state.history().map(|history| launched(&history)).unwrap_or_default()
+        History::read(&self.state).map(|history| launched(&history)).unwrap_or_default()
     }
 }

@@ -82,9 +82,10 @@ impl Steps {
     /// changes only hosts that lack it.
     pub(super) async fn push(&self, step: &str) -> Result<Done, Failure> {
         let order = self.options.push.clone().ok_or_else(|| Failure::new(Exit::Bug, "push: there is no order"))?;
-        let playbook = self.deploy.clone().ok_or_else(|| {
-            Failure::new(Exit::Usage, "push: the spec names no `release.playbook`")
-        })?;
+        let playbook = self
+            .deploy
+            .clone()
+            .ok_or_else(|| Failure::new(Exit::Usage, "push: the spec names no `release.playbook`"))?;
         let files = Arc::new(files(&playbook)?);
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&order.release));
         let vars = Arc::new(self.fleet.release.as_ref().map(|release| release.vars.clone()).unwrap_or_default());
@@ -98,32 +99,29 @@ impl Steps {
         let waves = Waves::plan(order.hosts.len(), order.canary, order.max_fail);
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
         let marker = if order.force { Marker::Force } else { Marker::Skip };
-        let report = fan_out(order.hosts.clone(), &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
-            let job = Job {
-                host,
-                lane,
-                steps: self.reach.clone(),
-                user: self.fleet.ssh.user.clone(),
-                playbook: Arc::clone(&playbook),
-                vars: Arc::clone(&vars),
-                files: Arc::clone(&files),
-                facts: (self.fleet.name.clone(), self.fleet.region.clone()),
-                queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
-                release: Arc::clone(&order.release),
-                digest: digest.clone(),
-                marker,
-                run_dir: run_dir.clone(),
-            };
-            job.run()
-        })
-        .await;
+        let report =
+            fan_out(order.hosts.clone(), &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
+                let job = Job {
+                    host,
+                    lane,
+                    steps: self.reach.clone(),
+                    user: self.fleet.ssh.user.clone(),
+                    playbook: Arc::clone(&playbook),
+                    vars: Arc::clone(&vars),
+                    files: Arc::clone(&files),
+                    facts: (self.fleet.name.clone(), self.fleet.region.clone()),
+                    queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
+                    release: Arc::clone(&order.release),
+                    digest: digest.clone(),
+                    marker,
+                    run_dir: run_dir.clone(),
+                };
+                job.run()
+            })
+            .await;
         self.mark(step, &report, &digest).await;
         self.check_cancel()?;
-        let pushed = Pushed {
-            stopped: report.stopped.is_some(),
-            allowed: waves.allowed,
-            reports: report.reports,
-        };
+        let pushed = Pushed { stopped: report.stopped.is_some(), allowed: waves.allowed, reports: report.reports };
         let good = pushed.reports.iter().filter(|report| report.result.good()).count();
         let detail = format!("{good} of {} hosts have it", pushed.reports.len());
         let output = super::output(&pushed)?;

@@ -6,7 +6,9 @@ use crate::exit::Exit;
 use crate::model::{Address, Host, Instance, InstanceId};
 use crate::spec::fleet::Connect;
 use crate::ssh::console::learn_from_console;
-use crate::ssh::{Execution, HostKeys, Input, Limits, Session, Ssh, SshFault, SshFaultKind, Status, Target, Trust, output};
+use crate::ssh::{
+    Execution, HostKeys, Input, Limits, Session, Ssh, SshFault, SshFaultKind, Status, Target, Trust, output,
+};
 use std::sync::Arc;
 
 /// The SSH side of a run: who we are, whose keys we trust.
@@ -49,8 +51,11 @@ impl Steps {
                 .hint(format!("aws ec2 start-instances --instance-ids {id}")));
         }
         let Some(address) = self.address(&instance) else {
-            return Err(Failure::new(Exit::Usage, format!("reach template {id}: it has no address of the kind asked for"))
-                .hint("set `ssh.connect` to private or public"));
+            return Err(Failure::new(
+                Exit::Usage,
+                format!("reach template {id}: it has no address of the kind asked for"),
+            )
+            .hint("set `ssh.connect` to private or public"));
         };
         Ok(Host { slot: 0, id: id.clone(), address })
     }

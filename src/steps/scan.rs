@@ -71,7 +71,14 @@ impl Steps {
         let what = "look for what must not be copied";
         let text = self.on_template(&session, &host.id, what, &as_root(LOOK), Input::Empty, limits).await?;
         let boot_id = self
-            .on_template(&session, &host.id, "read the boot id", "cat /proc/sys/kernel/random/boot_id", Input::Empty, limits)
+            .on_template(
+                &session,
+                &host.id,
+                "read the boot id",
+                "cat /proc/sys/kernel/random/boot_id",
+                Input::Empty,
+                limits,
+            )
             .await?
             .trim()
             .to_owned();

@@ -7,10 +7,10 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing};
 use crate::plan::{Until, ladder, slots};
 use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
-use crate::time;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -46,10 +46,11 @@ impl Steps {
         circuit(&dead)?;
         let mut live = running.clone();
         if !existing.is_empty() {
-            let old = self.read("look at the other hosts", async || self.clients.instances_by_ids(existing).await).await?;
+            let old =
+                self.read("look at the other hosts", async || self.clients.instances_by_ids(existing).await).await?;
             live.extend(old.into_iter().filter(|instance| instance.state.live()));
         }
-        let known = past::slots(&self.state.history().map_err(state)?);
+        let known = past::slots(&History::read(&self.state).map_err(state)?);
         let slots = slots::assign(&known, &live);
         let hosts: Vec<Host> = running
             .iter()
@@ -74,7 +75,8 @@ impl Steps {
         Ok(if settled.dead.is_empty() {
             Done::new(output, detail)
         } else {
-            let (id, reason) = settled.dead.iter().next().map(|(id, r)| (id.to_string(), r.clone())).unwrap_or_default();
+            let (id, reason) =
+                settled.dead.iter().next().map(|(id, r)| (id.to_string(), r.clone())).unwrap_or_default();
             Done::warning(output, format!("{detail}; {} ended again, {id} because of {reason}", settled.dead.len()))
         })
     }
@@ -208,9 +210,11 @@ fn circuit(dead: &BTreeMap<InstanceId, String>) -> Result<(), Failure> {
         *counts.entry(reason).or_default() += 1;
     }
     match counts.into_iter().find(|(_, n)| *n >= CIRCUIT) {
-        Some((reason, n)) => Err(Failure::new(Exit::Partial, format!("keep new hosts alive: {n} ended because of {reason}"))
-            .hint("see to the image or the account first; then run the same command again")
-            .hint("fleetwright down       # ends the others")),
+        Some((reason, n)) => {
+            Err(Failure::new(Exit::Partial, format!("keep new hosts alive: {n} ended because of {reason}"))
+                .hint("see to the image or the account first; then run the same command again")
+                .hint("fleetwright down       # ends the others"))
+        }
         None => Ok(()),
     }
 }

@@ -3,12 +3,11 @@
 use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::plan::CONSISTENT;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
 use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
-use crate::time;
+use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
@@ -29,8 +28,11 @@ impl Steps {
     pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Passed, Failure> {
         let known_intents = self.known_intents()?;
         let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
-        let blast_radius =
-            if self.options.adopt { candidates.len() } else { expected.max(known_intents.len()).max(self.launched().len()) };
+        let blast_radius = if self.options.adopt {
+            candidates.len()
+        } else {
+            expected.max(known_intents.len()).max(self.launched().len())
+        };
         let facts = GateFacts {
             account: self.fleet.account.clone(),
             caller: self.caller.clone(),
@@ -52,7 +54,11 @@ impl Steps {
     }
 
     /// Ends these hosts and waits until they are gone; `None` means every host of the fleet, whatever the journal knows.
-    async fn end(&self, step: &str, only: Option<&BTreeSet<InstanceId>>) -> Result<(usize, Vec<(String, Reason)>), Failure> {
+    async fn end(
+        &self,
+        step: &str,
+        only: Option<&BTreeSet<InstanceId>>,
+    ) -> Result<(usize, Vec<(String, Reason)>), Failure> {
         let deadline = self.clock.now() + PATIENCE;
         let mut told: BTreeMap<InstanceId, jiff::Timestamp> = BTreeMap::new();
         let mut guarded: BTreeSet<InstanceId> = BTreeSet::new();
@@ -124,11 +130,16 @@ impl Steps {
     ) -> Result<bool, Failure> {
         let what = format!("end {} hosts", chunk.ids().len());
         let sent = self
-            .change(step, &what, async || self.clients.draft_terminate(chunk).await, async |permit| {
-                let changes = self.clients.terminate(permit).await?;
-                let ids: Vec<String> = changes.iter().map(|(id, _)| id.to_string()).collect();
-                Ok((ids, json!(changes.len())))
-            })
+            .change(
+                step,
+                &what,
+                async || self.clients.draft_terminate(chunk).await,
+                async |permit| {
+                    let changes = self.clients.terminate(permit).await?;
+                    let ids: Vec<String> = changes.iter().map(|(id, _)| id.to_string()).collect();
+                    Ok((ids, json!(changes.len())))
+                },
+            )
             .await;
         match sent {
             Ok(_) => Ok(true),
@@ -189,7 +200,8 @@ impl Steps {
         if ids.is_empty() {
             return Ok(Vec::new());
         }
-        let seen = self.read("look at launched hosts by id", async || self.clients.instances_by_ids(&ids).await).await?;
+        let seen =
+            self.read("look at launched hosts by id", async || self.clients.instances_by_ids(&ids).await).await?;
         let ours = |tags: &Tags| tags.get(tags::FLEET) == Some(self.fleet.name.as_str());
         // Tags lag like everything else: only an instance that shows tags, but not ours, was stripped.
         let stripped = |i: &&Instance| i.state.live() && !ours(&i.tags) && self.age(i) > CONSISTENT;
@@ -217,5 +229,9 @@ fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
     let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();
     let failure = Failure::new(Exit::Refused, format!("refused to end {} hosts: {}", lines.len(), lines.join("; ")))
         .leaving(Residue::Remaining(things));
-    Err(if adoptable { failure.hint("fleetwright down --adopt     # when they are yours all the same") } else { failure })
+    Err(if adoptable {
+        failure.hint("fleetwright down --adopt     # when they are yours all the same")
+    } else {
+        failure
+    })
 }

@@ -8,7 +8,6 @@ use crate::exit::Exit;
 use crate::model::shell_word;
 use crate::spec::fleet::Worker;
 use crate::ssh::{Input, Limits};
-use crate::time;
 use jiff::SignedDuration;
 use serde_json::json;
 use std::time::Duration;
@@ -49,7 +48,7 @@ impl Steps {
                 }
                 Err(failure) if failure.exit == Exit::Refused || self.clock.now() > deadline => return Err(failure),
                 Err(_) => {
-                            self.pause(Duration::from_secs(5)).await?;
+                    self.pause(Duration::from_secs(5)).await?;
                 }
             }
         }

@@ -22,11 +22,8 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock) -> Result
     let mut images = clients.images_of_fleet(&fleet.name).await?;
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     let named = fleet.fleet.as_ref().map(|hosts| hosts.subnets.clone()).unwrap_or_default();
-    let wanted: Vec<SubnetId> = if named.is_empty() {
-        template.iter().filter_map(|instance| instance.subnet.clone()).collect()
-    } else {
-        named
-    };
+    let wanted: Vec<SubnetId> =
+        if named.is_empty() { template.iter().filter_map(|instance| instance.subnet.clone()).collect() } else { named };
     let subnets = if wanted.is_empty() { Vec::new() } else { clients.subnets(&wanted).await? };
     Ok(Survey {
         at: clock.now(),
