@@ -1,7 +1,26 @@
 //! fleet.yaml and playbooks: text in, checked types or every problem at once out.
 
+mod aws;
+mod check;
+mod digest;
 pub mod fleet;
+mod load;
+mod need;
 pub mod playbook;
+pub mod problem;
+mod read;
+mod render;
+mod set;
+mod template;
+mod tree;
+mod value;
+mod yaml;
+
+#[cfg(test)]
+mod tests;
 
 pub use fleet::Fleet;
+pub use load::{FILE, Loaded, Playbooks, find, load};
+pub use need::{Need, require};
 pub use playbook::{Playbook, Step};
+pub use problem::{Place, Problem, Problems, Severity};
