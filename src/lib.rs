@@ -2,6 +2,7 @@
 
 pub mod event;
 pub mod exit;
+pub mod feed;
 pub mod gate;
 pub mod journal;
 pub mod model;

@@ -11,7 +11,7 @@ pub(crate) fn account(text: &str) -> Read<&str> {
     match text.len() {
         12 if digits => Ok(text),
         1..12 if digits => Err(wrong.help(format!(
-            "it has {} digits; if leading zeros were lost, write them and quote it: \"{text:0>12}\"",
+            "it has {} digits; if leading zeros were lost, write them, in quotes: \"{text:0>12}\"",
             text.len()
         ))),
         _ => Err(wrong),
@@ -129,7 +129,7 @@ pub(crate) fn queue_url(text: &str) -> Read<QueueUrl> {
 /// A queue's name; SQS takes 80 characters.
 pub(crate) fn queue_name(text: &str) -> Read<String> {
     let wrong = Wrong::bad("a standard queue's name: 1 to 80 letters, digits, `-` and `_`");
-    if text.ends_with(".fifo") {
+    if text.strip_suffix(".fifo").is_some() {
         return Err(wrong.help("this version works with standard queues only"));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);

@@ -278,7 +278,9 @@ impl<'n> Section<'n> {
 
     /// The value under a key, if it is there.
     pub(crate) fn get(&mut self, key: &'static str) -> Option<Field<'n>> {
-        self.known.push(key);
+        if !self.known.contains(&key) {
+            self.known.push(key);
+        }
         let (key, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
         Some(Field { path: join(&self.path, &key.text), key: key.span, node })
     }
@@ -298,7 +300,7 @@ impl<'n> Section<'n> {
         for (key, what) in keys {
             let asked = self.known.len();
             if let Some(field) = self.get(key) {
-                not_yet(check, field.key, &field.path, what);
+                not_yet(check, field.key, &format!("`{}`", field.path), what);
             }
             self.known.truncate(asked);
         }
@@ -324,8 +326,8 @@ impl<'n> Section<'n> {
 }
 
 /// Notes something that is documented but that this version does not do.
-pub(crate) fn not_yet(check: &mut Check<'_>, span: Span, path: &str, what: &str) {
-    check.error(span, "not-yet", format!("this version does not do `{path}` yet: {what}"));
+pub(crate) fn not_yet(check: &mut Check<'_>, span: Span, subject: &str, what: &str) {
+    check.error(span, "not-yet", format!("this version does not do {subject} yet: {what}"));
 }
 
 fn join(path: &str, key: &str) -> String {

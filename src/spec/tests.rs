@@ -71,7 +71,7 @@ fn bad_specs_are_told_in_full() {
         assert!(result.is_err(), "{name} was taken for good");
         writeln!(shown, "==== {name}\n{}", report(&result)).expect("a string");
         assert!(!shown.contains("sup3r-secret"), "{name} shows a value of the environment");
-        assert!(!shown.contains(|c| problem::is_hostile(c)), "{name} reaches the terminal unescaped");
+        assert!(!shown.contains(problem::is_hostile), "{name} reaches the terminal unescaped");
     }
     insta::assert_snapshot!("bad", shown);
 }
@@ -252,18 +252,19 @@ fn hostile_input_is_refused_quickly() {
         }
         text
     };
+    let many = |count: usize, line: fn(usize) -> String| (0..count).map(line).collect::<Vec<_>>().concat();
     let inputs = [
         "[".repeat(100_000),
         "{a: ".repeat(100_000),
         "- ".repeat(5_000),
         "? ".repeat(5_000),
-        (0..5_000).map(|n| format!("{}a:\n", " ".repeat(n))).collect(),
+        many(5_000, |n| format!("{}a:\n", " ".repeat(n))),
         bomb("x"),
         bomb(&format!("\"{}\"", "x".repeat(16_000))),
         lines("- x"),
         lines("x: y"),
-        (0..90_000).map(|n| format!("k{n}: y\n")).collect(),
-        (0..30_000).map(|n| format!("k{n}: &b{n} y\n")).collect(),
+        many(90_000, |n| format!("k{n}: y\n")),
+        many(30_000, |n| format!("k{n}: &b{n} y\n")),
         lines("&a"),
         lines("#"),
         lines("%YAML 1.2"),
@@ -280,6 +281,7 @@ fn hostile_input_is_refused_quickly() {
         let result = load_text(input.as_bytes());
         let text = result.expect_err("hostile").render(true);
         let took = started.elapsed();
+        eprintln!("HOSTILE {n} {took:?}");
         assert!(took < Duration::from_secs(5), "input {n} took {took:?}");
         assert!(text.len() < 100_000, "input {n} makes a report of {} bytes", text.len());
     }
@@ -292,7 +294,8 @@ proptest! {
     fn random_bytes_make_problems(bytes in proptest::collection::vec(any::<u8>(), 0..400)) {
         let problems = load_text(&bytes).expect_err("random bytes are no spec");
         prop_assert!(!problems.is_empty());
-        prop_assert!(!problems.render(false).contains('\u{1b}'));
+        let escaped = problems.render(false).contains('\u{1b}');
+        prop_assert!(!escaped);
     }
 
     #[test]

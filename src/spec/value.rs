@@ -213,7 +213,7 @@ mod tests {
     use super::*;
 
     fn span(text: &str) -> Option<u64> {
-        duration(Duration::ZERO, Duration::from_secs(400 * 86_400))(text).ok().map(|d| d.as_secs())
+        duration(Duration::ZERO, Duration::from_hours(24 * 400))(text).ok().map(|d| d.as_secs())
     }
 
     #[test]
@@ -240,7 +240,7 @@ mod tests {
         ] {
             assert_eq!(span(bad), None, "{bad}");
         }
-        assert_eq!(duration(Duration::ZERO, Duration::from_secs(60))("2m").map_err(|w| w.code), Err("out-of-range"));
+        assert_eq!(duration(Duration::ZERO, Duration::from_mins(1))("2m").map_err(|w| w.code), Err("out-of-range"));
     }
 
     #[test]

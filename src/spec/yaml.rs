@@ -119,6 +119,7 @@ impl Builder {
     fn take(&mut self, check: &mut Check<'_>, event: Event<'_>, at: At) -> bool {
         let span = self.span(at);
         if event.tag().is_some() {
+            let span = at.tag_span().map_or(span, |tag| self.span(tag));
             check.error_with(span, "tag", "YAML tags are not read", Some("leave the `!...` out"));
         }
         match event {

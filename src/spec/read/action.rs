@@ -14,6 +14,10 @@ const ACTIONS: &[&str] = &["put", "unpack", "run", "link", "restart", "reboot", 
 pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, step: &Field<'_>) -> Option<Action> {
     let given: Vec<(&str, Field<'_>)> = ACTIONS.iter().filter_map(|key| s.get(key).map(|f| (*key, f))).collect();
     let [(key, field)] = given.as_slice() else {
+        // A misspelt word is told as an unknown key by the caller.
+        if given.is_empty() && s.fields().any(|(k, _)| nearest(&k.text, ACTIONS).is_some()) {
+            return None;
+        }
         let message = match given.as_slice() {
             [] => format!("`{}` does nothing: it has none of {}", step.path, ACTIONS.join(", ")),
             many => {
@@ -21,12 +25,7 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
                 format!("`{}` does {} things ({})", step.path, many.len(), words.join(", "))
             }
         };
-        let near = s.fields().find_map(|(k, _)| nearest(&k.text, ACTIONS));
-        let help = match near {
-            Some(near) if given.is_empty() => format!("did you mean `{near}`?"),
-            Some(_) | None => "a step has exactly one action".to_owned(),
-        };
-        check.error_with(step.node.span, "conflict", message, Some(help));
+        check.error_with(step.node.span, "conflict", message, Some("a step has exactly one action"));
         return None;
     };
     match *key {
@@ -52,7 +51,7 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
         "restart" => text(check, field).map(Action::Restart),
         "reboot" => {
             let mut s = check.section(field)?;
-            let within = super::span(&mut s, check, "within", (10 * SECOND, 3600 * SECOND), Duration::from_secs(600));
+            let within = super::span(&mut s, check, "within", (10 * SECOND, 3600 * SECOND), Duration::from_mins(10));
             s.close(check, &[]);
             Some(Action::Reboot { within })
         }

@@ -61,11 +61,10 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
 
 fn mode(check: &mut Check<'_>, s: &mut Section<'_>) {
     let Some(field) = s.get("mode") else { return };
-    let modes: &[(&str, bool)] = &[("instances", true), ("auto-scaling-group", false)];
-    if check.parsed(&field, |text| value::choice(&[("instances", true), ("auto-scaling-group", false)])(text))
-        == Some(false)
-    {
-        not_yet(check, field.node.span, &format!("{}: {}", field.path, modes[1].0), "it launches plain instances only");
+    let words = value::choice(&[("instances", true), ("auto-scaling-group", false)]);
+    if check.parsed(&field, words) == Some(false) {
+        let subject = "`fleet.mode: auto-scaling-group`";
+        not_yet(check, field.node.span, subject, "it launches plain instances only");
     }
 }
 
@@ -76,7 +75,7 @@ struct Accept {
 }
 
 fn accept(check: &mut Check<'_>, s: &mut Section<'_>, size: Option<u32>) -> Accept {
-    let mut out = Accept { min: None, within: Duration::from_secs(600), otherwise: Otherwise::Abort };
+    let mut out = Accept { min: None, within: Duration::from_mins(10), otherwise: Otherwise::Abort };
     let Some(mut s) = s.get("accept").and_then(|f| check.section(&f)) else { return out };
     if let Some(field) = s.get("min") {
         out.min = whole(check, &field, (1, MOST_HOSTS));
@@ -95,7 +94,7 @@ fn accept(check: &mut Check<'_>, s: &mut Section<'_>, size: Option<u32>) -> Acce
 fn types(check: &mut Check<'_>, s: &mut Section<'_>) -> Vec<String> {
     let field = s.get("types");
     if let Some(f) = field.as_ref().filter(|f| matches!(f.node.kind, Kind::Map(_))) {
-        not_yet(check, f.key, "fleet.types as requirements", "list the types, for example [m7i.large, m7a.large]");
+        not_yet(check, f.key, "`fleet.types` as requirements", "list the types, for example [m7i.large, m7a.large]");
         return Vec::new();
     }
     // An EC2 fleet takes 300 overrides in a request, types times subnets.
@@ -111,7 +110,7 @@ fn root(check: &mut Check<'_>, s: &mut Section<'_>) -> RootVolume {
     if let Some(field) = s.get("type") {
         let text = check.raw(&field).map(|(text, _)| text);
         if matches!(text, Some("io1" | "io2")) {
-            not_yet(check, field.node.span, "fleet.root.type: io1 and io2", "they need an IOPS figure; use gp3");
+            not_yet(check, field.node.span, "io1 and io2 in `fleet.root.type`", "they need an IOPS figure; use gp3");
         } else if let Some(kind) = check.parsed(&field, kinds) {
             kind.clone_into(&mut out.volume_type);
         }

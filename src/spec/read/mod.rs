@@ -18,7 +18,7 @@ use std::time::Duration;
 /// A second, to count in.
 const SECOND: Duration = Duration::from_secs(1);
 /// A day.
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 
 /// A whole number within bounds, or `default`; quoted numbers are text.
 fn number(s: &mut Section<'_>, check: &mut Check<'_>, key: &'static str, bounds: (u32, u32), default: u32) -> u32 {

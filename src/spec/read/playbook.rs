@@ -73,8 +73,8 @@ struct Names(HashSet<String>);
 
 impl Names {
     /// A name of its own for a step that has none.
-    fn free(&mut self, wish: String) -> String {
-        let mut name = wish.clone();
+    fn free(&mut self, wish: &str) -> String {
+        let mut name = wish.to_owned();
         let mut n = 2;
         while !self.0.insert(name.clone()) {
             name = format!("{wish} ({n})");
@@ -93,13 +93,13 @@ fn step(check: &mut Check<'_>, role: Role, field: &Field<'_>, names: &mut Names)
         }
         Some(name)
     });
-    let timeout = span(&mut s, check, "timeout", (SECOND, 86_400 * SECOND), Duration::from_secs(300));
+    let timeout = span(&mut s, check, "timeout", (SECOND, 86_400 * SECOND), Duration::from_mins(5));
     let retries = number(&mut s, check, "retries", (0, 10), 0);
     let when = s.get("when").and_then(|f| text(check, &f));
     let action = action(check, role, &mut s, field);
     s.close(check, &[]);
     let action = action?;
-    let name = name.unwrap_or_else(|| names.free(describe(&action)));
+    let name = name.unwrap_or_else(|| names.free(&describe(&action)));
     Some(Step { name, timeout, retries, when, action })
 }
 

@@ -136,7 +136,7 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
     let mut s = check.section(field)?;
     let instance = match s.get("build") {
         Some(build) => {
-            not_yet(check, build.key, &build.path, "start the template by hand and name it as `instance`");
+            not_yet(check, build.key, "`template.build`", "start the template by hand and name it as `instance`");
             s.get("instance")
         }
         None => s.need(check, "instance", "i-0123456789abcdef0"),
@@ -146,7 +146,7 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
     let canary = s.get("canary").and_then(|f| {
         let mut s = check.section(&f)?;
         let items = number(&mut s, check, "items", (1, 100), 3);
-        let within = span(&mut s, check, "within", (10 * SECOND, DAY), Duration::from_secs(300));
+        let within = span(&mut s, check, "within", (10 * SECOND, DAY), Duration::from_mins(5));
         s.close(check, &[]);
         Some(Canary { items, within })
     });

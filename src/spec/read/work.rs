@@ -86,7 +86,7 @@ pub(super) fn queue(
     if let Some(f) = s.get("engine") {
         let text = check.text_of(&f)?;
         if ENGINES.contains(&text) {
-            not_yet(check, f.node.span, &format!("queue.engine: {text}"), "sqs is the only engine");
+            not_yet(check, f.node.span, &format!("`queue.engine: {text}`"), "sqs is the only engine");
             return None;
         }
         check.judged(&f, value::choice(&[("sqs", ())])(text));
@@ -122,7 +122,7 @@ pub(super) fn feed(check: &mut Check<'_>, field: &Field<'_>) -> Option<Feed> {
     let varies = rate.as_ref().is_some_and(|f| matches!(f.node.kind, Kind::Map(_)));
     let rate_per_second = match rate {
         Some(f) if varies => {
-            not_yet(check, f.key, "feed.rate by the time of day", "give one rate, for example `rate: 3/s`");
+            not_yet(check, f.key, "`feed.rate` by the time of day", "give one rate, for example `rate: 3/s`");
             None
         }
         Some(f) => check.parsed(&f, value::rate),
@@ -146,12 +146,11 @@ fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
     let run = s.get("run");
     let later = LATER_SOURCES.iter().any(|(key, _)| s.fields().any(|(k, _)| k.text == *key));
     let given = [&lines, &files, &run].into_iter().flatten().count();
-    if given != 1 && !later {
-        let unknown = s.fields().find_map(|(k, _)| nearest(&k.text, SOURCES));
-        let help = unknown
-            .map_or("for example `from: {lines: items.txt}`".to_owned(), |near| format!("did you mean `{near}`?"));
+    // A misspelt word is told as an unknown key below.
+    let misspelt = given == 0 && s.fields().any(|(k, _)| nearest(&k.text, SOURCES).is_some());
+    if given != 1 && !later && !misspelt {
         let message = format!("`{}` must have exactly one of `lines`, `files` and `run`", field.path);
-        check.error_with(field.key, "conflict", message, Some(help));
+        check.error_with(field.key, "conflict", message, Some("for example `from: {lines: items.txt}`"));
     }
     let source = if let Some(f) = run {
         let command = on_template(check, &mut s, &f);
@@ -184,7 +183,7 @@ fn on_template(check: &mut Check<'_>, s: &mut Section<'_>, run: &Field<'_>) -> O
 }
 
 pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
-    let minutes = |n: u64| Duration::from_secs(n * 60);
+    let minutes = Duration::from_mins;
     let mut out = Done {
         quiet: minutes(3),
         samples: 5,
