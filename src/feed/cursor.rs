@@ -142,6 +142,8 @@ mod tests {
     }
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(40))]
+
         #[test]
         fn batches_cover_everything_in_order(
             sizes in proptest::collection::vec(1usize..60_000, 1..60),

@@ -281,8 +281,7 @@ fn hostile_input_is_refused_quickly() {
         let result = load_text(input.as_bytes());
         let text = result.expect_err("hostile").render(true);
         let took = started.elapsed();
-        eprintln!("HOSTILE {n} {took:?}");
-        assert!(took < Duration::from_secs(5), "input {n} took {took:?}");
+        assert!(took < Duration::from_secs(2), "input {n} took {took:?}");
         assert!(text.len() < 100_000, "input {n} makes a report of {} bytes", text.len());
     }
 }
