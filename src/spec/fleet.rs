@@ -11,10 +11,11 @@ use std::time::Duration;
 pub struct Fleet {
     /// The file it was read from.
     pub file: PathBuf,
-    /// The folder that relative paths start from.
+    /// The folder that relative paths start from; every path in here is joined to it already.
     pub dir: PathBuf,
-    /// SHA-256 over the canonical form of everything that says what the fleet is, hex; `fleet.size`, `feed`, `queue`,
-    /// `done` and `rehearsal` are left out, so that a change of size or pace is no other fleet.
+    /// SHA-256, hex, over everything that decides what a host of the fleet is, the bytes of its user data among it;
+    /// size, acceptance, price bound, release, queue, feed, done and rehearsal are left out (`digest.rs` lists both), so
+    /// that a change of size or pace is no other fleet.
     pub digest: String,
     /// The fleet's name.
     pub name: FleetName,

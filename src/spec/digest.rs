@@ -1,0 +1,59 @@
+//! The digest by which two machines recognise the same fleet.
+
+use super::fleet::Fleet;
+use sha2::{Digest, Sha256};
+use std::fmt::Write;
+use std::io;
+
+/// SHA-256, hex, over everything that decides what a host of the fleet is.
+///
+/// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `ssh.user` and `ssh.port`; of
+/// `fleet` the spot share and its fallback, types, subnets, security groups, instance profile, key pair, root volume,
+/// metadata options and `expires`; the bytes of the user data file, not its path.
+///
+/// Not in it: `fleet.size`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
+/// keys, release, worker, queue, feed, done, rehearsal and the verify playbook. None of them makes another host, so a
+/// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
+pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
+    let hosts = match &fleet.fleet {
+        None => serde_json::Value::Null,
+        Some(h) => serde_json::json!({
+            "spot": h.spot_percent,
+            "fallback": h.fallback_on_demand,
+            "types": h.types,
+            "subnets": h.subnets,
+            "security_groups": h.security_groups,
+            "instance_profile": h.instance_profile,
+            "key_name": h.key_name,
+            "root": h.root,
+            "metadata": h.metadata,
+            "expires": h.expires.as_secs(),
+            "user_data": h.user_data.as_ref().map(std::fs::read).transpose()?.map(|bytes| hex(&[&bytes])),
+        }),
+    };
+    let canonical = serde_json::json!({
+        "digest": 1,
+        "account": fleet.account,
+        "region": fleet.region,
+        "name": fleet.name,
+        "tags": fleet.tags,
+        "template": fleet.template.as_ref().map(|t| &t.instance),
+        "image": fleet.image.name,
+        "ssh": {"user": fleet.ssh.user, "port": fleet.ssh.port},
+        "hosts": hosts,
+    });
+    Ok(hex(&[canonical.to_string().as_bytes()]))
+}
+
+/// SHA-256 over parts, each after its length, so that no two lists of parts share their bytes.
+pub(crate) fn hex(parts: &[&[u8]]) -> String {
+    let mut sha = Sha256::new();
+    for part in parts {
+        sha.update((part.len() as u64).to_be_bytes());
+        sha.update(part);
+    }
+    sha.finalize().iter().fold(String::with_capacity(64), |mut out, byte| {
+        write!(out, "{byte:02x}").unwrap_or_default();
+        out
+    })
+}

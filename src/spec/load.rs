@@ -1,0 +1,160 @@
+//! Reads a fleet.yaml with its playbooks from disk.
+
+use super::check::{Check, Env};
+use super::fleet::Fleet;
+use super::playbook::Playbook;
+use super::problem::{Problem, Problems};
+use super::tree::{Node, Span};
+use super::{digest, read, set, yaml};
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// What the spec is called when nobody says otherwise.
+pub const FILE: &str = "fleet.yaml";
+
+/// The playbooks that the spec names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Playbooks {
+    /// `template.verify`.
+    pub verify: Option<Playbook>,
+    /// `release.playbook`.
+    pub deploy: Option<Playbook>,
+}
+
+/// A spec without errors.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The checked spec.
+    pub fleet: Fleet,
+    /// Its checked playbooks.
+    pub playbooks: Playbooks,
+    /// What the spec may not have meant.
+    pub warnings: Problems,
+}
+
+/// Reads the spec at `path`, changed by `sets` (`fleet.size=60`), and its playbooks; `env` answers `${NAME}`.
+///
+/// # Errors
+///
+/// Every problem of all of these files at once, by place.
+pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+    let (mut check, bytes) = open(path, env)?;
+    let Some((source, _)) = take_in(&mut check, path, bytes) else { return Err(check.problems.sorted()) };
+    let root = yaml::parse(&mut check, source, 0);
+    let Some(mut root) = root else {
+        if check.problems.is_empty() {
+            let span = Span { source, start: 0, end: 0 };
+            let help = Some("start with `version: 1`, or let `fleetwright init` write one");
+            check.error_with(span, "empty", "the file says nothing", help);
+        }
+        return Err(check.problems.sorted());
+    };
+    for argument in sets {
+        set::apply(&mut check, &mut root, argument);
+    }
+    let fleet = read::fleet(&mut check, path.to_owned(), &root);
+    let playbooks = playbooks(&mut check, fleet.as_ref());
+    if check.problems.has_errors() {
+        return Err(check.problems.sorted());
+    }
+    let file = path.to_string_lossy();
+    let Some(mut fleet) = fleet else {
+        return Err(Problems::one(Problem::of_file(&file, "unreadable", "the spec was not understood", None)));
+    };
+    fleet.digest = digest::of(&fleet).map_err(|error| {
+        Problems::one(Problem::of_file(&file, "unreadable", format!("`fleet.user_data` can't be read: {error}"), None))
+    })?;
+    Ok(Loaded { fleet, playbooks, warnings: check.problems.sorted() })
+}
+
+/// The nearest fleet.yaml, in `start` or the closest folder above it.
+pub fn find(start: &Path) -> Option<PathBuf> {
+    start.ancestors().map(|dir| dir.join(FILE)).find(|path| path.is_file())
+}
+
+fn open<'a>(path: &Path, env: Env<'a>) -> Result<(Check<'a>, Vec<u8>), Problems> {
+    let dir = match path.parent() {
+        Some(dir) if !dir.as_os_str().is_empty() => dir.to_owned(),
+        Some(_) | None => PathBuf::from("."),
+    };
+    match bounded(path) {
+        Ok(bytes) => Ok((Check::new(dir, env), bytes)),
+        Err(error) => {
+            let name = path.to_string_lossy();
+            let (code, help) = match error.kind() {
+                std::io::ErrorKind::NotFound => {
+                    let help = "name it with -f FILE, or let `fleetwright init` write one";
+                    ("no-such-file", Some(help.to_owned()))
+                }
+                _ => ("unreadable", None),
+            };
+            let message = match code {
+                "no-such-file" => "there is no such file".to_owned(),
+                _ => format!("the file can't be read: {error}"),
+            };
+            Err(Problems::one(Problem::of_file(&name, code, message, help)))
+        }
+    }
+}
+
+/// A file's bytes, one more than the limit at most: also of a device or a pipe that never ends.
+fn bounded(path: &Path) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(yaml::MOST_BYTES as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Makes bytes a source; `None` when they are not UTF-8, which is noted.
+fn take_in(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>) -> Option<(usize, Vec<u8>)> {
+    let name = path.to_string_lossy().into_owned();
+    match String::from_utf8(bytes) {
+        Ok(text) => {
+            let bytes = text.clone().into_bytes();
+            Some((check.add_source(name, text), bytes))
+        }
+        Err(error) => {
+            let at = error.utf8_error().valid_up_to();
+            let text = String::from_utf8_lossy(error.as_bytes()).into_owned();
+            let source = check.add_source(name, text);
+            let byte = error.as_bytes().get(at).copied().unwrap_or_default();
+            let span = Span { source, start: at, end: at + 1 };
+            let help = Some("save the file as UTF-8");
+            check.error_with(span, "not-utf8", format!("the byte 0x{byte:02x} here is not UTF-8"), help);
+            None
+        }
+    }
+}
+
+fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
+    let verify = fleet.and_then(|f| f.template.as_ref()).and_then(|t| t.verify.clone());
+    let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| r.playbook.clone());
+    Playbooks {
+        verify: verify.and_then(|path| playbook(check, read::Role::Verify, &path)),
+        deploy: deploy.and_then(|path| playbook(check, read::Role::Deploy, &path)),
+    }
+}
+
+/// Reads one playbook; paths in it start from its own folder.
+fn playbook(check: &mut Check<'_>, role: read::Role, path: &Path) -> Option<Playbook> {
+    let bytes = match bounded(path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            let message = format!("the file can't be read: {error}");
+            check.problems.push(Problem::of_file(&path.to_string_lossy(), "unreadable", message, None));
+            return None;
+        }
+    };
+    let (source, bytes) = take_in(check, path, bytes)?;
+    let before = check.problems.len();
+    let root: Option<Node> = yaml::parse(check, source, 0);
+    if root.is_none() && check.problems.len() == before {
+        check.error(Span { source, start: 0, end: 0 }, "empty", "the playbook has no steps");
+    }
+    let outer = std::mem::replace(&mut check.dir, path.parent().map(Path::to_owned).unwrap_or_default());
+    if check.dir.as_os_str().is_empty() {
+        check.dir = PathBuf::from(".");
+    }
+    let out = root.and_then(|root| read::playbook(check, role, path.to_owned(), &bytes, &root));
+    check.dir = outer;
+    out
+}

@@ -1,0 +1,106 @@
+//! What a playbook's step does: exactly one of seven actions.
+
+use super::SECOND;
+use super::playbook::{Role, need_text, text};
+use crate::spec::check::{Check, Field, Section, nearest};
+use crate::spec::playbook::{Action, Command, PutContent};
+use crate::spec::tree::Kind;
+use crate::spec::value::{self, Wrong};
+use std::time::Duration;
+
+const ACTIONS: &[&str] = &["put", "unpack", "run", "link", "restart", "reboot", "check"];
+
+/// Reads the one action of a step.
+pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, step: &Field<'_>) -> Option<Action> {
+    let given: Vec<(&str, Field<'_>)> = ACTIONS.iter().filter_map(|key| s.get(key).map(|f| (*key, f))).collect();
+    let [(key, field)] = given.as_slice() else {
+        // A misspelt word is told as an unknown key by the caller.
+        if given.is_empty() && s.fields().any(|(k, _)| nearest(&k.text, ACTIONS).is_some()) {
+            return None;
+        }
+        let message = match given.as_slice() {
+            [] => format!("`{}` does nothing: it has none of {}", step.path, ACTIONS.join(", ")),
+            many => {
+                let words: Vec<&str> = many.iter().map(|(key, _)| *key).collect();
+                format!("`{}` does {} things ({})", step.path, many.len(), words.join(", "))
+            }
+        };
+        check.error_with(step.node.span, "conflict", message, Some("a step has exactly one action"));
+        return None;
+    };
+    match *key {
+        "put" => put(check, field),
+        "unpack" => {
+            if role == Role::Verify {
+                let message = "a verify playbook has no release to unpack";
+                check.error_with(field.key, "conflict", message, Some("unpack it in release.playbook"));
+            }
+            let mut s = check.section(field)?;
+            let to = need_text(check, &mut s, "to", "/srv/releases/{{ release }}");
+            s.close(check, &[]);
+            Some(Action::Unpack { to: to? })
+        }
+        "run" => command(check, field).map(Action::Run),
+        "link" => {
+            let mut s = check.section(field)?;
+            let to = need_text(check, &mut s, "to", "/srv/releases/{{ release }}");
+            let at = need_text(check, &mut s, "at", "/srv/current");
+            s.close(check, &[]);
+            Some(Action::Link { to: to?, at: at? })
+        }
+        "restart" => text(check, field).map(Action::Restart),
+        "reboot" => {
+            let mut s = check.section(field)?;
+            let within = super::span(&mut s, check, "within", (10 * SECOND, 3600 * SECOND), Duration::from_mins(10));
+            s.close(check, &[]);
+            Some(Action::Reboot { within })
+        }
+        _ => command(check, field).map(Action::Check),
+    }
+}
+
+fn put(check: &mut Check<'_>, field: &Field<'_>) -> Option<Action> {
+    let mut s = check.section(field)?;
+    let content = match (s.get("file"), s.get("text")) {
+        (Some(f), None) => check.file(&f, false).map(PutContent::File),
+        (None, Some(f)) => text(check, &f).map(PutContent::Text),
+        (Some(_), Some(_)) | (None, None) => {
+            let message = format!("`{}` must have either `file` or `text`", field.path);
+            check.error(field.key, "conflict", message);
+            None
+        }
+    };
+    let to = need_text(check, &mut s, "to", "/etc/worker.conf");
+    let mode = s.get("mode").map_or(Some(0o644), |f| check.parsed(&f, mode));
+    let owner = s.get("owner").and_then(|f| text(check, &f));
+    s.close(check, &[]);
+    Some(Action::Put { content: content?, to: to?, mode: mode?, owner })
+}
+
+/// Mode bits as for chmod; the digits are octal whether quoted or not.
+fn mode(digits: &str) -> Result<u32, Wrong> {
+    let wrong = || Wrong::bad("mode bits such as \"0644\"");
+    if !matches!(digits.len(), 3 | 4) {
+        return Err(wrong());
+    }
+    u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+')).ok_or_else(wrong)
+}
+
+/// `run` and `check`: a text for the shell, or a list of words.
+fn command(check: &mut Check<'_>, field: &Field<'_>) -> Option<Command> {
+    if let Kind::List(items) = &field.node.kind {
+        if items.is_empty() {
+            check.error(field.key, "empty", format!("`{}` has no words", field.path));
+            return None;
+        }
+        let words = check.list(field)?;
+        let words: Vec<_> = words.iter().map(|f| text(check, f)).collect();
+        return words.into_iter().collect::<Option<_>>().map(Command::Words);
+    }
+    let shell = text(check, field)?;
+    if shell.0.trim().is_empty() {
+        check.judged::<()>(field, Err(value::Wrong::bad("a command")));
+        return None;
+    }
+    Some(Command::Shell(shell))
+}

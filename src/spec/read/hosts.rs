@@ -1,0 +1,180 @@
+//! `fleet:` what to launch.
+
+use super::top::each;
+use super::{DAY, SECOND, boolean, id, number, span, whole};
+use crate::model::{SecurityGroupId, SubnetId};
+use crate::spec::check::{Check, Field, Section, not_yet};
+use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, RootVolume};
+use crate::spec::tree::Kind;
+use crate::spec::{aws, value};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// RunInstances takes 16 KiB of user data before encoding.
+const MOST_USER_DATA: usize = 16 << 10;
+/// Most hosts of a fleet.
+const MOST_HOSTS: u32 = 10_000;
+
+pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpec> {
+    let mut s = check.section(field)?;
+    let size = s.need(check, "size", "40").and_then(|f| whole(check, &f, (1, MOST_HOSTS)));
+    mode(check, &mut s);
+    let accept = accept(check, &mut s, size);
+    let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
+    let fallback = s.get("fallback");
+    let fallback_on_demand =
+        fallback.and_then(|f| check.parsed(&f, value::choice(&[("on-demand", true), ("none", false)]))).unwrap_or(true);
+    let types = types(check, &mut s);
+    let subnets = each(check, s.get("subnets"), 64, |c, f| id(c, f, "subnet-").map(SubnetId::new));
+    let security_groups = each(check, s.get("security_groups"), 16, |c, f| id(c, f, "sg-").map(SecurityGroupId::new));
+    let instance_profile = s.get("instance_profile").and_then(|f| check.parsed(&f, aws::instance_profile));
+    let key_name = s.get("key_name").and_then(|f| check.parsed(&f, value::line(255)));
+    let max_price = s.get("max_price").and_then(|f| check.parsed(&f, value::price).zip(Some(f)));
+    if let Some((_, f)) = max_price.as_ref().filter(|_| spot_percent == 0) {
+        let help = "on-demand hosts cost the list price; set `spot`, or leave `max_price` out";
+        check.warn(f.key, "no-effect", "`fleet.max_price` bounds spot prices, but no host is spot", help);
+    }
+    let root = root(check, &mut s);
+    let expires = span(&mut s, check, "expires", (10 * 60 * SECOND, 30 * DAY), 12 * 3600 * SECOND);
+    let user_data = s.get("user_data").and_then(|f| user_data(check, &f));
+    let metadata = metadata(check, &mut s);
+    s.close(check, &[]);
+    Some(HostsSpec {
+        size: size?,
+        accept_min: accept.min.or(size)?,
+        accept_within: accept.within,
+        otherwise: accept.otherwise,
+        spot_percent,
+        fallback_on_demand,
+        types,
+        subnets,
+        security_groups,
+        instance_profile,
+        key_name,
+        max_price: max_price.map(|(price, _)| price),
+        root,
+        expires,
+        user_data,
+        metadata,
+    })
+}
+
+fn mode(check: &mut Check<'_>, s: &mut Section<'_>) {
+    let Some(field) = s.get("mode") else { return };
+    let words = value::choice(&[("instances", true), ("auto-scaling-group", false)]);
+    if check.parsed(&field, words) == Some(false) {
+        let subject = "`fleet.mode: auto-scaling-group`";
+        not_yet(check, field.node.span, subject, "it launches plain instances only");
+    }
+}
+
+struct Accept {
+    min: Option<u32>,
+    within: Duration,
+    otherwise: Otherwise,
+}
+
+fn accept(check: &mut Check<'_>, s: &mut Section<'_>, size: Option<u32>) -> Accept {
+    let mut out = Accept { min: None, within: Duration::from_mins(10), otherwise: Otherwise::Abort };
+    let Some(mut s) = s.get("accept").and_then(|f| check.section(&f)) else { return out };
+    if let Some(field) = s.get("min") {
+        out.min = whole(check, &field, (1, MOST_HOSTS));
+        if let Some((min, size)) = out.min.zip(size).filter(|(min, size)| min > size) {
+            let message = format!("`{}` is {min}, more than `fleet.size`, which is {size}", field.path);
+            check.error_with(field.node.span, "conflict", message, Some(format!("write {size} or less")));
+        }
+    }
+    out.within = span(&mut s, check, "within", (60 * SECOND, DAY), out.within);
+    let words = value::choice(&[("abort", Otherwise::Abort), ("keep", Otherwise::Keep)]);
+    out.otherwise = s.get("otherwise").and_then(|f| check.parsed(&f, words)).unwrap_or(out.otherwise);
+    s.close(check, &[]);
+    out
+}
+
+fn types(check: &mut Check<'_>, s: &mut Section<'_>) -> Vec<String> {
+    let field = s.get("types");
+    if let Some(f) = field.as_ref().filter(|f| matches!(f.node.kind, Kind::Map(_))) {
+        not_yet(check, f.key, "`fleet.types` as requirements", "list the types, for example [m7i.large, m7a.large]");
+        return Vec::new();
+    }
+    // An EC2 fleet takes 300 overrides in a request, types times subnets.
+    each(check, field, 40, |c, f| c.parsed(f, aws::instance_type))
+}
+
+fn root(check: &mut Check<'_>, s: &mut Section<'_>) -> RootVolume {
+    let mut out = RootVolume { size_gib: None, volume_type: "gp3".to_owned(), encrypted: true };
+    let Some(mut s) = s.get("root").and_then(|f| check.section(&f)) else { return out };
+    // EBS: io2 goes to 64 TiB, and root volumes of general purpose type to 64 TiB as well.
+    out.size_gib = s.get("size").and_then(|f| check.parsed(&f, value::gib(1, 65_536)));
+    let kinds = value::choice(&[("gp3", "gp3"), ("gp2", "gp2"), ("standard", "standard")]);
+    if let Some(field) = s.get("type") {
+        let text = check.raw(&field).map(|(text, _)| text);
+        if matches!(text, Some("io1" | "io2")) {
+            not_yet(check, field.node.span, "io1 and io2 in `fleet.root.type`", "they need an IOPS figure; use gp3");
+        } else if let Some(kind) = check.parsed(&field, kinds) {
+            kind.clone_into(&mut out.volume_type);
+        }
+    }
+    let key = s.get("encrypted").map(|f| f.key);
+    out.encrypted = boolean(&mut s, check, "encrypted", true);
+    if let Some(key) = key.filter(|_| !out.encrypted) {
+        check.warn(key, "weak", "root volumes will not be encrypted", "leave `encrypted` out to encrypt them");
+    }
+    s.close(check, &[]);
+    out
+}
+
+fn metadata(check: &mut Check<'_>, s: &mut Section<'_>) -> MetadataSpec {
+    let mut out = MetadataSpec { tokens_required: true, hop_limit: 1 };
+    let Some(mut s) = s.get("metadata").and_then(|f| check.section(&f)) else { return out };
+    if let Some(field) = s.get("tokens") {
+        let words = value::choice(&[("required", true), ("optional", false)]);
+        out.tokens_required = check.parsed(&field, words).unwrap_or(true);
+        if !out.tokens_required {
+            let message =
+                "IMDSv1 will answer: any program that fetches URLs for others can leak the host's credentials";
+            check.warn(field.node.span, "weak", message, "leave `tokens` out to require IMDSv2");
+        }
+    }
+    out.hop_limit = u8::try_from(number(&mut s, check, "hop_limit", (1, 64), 1)).unwrap_or(1);
+    s.close(check, &[]);
+    out
+}
+
+/// A file that goes into the create call: bounded, and free of what must not be kept in a journal.
+fn user_data(check: &mut Check<'_>, field: &Field<'_>) -> Option<PathBuf> {
+    let path = check.file(field, false)?;
+    let bytes = match std::fs::read(&path) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            check.error(field.node.span, "unreadable", format!("`{}` can't be read: {error}", field.path));
+            return None;
+        }
+    };
+    if bytes.len() > MOST_USER_DATA {
+        let message = format!("`{}` has {} bytes; EC2 takes {MOST_USER_DATA}", field.path, bytes.len());
+        check.error(field.node.span, "too-large", message);
+    }
+    if let Some(what) = secret(&String::from_utf8_lossy(&bytes)) {
+        let message = format!(
+            "`{}` names a file that holds {what}: user data is readable on every host and in the API",
+            field.path
+        );
+        let help = "bring secrets to hosts over SSH, or use the instance profile";
+        check.error_with(field.node.span, "secret", message, Some(help));
+    }
+    Some(path)
+}
+
+/// What looks like a credential: an access key's id, or a private key.
+fn secret(text: &str) -> Option<&'static str> {
+    let key_id = ["AKIA", "ASIA"].iter().flat_map(|prefix| text.match_indices(prefix)).any(|(at, _)| {
+        let alone = !text[..at].ends_with(|c: char| c.is_ascii_alphanumeric());
+        let long = text[at..].bytes().take_while(|b| b.is_ascii_uppercase() || b.is_ascii_digit()).count() == 20;
+        alone && long
+    });
+    if key_id {
+        return Some("an AWS access key");
+    }
+    (text.contains("-----BEGIN ") && text.contains("PRIVATE KEY-----")).then_some("a private key")
+}

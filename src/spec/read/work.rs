@@ -1,0 +1,228 @@
+//! `release:`, `worker:`, `queue:`, `feed:` and `done:` the job itself.
+
+use super::{DAY, SECOND, number, span};
+use crate::model::{AccountId, Region};
+use crate::spec::check::{Check, Field, Section, nearest, not_yet};
+use crate::spec::fleet::{Done, Feed, FeedSource, Queue, Release, Worker};
+use crate::spec::problem::quote;
+use crate::spec::tree::Kind;
+use crate::spec::{aws, template, value};
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::time::Duration;
+
+pub(super) fn release(check: &mut Check<'_>, field: &Field<'_>) -> Option<Release> {
+    let mut s = check.section(field)?;
+    let from = s.need(check, "from", "build/worker.tar.gz").and_then(|f| {
+        let path = check.path(&f, true)?;
+        missing_input(check, &f, &path, path.is_file(), "build it before `push`");
+        Some(path)
+    });
+    let playbook = s.need(check, "playbook", "playbooks/deploy.yaml").and_then(|f| check.file(&f, false));
+    let max_fail_percent = s.get("max_fail").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
+    let canary = number(&mut s, check, "canary", (0, 1000), 1);
+    let vars = s.get("vars").map(|f| vars(check, &f)).unwrap_or_default();
+    s.close(check, &[]);
+    Some(Release { from: from?, playbook: playbook?, max_fail_percent, canary, vars })
+}
+
+/// Names and values for templates.
+pub(crate) fn vars(check: &mut Check<'_>, field: &Field<'_>) -> BTreeMap<String, String> {
+    let Some(section) = check.section(field) else { return BTreeMap::new() };
+    let mut out = BTreeMap::new();
+    for (key, field) in section.fields() {
+        let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
+        if !key.text.starts_with(|c: char| good(c) && !c.is_ascii_digit()) || !key.text.chars().all(good) {
+            let message = format!("a variable's name must be letters, digits and `_`, not {}", quote(&key.text));
+            check.error(key.span, "bad-value", message);
+        } else if let Some(text) = check.text_of(&field) {
+            out.insert(key.text.clone(), text.to_owned());
+        }
+    }
+    out
+}
+
+/// Warns about an input that may be made later.
+fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, there: bool, help: &str) {
+    if !there {
+        let shown = match &field.node.kind {
+            Kind::Scalar { text, .. } if text.contains("${") => text.clone(),
+            Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => path.to_string_lossy().into_owned(),
+        };
+        let message = format!("`{}`: there is no {} yet", field.path, quote(&shown));
+        check.warn(field.node.span, "no-such-file", message, help);
+    }
+}
+
+pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker> {
+    let mut s = check.section(field)?;
+    let unit = value::word("a systemd unit's name", 255, ":_.@-");
+    let service = s.need(check, "service", "crawl-worker").and_then(|f| check.parsed(&f, unit));
+    let process = s.need(check, "process", "crawl.py --queue").and_then(|f| check.parsed(&f, value::line(200)));
+    let command = s.get("command").and_then(|f| {
+        let (text, _) = check.raw(&f)?;
+        template::check(check, &f, text);
+        if !text.contains("queue_url") {
+            let message =
+                format!("`{}` does not use {{{{ queue_url }}}}, so it can't work on a queue of our choosing", f.path);
+            check.error_with(f.node.span, "bad-value", message, Some("for example `worker --queue {{ queue_url }}`"));
+        }
+        Some(text.to_owned())
+    });
+    s.close(check, &[]);
+    Some(Worker { service: service?, process: process?, command })
+}
+
+/// Engines that are documented but not done by this version.
+const ENGINES: &[&str] = &["sidekiq", "rabbitmq", "celery", "bullmq", "sql", "redis", "http", "command"];
+
+pub(super) fn queue(
+    check: &mut Check<'_>,
+    field: &Field<'_>,
+    account: Option<&AccountId>,
+    region: Option<&Region>,
+) -> Option<Queue> {
+    let mut s = check.section(field)?;
+    if let Some(f) = s.get("engine") {
+        let text = check.text_of(&f)?;
+        if ENGINES.contains(&text) {
+            not_yet(check, f.node.span, &format!("`queue.engine: {text}`"), "sqs is the only engine");
+            return None;
+        }
+        check.judged(&f, value::choice(&[("sqs", ())])(text));
+    }
+    let url = s.need(check, "url", "https://sqs.us-east-1.amazonaws.com/123456789012/work").and_then(|f| {
+        let text = check.expanded(&f)?;
+        let parts = check.judged(&f, aws::queue_url(&text))?;
+        if let Some(account) = account.filter(|a| a.as_str() != parts.account) {
+            let message = format!("`queue.url` is in account {}, but `account` is {account}", quote(&parts.account));
+            check.error(f.node.span, "conflict", message);
+        }
+        if let Some((region, of_url)) = region.zip(parts.region).filter(|(r, of_url)| r.as_str() != of_url) {
+            let message = format!("`queue.url` is in region {}, but `region` is {region}", quote(&of_url));
+            check.error(f.node.span, "conflict", message);
+        }
+        Some((text, parts.name))
+    });
+    let dead_letter = s.get("dead_letter").and_then(|f| {
+        let name = check.parsed(&f, aws::queue_name)?;
+        if url.as_ref().is_some_and(|(_, queue)| *queue == name) {
+            check.error(f.node.span, "conflict", "`queue.dead_letter` is the queue itself");
+        }
+        Some(name)
+    });
+    s.close(check, &[]);
+    Some(Queue { url: url?.0, dead_letter })
+}
+
+pub(super) fn feed(check: &mut Check<'_>, field: &Field<'_>) -> Option<Feed> {
+    let mut s = check.section(field)?;
+    let from = s.need(check, "from", "{lines: items.txt}").and_then(|f| source(check, &f));
+    let rate = s.get("rate");
+    let varies = rate.as_ref().is_some_and(|f| matches!(f.node.kind, Kind::Map(_)));
+    let rate_per_second = match rate {
+        Some(f) if varies => {
+            not_yet(check, f.key, "`feed.rate` by the time of day", "give one rate, for example `rate: 3/s`");
+            None
+        }
+        Some(f) => check.parsed(&f, value::rate),
+        None => None,
+    };
+    s.close(check, &[("hold_when", "a feed is paused by hand"), ("sink", "items go to the queue")]);
+    Some(Feed { from: from?, rate_per_second })
+}
+
+const SOURCES: &[&str] = &["lines", "files", "run"];
+const LATER_SOURCES: &[(&str, &str)] = &[
+    ("id-range", "write the ids to a file and use `lines`"),
+    ("sql", "write the query's result to a file and use `lines`"),
+    ("s3-prefixes", "list the prefixes into a file and use `lines`"),
+];
+
+fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
+    let mut s = check.section(field)?;
+    let lines = s.get("lines");
+    let files = s.get("files");
+    let run = s.get("run");
+    let later = LATER_SOURCES.iter().any(|(key, _)| s.fields().any(|(k, _)| k.text == *key));
+    let given = [&lines, &files, &run].into_iter().flatten().count();
+    // A misspelt word is told as an unknown key below.
+    let misspelt = given == 0 && s.fields().any(|(k, _)| nearest(&k.text, SOURCES).is_some());
+    if given != 1 && !later && !misspelt {
+        let message = format!("`{}` must have exactly one of `lines`, `files` and `run`", field.path);
+        check.error_with(field.key, "conflict", message, Some("for example `from: {lines: items.txt}`"));
+    }
+    let source = if let Some(f) = run {
+        let command = on_template(check, &mut s, &f);
+        command.map(FeedSource::Run)
+    } else if let Some(f) = files {
+        check.path(&f, true).map(|path| {
+            missing_input(check, &f, &path, path.is_dir(), "it must be a folder by the time of `feed`");
+            FeedSource::Files(path)
+        })
+    } else {
+        lines.and_then(|f| {
+            let path = check.path(&f, true)?;
+            missing_input(check, &f, &path, path.is_file(), "it must be a file by the time of `feed`");
+            Some(FeedSource::Lines(path))
+        })
+    };
+    s.close(check, LATER_SOURCES);
+    source
+}
+
+/// The command of `{run: COMMAND, on: template}`; `on` is a key like any other here, not YAML 1.1's boolean.
+fn on_template(check: &mut Check<'_>, s: &mut Section<'_>, run: &Field<'_>) -> Option<String> {
+    let place = s.need(check, "on", "template").and_then(|f| check.parsed(&f, value::choice(&[("template", ())])));
+    let (text, _) = check.raw(run)?;
+    if text.trim().is_empty() || text.len() > 4096 {
+        check.error(run.node.span, "bad-value", format!("`{}` must be a command of at most 4096 bytes", run.path));
+        return None;
+    }
+    place.map(|()| text.to_owned())
+}
+
+pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
+    let minutes = Duration::from_mins;
+    let mut out = Done {
+        quiet: minutes(3),
+        samples: 5,
+        poll: 15 * SECOND,
+        stalled_after: minutes(15),
+        deadline: None,
+        completed: None,
+    };
+    let Some(mut s) = field.and_then(|f| check.section(&f)) else { return out };
+    let quiet = s.get("quiet").map(|f| f.key);
+    out.quiet = span(&mut s, check, "quiet", (SECOND, DAY), out.quiet);
+    out.samples = number(&mut s, check, "samples", (2, 1000), out.samples);
+    let poll = s.get("poll").map(|f| f.key);
+    out.poll = span(&mut s, check, "poll", (SECOND, 3600 * SECOND), out.poll);
+    let stalled = s.get("stalled_after").map(|f| f.key);
+    out.stalled_after = span(&mut s, check, "stalled_after", (10 * SECOND, 7 * DAY), out.stalled_after);
+    if let Some(f) = s.get("deadline") {
+        out.deadline = check.parsed(&f, value::duration(60 * SECOND, 30 * DAY));
+        if out.deadline.is_some_and(|d| d <= out.quiet) {
+            let message = "`done.deadline` comes before `done.quiet` is over, so the job could never be done";
+            check.error(f.node.span, "conflict", message);
+        }
+    }
+    out.completed = s.get("completed").and_then(|f| {
+        let mut s = check.section(&f)?;
+        let run = s.need(check, "run", "\"wc -l < /srv/done\"");
+        let command = run.and_then(|run| on_template(check, &mut s, &run));
+        s.close(check, &[]);
+        command
+    });
+    // The samples must fit into the quiet time, else it would be over before they are taken.
+    if let Some(key) = poll.or(quiet).filter(|_| out.poll.saturating_mul(out.samples.saturating_sub(1)) > out.quiet) {
+        let message = format!("{} samples {}s apart do not fit into `done.quiet`", out.samples, out.poll.as_secs());
+        check.error_with(key, "conflict", message, Some("poll more often, or wait for a longer quiet time"));
+    }
+    if let Some(key) = stalled.filter(|_| out.stalled_after < out.poll.saturating_mul(2)) {
+        let message = "`done.stalled_after` is shorter than two polls, so every job would look stalled";
+        check.error(key, "conflict", message);
+    }
+    s.close(check, &[]);
+    out
+}
