@@ -1,6 +1,6 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
-use super::context::Context;
+use super::context::{Context, ask, talk};
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
@@ -40,8 +40,6 @@ pub(super) struct Ran {
     pub(super) run: Option<RunId>,
     /// Its journal, if one was begun.
     pub(super) journal: Option<Arc<Journal>>,
-    /// The plan that was carried out, or found empty.
-    pub(super) plan: Plan,
 }
 
 /// The claim on a fleet and what was checked under it.
@@ -111,7 +109,7 @@ impl Context {
                     for note in &plan.notes {
                         self.events.note(note.clone());
                     }
-                    return Ok(Ran { run: None, journal: None, plan });
+                    return Ok(Ran { run: None, journal: None });
                 }
                 self.confirm(&plan)?;
                 let begun = Begun {
@@ -172,13 +170,13 @@ impl Context {
         }
         self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
         match result {
-            Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal), plan }),
-            Err(failure) => Err(self.told(failure, &journal, resumable(exit, open))),
+            Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
+            Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
         }
     }
 
     /// Adds what is there now and how to go on.
-    fn told(&self, failure: Failure, journal: &Journal, resumable: bool) -> Failure {
+    fn told(failure: Failure, journal: &Journal, resumable: bool) -> Failure {
         let made = journal.with_fold(|fold| {
             fold.intents
                 .iter()
@@ -239,14 +237,14 @@ impl Context {
     /// Shows the plan and asks.
     fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if self.global.dry_run {
-            self.show(&show::show(plan));
+            talk(&show::show(plan));
             return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
         }
         if self.global.yes {
             return Ok(());
         }
-        self.show(&show::show(plan));
-        if self.ask("Go ahead?") {
+        talk(&show::show(plan));
+        if ask("Go ahead?") {
             return Ok(());
         }
         Err(Failure::new(Exit::Usage, format!("{} was not confirmed", plan.verb))

@@ -148,7 +148,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         Step::new(
             "epoch",
             format!("launch template {} for {}", wanted.name, image.name),
-            Action::Epoch { wanted, expires_seconds: expires.as_secs() },
+            Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs() },
         ),
         Step::new("capacity", format!("{missing} new hosts"), Action::Capacity(ladder)),
         Step::new(
