@@ -90,40 +90,39 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
         let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) = match self.unfinished(held, order.verb, &request)? {
-            Some((run, journal, plan)) => (run, journal, plan, true),
-            None => {
-                let run = self.new_run();
-                let clients = self.clients().await?;
-                let survey = self
-                    .read("look at the account", async || {
-                        crate::survey::look(&clients, &self.fleet, &*self.clock).await
-                    })
-                    .await?;
-                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-                let plan = planner(look).await?;
-                if let Some(broken) = lint::lint(&plan).first() {
-                    return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-                }
-                if plan.is_empty() {
-                    for note in &plan.notes {
-                        self.events.note(note.clone());
-                    }
-                    return Ok(Ran { run: None, journal: None });
-                }
-                self.confirm(&plan)?;
-                let begun = Begun {
-                    run: run.to_string(),
-                    verb: order.verb.to_owned(),
-                    fleet: self.fleet.key(),
-                    request,
-                    plan: serde_json::to_value(&plan)
-                        .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
-                    at: self.clock.now(),
-                };
-                let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
-                (run, journal, plan, false)
+        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
+            self.unfinished(held, order.verb, &request)?
+        {
+            (run, journal, plan, true)
+        } else {
+            let run = self.new_run();
+            let clients = self.clients().await?;
+            let survey = self
+                .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
+                .await?;
+            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+            let plan = planner(look).await?;
+            if let Some(broken) = lint::lint(&plan).first() {
+                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
+            if plan.is_empty() {
+                for note in &plan.notes {
+                    self.events.note(note.clone());
+                }
+                return Ok(Ran { run: None, journal: None });
+            }
+            self.confirm(&plan)?;
+            let begun = Begun {
+                run: run.to_string(),
+                verb: order.verb.to_owned(),
+                fleet: self.fleet.key(),
+                request,
+                plan: serde_json::to_value(&plan)
+                    .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
+                at: self.clock.now(),
+            };
+            let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
+            (run, journal, plan, false)
         };
         self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
     }

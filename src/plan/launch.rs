@@ -295,17 +295,13 @@ pub fn settled(
 ) -> TemplateRequest {
     let mut request = wanted.clone();
     let key = fleet.key();
-    match &survey.launch_template {
-        Some(template) => {
-            let newest = template.versions.iter().map(|v| v.number).max().unwrap_or(0).to_string();
-            request.token =
-                super::token::token(&key, &["version", template.id.as_str(), &newest, &request.description]);
-            request.onto = Some(template.id.clone());
-        }
-        None => {
-            request.token = super::token::token(&key, &["template", run, &request.description]);
-            request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
-        }
+    if let Some(template) = &survey.launch_template {
+        let newest = template.versions.iter().map(|v| v.number).max().unwrap_or(0).to_string();
+        request.token = super::token::token(&key, &["version", template.id.as_str(), &newest, &request.description]);
+        request.onto = Some(template.id.clone());
+    } else {
+        request.token = super::token::token(&key, &["template", run, &request.description]);
+        request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
     }
     request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());
     request

@@ -150,13 +150,12 @@ impl Cloud {
         }
         command.args(["sim", "serve", "--listen", "127.0.0.1:0", "--hosts", "real", "--spec"]).arg(&wanted.spec);
         command.arg("--speed").arg(wanted.speed.to_string()).arg("--seed").arg(wanted.seed.to_string());
-        let faults = match &wanted.faults {
-            Some(file) => file.clone(),
-            None => {
-                let file = wanted.work.join("faults.json");
-                std::fs::write(&file, BUILT_IN_FAULTS).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-                file
-            }
+        let faults = if let Some(file) = &wanted.faults {
+            file.clone()
+        } else {
+            let file = wanted.work.join("faults.json");
+            std::fs::write(&file, BUILT_IN_FAULTS).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+            file
         };
         command.arg("--faults").arg(faults);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
