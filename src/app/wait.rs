@@ -142,6 +142,8 @@ impl Context {
     fn judged(&self, verdict: &Verdict, fed: u64) -> Result<Exit, Failure> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
+        // Without a ledger nobody can miss an item: unknown is not zero.
+        let missing = missing.filter(|_| self.fleet.done.completed.is_some());
         let items = ItemCounts { fed: Some(fed), ok, failed, unaccounted: missing };
         let summary = Summary { items: Some(items), api_calls: self.calls(), ..self.tally.summary(word) };
         let (outlook, _) = words(verdict);

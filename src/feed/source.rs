@@ -203,13 +203,13 @@ fn cut(sizes: &[u64], count: usize) -> Option<Vec<u64>> {
     let mut heap: std::collections::BinaryHeap<(u64, std::cmp::Reverse<usize>)> =
         sizes.iter().enumerate().map(|(index, size)| (*size, std::cmp::Reverse(index))).collect();
     for _ in sizes.len()..count {
-        let (_, std::cmp::Reverse(index)) = heap.pop()?;
-        let (size, n) = (*sizes.get(index)?, pieces.get_mut(index)?);
-        if *n >= size {
+        let (longest, std::cmp::Reverse(index)) = heap.pop()?;
+        if longest <= 1 {
             return None;
         }
+        let (size, n) = (*sizes.get(index)?, pieces.get_mut(index)?);
         *n += 1;
-        heap.push((size / *n, std::cmp::Reverse(index)));
+        heap.push((size.div_ceil(*n), std::cmp::Reverse(index)));
     }
     Some(pieces)
 }

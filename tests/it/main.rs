@@ -2,6 +2,7 @@
 
 mod compile_fail;
 mod play;
+mod rehearse;
 mod sim_hosts;
 mod ssh;
 mod sshd;
