@@ -36,7 +36,8 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
         .or_else(|| fleet.fleet.as_ref().map(|hosts| hosts.size))
         .ok_or_else(|| Failure::new(Exit::Usage, "rehearse: the spec has no `fleet` section"))?;
     let work = work_folder(&global)?;
-    let (sinks, tally) = context::displays(&global);
+    // Each verb draws its own bars on the same terminal: ours would be in their way.
+    let (sinks, tally) = context::displays(&Global { no_progress: true, ..global.clone() });
     let events = Events::new(Arc::new(SystemClock), sinks);
     if items.as_ref().is_some_and(|chosen| chosen.items.len() > MANY) && fleet.release.is_some() {
         sets.push(format!("release.vars.work_args='--batch {BATCH}'"));
