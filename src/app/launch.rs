@@ -152,7 +152,7 @@ impl Context {
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.
     pub(super) fn need(&self, need: Need) -> Result<(), Failure> {
-        require(&self.fleet, need).map_err(|problems| {
+        require(&self.fleet, &[need]).map_err(|problems| {
             super::context::talk(&problems.render(false));
             Failure::new(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
         })

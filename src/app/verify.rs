@@ -71,6 +71,6 @@ impl Context {
 
     /// Whether a section is there, without complaining.
     pub(super) fn has(&self, need: Need) -> bool {
-        require(&self.fleet, need).is_ok()
+        require(&self.fleet, &[need]).is_ok()
     }
 }

@@ -265,6 +265,11 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
     if fleet.fleet.as_ref().is_some_and(|hosts| hosts.accept_min > wanted.hosts) {
         sets.push(format!("fleet.accept.min={}", wanted.hosts));
     }
+    if fleet.release.is_some() {
+        let archive = wanted.work.join("release-1.tar.gz");
+        release::build(fleet, "1\n", &archive).map_err(|e| broken("make the first release", &e))?;
+        sets.push(format!("release.from={}", quoted(&archive)));
+    }
     let verbs = Verbs {
         binary: std::env::current_exe().map_err(|e| broken("find this binary", &e))?,
         spec: wanted.spec.clone(),
@@ -281,21 +286,7 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
         std::fs::write(&file, chosen.items.join("\n") + "\n").map_err(|e| broken("write the items", &e))?;
         stage.verbs.sets.push(format!("feed.from={{lines: {}}}", quoted(&file)));
     }
-    if fleet.template.is_some() {
-        stage.act("verify", &["verify"], Exit::Done).await?;
-        stage.act("bake", &["bake"], Exit::Done).await?;
-    }
-    let launched = stage.act("launch", &["launch"], Exit::Done).await?;
-    if launched.is(Exit::Done) {
-        if fleet.release.is_some() {
-            push(fleet, wanted, &mut stage).await?;
-        }
-        if fleet.queue.is_some() && fleet.feed.is_some() {
-            stage.act("feed", &["feed"], Exit::Done).await?;
-            wait(&mut stage).await?;
-            judge(wanted, served, &mut stage)?;
-        }
-    }
+    parts(fleet, wanted, served, &mut stage).await?;
     stage.outcome.launched = hosts_of(&stage.world()?, fleet).len() as u64;
     if !wanted.keep {
         stage.act("down", &["down", "--images"], Exit::Done).await?;
@@ -312,6 +303,31 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
         outcome.surprises.extend(leftovers(&outcome.world, fleet));
     }
     Ok(outcome)
+}
+
+/// The campaign's parts in order; the first that does not end as foretold is the last.
+async fn parts(fleet: &Fleet, wanted: &Wanted, served: &Served, stage: &mut Stage<'_>) -> Result<(), Failure> {
+    if fleet.template.is_some() {
+        for verb in ["verify", "bake"] {
+            if !stage.act(verb, &[verb], Exit::Done).await?.is(Exit::Done) {
+                return Ok(());
+            }
+        }
+    }
+    if !stage.act("launch", &["launch"], Exit::Done).await?.is(Exit::Done) {
+        return Ok(());
+    }
+    if fleet.release.is_some() {
+        push(fleet, wanted, stage).await?;
+    }
+    if fleet.queue.is_some() && fleet.feed.is_some() {
+        if !stage.act("feed", &["feed"], Exit::Done).await?.is(Exit::Done) {
+            return Ok(());
+        }
+        wait(stage).await?;
+        judge(wanted, served, stage)?;
+    }
+    Ok(())
 }
 
 /// A path as a YAML scalar.

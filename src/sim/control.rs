@@ -6,6 +6,7 @@
 //! | `GET /_sim/audit?since=SEQ` | JSON lines of every call after that number |
 //! | `GET`, `POST /_sim/clock` | reads or drives the clock: `{"speed": 60}`, `{"advance": "10m"}`, `{"hold": true}` |
 //! | `GET`, `POST`, `DELETE /_sim/faults` | shows, replaces or empties the fault script |
+//! | `GET /_sim/hosts/<id>` | its private address and its console so far |
 //! | `POST /_sim/hosts/<id>` | `{"do": "kill"}`, `blackhole`, `restore`, `interrupt`, `reboot`, `rekey` |
 //! | `GET`, `POST /_sim/gate` | lists gates, arms one: `{"action": "RunInstances", "call": 3, "point": "after-commit"}` |
 //! | `POST /_sim/gate/release` | lets one go (same document) or all: `{"all": true}` |
@@ -113,6 +114,9 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
             }
             world.reset();
             json!(world.clock.reading())
+        }
+        (&Method::GET, path) if path.starts_with("hosts/") => {
+            world.host(path.trim_start_matches("hosts/")).ok_or_else(|| bad("there is no such host"))?
         }
         (&Method::POST, path) if path.starts_with("hosts/") => {
             let id = path.trim_start_matches("hosts/");

@@ -246,6 +246,12 @@ impl World {
         state.faults = Faults::new(script, self.origin.rng_seed);
     }
 
+    /// A host's private address and console so far.
+    pub(crate) fn host(&self, id: &str) -> Option<Value> {
+        let address = self.state().ec2.metadata(id, self.clock.now())?.local_ipv4;
+        Some(json!({"id": id, "private_ip": address, "console": self.origin.hosts.console(id)}))
+    }
+
     /// Does something to a host from outside.
     pub(crate) fn act(&self, id: &str, act: HostAct) -> Result<(), ApiError> {
         let mut state = self.state();

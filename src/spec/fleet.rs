@@ -283,7 +283,7 @@ pub struct RehearsalItems {
 pub struct Mount {
     /// `at:` absolute path on the hosts.
     pub at: PathBuf,
-    /// `from:` `scratch` for an empty folder made for the rehearsal, `items`, `release`, or `{folder: DIR}`.
+    /// `from:` `scratch` for an empty folder made for the rehearsal, `items`, `release`, or a folder here.
     pub from: MountSource,
     /// `writable:` default false.
     pub writable: bool,

@@ -145,6 +145,14 @@ impl Problems {
         self.more > 0 || self.list.iter().any(|p| p.severity == Severity::Error)
     }
 
+    /// `1 problem`, `3 problems`.
+    pub fn summary(&self) -> String {
+        match self.len() {
+            1 => "1 problem".to_owned(),
+            n => format!("{n} problems"),
+        }
+    }
+
     /// How many there are, those that are not kept among them.
     pub fn len(&self) -> usize {
         self.list.len() + self.more

@@ -194,7 +194,7 @@ async fn knock(ssh: &Ssh, target: &Target, trust: &Trust, service: Option<&str>)
         | SshFaultKind::Protocol => Knock::NotYet(format!("{}: {}", fault.stage, fault.message)),
     })?;
     let Some(service) = service else { return Ok(()) };
-    let command = format!("systemctl is-active -- {}", crate::model::shell_word(service));
+    let command = format!("systemctl is-active {}", crate::model::shell_word(service));
     let limits = Limits { timeout: Duration::from_secs(30), max_output: 4096 };
     match session.exec(&command, Input::Empty, limits).await {
         Ok(execution) if execution.success() => Ok(()),

@@ -26,7 +26,7 @@ impl Steps {
     pub(super) async fn quiesce(&self) -> Result<Done, Failure> {
         let service = shell_word(&self.worker()?.service);
         let (host, session) = self.enter_template().await?;
-        let command = as_root(&format!("systemctl is-enabled -- {service} && systemctl stop -- {service} && sync"));
+        let command = as_root(&format!("systemctl is-enabled {service} && systemctl stop {service} && sync"));
         let what = format!("stop {}, which must be enabled", self.worker()?.service);
         self.on_template(&session, &host.id, &what, &command, Input::Empty, STOP).await?;
         session.close().await;
@@ -40,7 +40,7 @@ impl Steps {
         loop {
             match self.enter_template().await {
                 Ok((host, session)) => {
-                    let command = as_root(&format!("systemctl start -- {service} && systemctl is-active -- {service}"));
+                    let command = as_root(&format!("systemctl start {service} && systemctl is-active {service}"));
                     let what = format!("start {}", self.worker()?.service);
                     self.on_template(&session, &host.id, &what, &command, Input::Empty, STOP).await?;
                     session.close().await;

@@ -11,7 +11,6 @@ pub use endpoint::EndpointClock;
 pub use system::SystemClock;
 
 use jiff::{SignedDuration, Timestamp};
-use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 

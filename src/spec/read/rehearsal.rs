@@ -2,10 +2,10 @@
 
 use super::boolean;
 use crate::spec::check::{Check, Field};
-use crate::spec::fleet::{Mount, MountSource, Rehearsal};
+use crate::spec::fleet::{Mount, MountSource, Rehearsal, RehearsalItems};
 use crate::spec::problem::quote;
 use crate::spec::tree::Kind;
-use crate::spec::value::Wrong;
+use crate::spec::value::{Wrong, count};
 use std::path::PathBuf;
 
 pub(super) fn rehearsal(check: &mut Check<'_>, field: &Field<'_>) -> Option<Rehearsal> {
@@ -21,19 +21,45 @@ pub(super) fn rehearsal(check: &mut Check<'_>, field: &Field<'_>) -> Option<Rehe
             out.mounts.push(mount);
         }
     }
-    if let Some(section) = s.get("replace").and_then(|f| check.section(&f)) {
-        for (key, field) in section.fields() {
-            let good = |c: char| c.is_ascii_alphanumeric() || "._+-".contains(c);
-            if key.text.is_empty() || !key.text.chars().all(good) || key.text.starts_with(['.', '-']) {
-                let message = format!("a command to replace must be a bare name, not {}", quote(&key.text));
-                check.error(key.span, "bad-value", message);
-            } else if let Some(path) = check.file(&field, false) {
-                out.replace.insert(key.text.clone(), path);
-            }
-        }
+    out.items = s.get("items").and_then(|f| items(check, &f));
+    if let Some(files) = s.get("release").and_then(|f| check.list(&f)) {
+        out.release = files.iter().filter_map(|file| check.file(file, false)).collect();
     }
     s.close(check, &[]);
     Some(out)
+}
+
+/// `items:` real files in place of the spec's own feed.
+fn items(check: &mut Check<'_>, field: &Field<'_>) -> Option<RehearsalItems> {
+    let mut s = check.section(field)?;
+    let base = match s.get("base") {
+        Some(f) => folder(check, &f)?,
+        None => check.dir.clone(),
+    };
+    let from = match s.get("from").and_then(|f| check.list(&f)) {
+        Some(folders) => folders.iter().filter_map(|f| check.parsed(f, below)).collect(),
+        None => vec![PathBuf::from(".")],
+    };
+    let count = s.get("count").and_then(|f| check.parsed(&f, count(1, 10_000_000))).and_then(|n| u32::try_from(n).ok());
+    s.close(check, &[]);
+    Some(RehearsalItems { base, from, count })
+}
+
+/// A folder that is there.
+fn folder(check: &mut Check<'_>, field: &Field<'_>) -> Option<PathBuf> {
+    let path = check.path(field, false)?;
+    if !path.is_dir() {
+        let message = format!("`{}` must be a folder that is there", field.path);
+        let help = Some(format!("looked for {}", quote(&path.to_string_lossy())));
+        check.error_with(field.node.span, "no-such-file", message, help);
+    }
+    Some(path)
+}
+
+/// A folder below another: relative and without `..`.
+fn below(text: &str) -> Result<PathBuf, Wrong> {
+    let ok = !text.is_empty() && !text.starts_with('/') && !text.split('/').any(|part| part == "..");
+    ok.then(|| PathBuf::from(text)).ok_or_else(|| Wrong::bad("a folder below `base`, without `..`"))
 }
 
 fn mount(check: &mut Check<'_>, field: &Field<'_>) -> Option<Mount> {
@@ -42,10 +68,11 @@ fn mount(check: &mut Check<'_>, field: &Field<'_>) -> Option<Mount> {
     let from = s.need(check, "from", "scratch").and_then(|f| match &f.node.kind {
         Kind::Scalar { text, .. } if text == "scratch" => Some(MountSource::Scratch),
         Kind::Scalar { text, .. } if text == "items" => Some(MountSource::Items),
+        Kind::Scalar { text, .. } if text == "release" => Some(MountSource::Release),
         Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => {
             let path = check.path(&f, false)?;
             if !path.is_dir() {
-                let message = format!("`{}` must be `items`, `scratch` or a folder that is there", f.path);
+                let message = format!("`{}` must be `items`, `release`, `scratch` or a folder that is there", f.path);
                 let help = Some(format!("looked for {}", quote(&path.to_string_lossy())));
                 check.error_with(f.node.span, "no-such-file", message, help);
             }
