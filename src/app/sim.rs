@@ -148,9 +148,7 @@ fn die_with_parent() {
 
 fn spec_of(global: &Global, file: Option<&Path>) -> Result<Option<Fleet>, Failure> {
     let Some(file) = file.or(global.file.as_deref()) else { return Ok(None) };
-    let file = &file
-        .canonicalize()
-        .map_err(|e| Failure::new(Exit::Usage, format!("find {}: {e}", file.display())))?;
+    let file = &file.canonicalize().map_err(|e| Failure::new(Exit::Usage, format!("find {}: {e}", file.display())))?;
     match spec::load(file, &context::sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => Ok(Some(loaded.fleet)),
         Err(problems) => {
