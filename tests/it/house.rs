@@ -94,8 +94,14 @@ fn hosts(line: &str) -> impl Iterator<Item = &str> {
 
 #[test]
 fn the_project_names_no_workplace_and_no_registry() {
-    let workplaces =
-        [concat!("/wo", "rk/"), concat!("/fa", "rm/"), concat!(".lib", "rary"), concat!("before", "-stop")];
+    let workplaces = [
+        concat!("/wo", "rk/"),
+        concat!("/fa", "rm/"),
+        concat!("fa", "rm-be"),
+        concat!("fa", "rm-st"),
+        concat!(".lib", "rary"),
+        concat!("before", "-stop"),
+    ];
     let registries = [
         concat!("cra", "tes"),
         concat!("py", "pi"),
@@ -178,6 +184,42 @@ fn the_readme_lists_every_exit_code() {
     }
 }
 
+/// The spec that newcomers copy is a good one, with the playbooks that it names.
+#[test]
+fn the_readme_spec_is_valid() {
+    let readme = text("README.md");
+    let spec = readme.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a spec");
+    let dir = tempfile::tempdir().unwrap();
+    fs::create_dir(dir.path().join("build")).unwrap();
+    fs::create_dir(dir.path().join("playbooks")).unwrap();
+    for playbook in files("playbooks") {
+        fs::copy(root().join(&playbook), dir.path().join(&playbook)).unwrap();
+    }
+    for (path, content) in [("fleet.yaml", spec), ("items.txt", "1\n"), ("build/worker.tar.gz", "")] {
+        fs::write(dir.path().join(path), content).unwrap();
+    }
+    let loaded = fleetwright::spec::load(&dir.path().join("fleet.yaml"), &[], &|_| None);
+    let loaded = loaded.unwrap_or_else(|problems| panic!("{}", problems.render(false)));
+    assert!(loaded.warnings.is_empty(), "{}", loaded.warnings.render(false));
+}
+
+/// Every verb that the README shows is one, with flags that it takes.
+#[test]
+fn the_readme_shows_commands_that_exist() {
+    let readme = text("README.md");
+    let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
+    let mut shown = 0;
+    for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("fleetwright ")) {
+        let command = line.split('#').next().unwrap_or_default().replace("@bad.txt", "0");
+        let words = command.split_whitespace().map(str::to_owned);
+        if let Err(stop) = fleetwright::cli::parse(words) {
+            panic!("{line}: {}", stop.text());
+        }
+        shown += 1;
+    }
+    assert!(shown > 10, "only {shown} commands");
+}
+
 /// The architecture page lists the rooms that there are.
 #[test]
 fn the_architecture_page_names_every_room() {
@@ -190,7 +232,11 @@ fn the_architecture_page_names_every_room() {
 
 /// Actions that a policy document allows.
 fn allowed(path: &str) -> BTreeSet<String> {
-    let policy: serde_json::Value = serde_json::from_str(&text(path)).unwrap();
+    let policy = text(path);
+    // IAM's quota for a managed policy, white space not counted.
+    let size = policy.chars().filter(|c| !c.is_whitespace()).count();
+    assert!(size <= 6144, "{path} is too long for a managed policy: {size}");
+    let policy: serde_json::Value = serde_json::from_str(&policy).unwrap();
     let statements = policy["Statement"].as_array().unwrap().iter().filter(|statement| statement["Effect"] == "Allow");
     let actions = statements.flat_map(|statement| match &statement["Action"] {
         serde_json::Value::String(action) => vec![action.clone()],
