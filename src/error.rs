@@ -152,7 +152,7 @@ struct Cause {
 impl From<Failure> for AppError {
     fn from(failure: Failure) -> Self {
         let Failure { exit, message, fault, residue, hints } = failure;
-        let source = fault.map(|fault| Box::new(fault) as Box<dyn Error + Send + Sync>);
+        let source = fault.map(|fault| fault as Box<dyn Error + Send + Sync>);
         Self { kind: exit, message, source, hints, residue, quiet: false }
     }
 }

@@ -1,6 +1,6 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
-use super::context::Context;
+use super::context::{Context, ask, talk};
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
@@ -40,8 +40,6 @@ pub(super) struct Ran {
     pub(super) run: Option<RunId>,
     /// Its journal, if one was begun.
     pub(super) journal: Option<Arc<Journal>>,
-    /// The plan that was carried out, or found empty.
-    pub(super) plan: Plan,
 }
 
 /// The claim on a fleet and what was checked under it.
@@ -92,40 +90,39 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
         let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) = match self.unfinished(held, order.verb, &request)? {
-            Some((run, journal, plan)) => (run, journal, plan, true),
-            None => {
-                let run = self.new_run();
-                let clients = self.clients().await?;
-                let survey = self
-                    .read("look at the account", async || {
-                        crate::survey::look(&clients, &self.fleet, &*self.clock).await
-                    })
-                    .await?;
-                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-                let plan = planner(look).await?;
-                if let Some(broken) = lint::lint(&plan).first() {
-                    return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-                }
-                if plan.is_empty() {
-                    for note in &plan.notes {
-                        self.events.note(note.clone());
-                    }
-                    return Ok(Ran { run: None, journal: None, plan });
-                }
-                self.confirm(&plan)?;
-                let begun = Begun {
-                    run: run.to_string(),
-                    verb: order.verb.to_owned(),
-                    fleet: self.fleet.key(),
-                    request,
-                    plan: serde_json::to_value(&plan)
-                        .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
-                    at: self.clock.now(),
-                };
-                let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
-                (run, journal, plan, false)
+        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
+            self.unfinished(held, order.verb, &request)?
+        {
+            (run, journal, plan, true)
+        } else {
+            let run = self.new_run();
+            let clients = self.clients().await?;
+            let survey = self
+                .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
+                .await?;
+            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+            let plan = planner(look).await?;
+            if let Some(broken) = lint::lint(&plan).first() {
+                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
+            if plan.is_empty() {
+                for note in &plan.notes {
+                    self.events.note(note.clone());
+                }
+                return Ok(Ran { run: None, journal: None });
+            }
+            self.confirm(&plan)?;
+            let begun = Begun {
+                run: run.to_string(),
+                verb: order.verb.to_owned(),
+                fleet: self.fleet.key(),
+                request,
+                plan: serde_json::to_value(&plan)
+                    .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
+                at: self.clock.now(),
+            };
+            let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
+            (run, journal, plan, false)
         };
         self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
     }
@@ -172,13 +169,13 @@ impl Context {
         }
         self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
         match result {
-            Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal), plan }),
-            Err(failure) => Err(self.told(failure, &journal, resumable(exit, open))),
+            Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
+            Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
         }
     }
 
     /// Adds what is there now and how to go on.
-    fn told(&self, failure: Failure, journal: &Journal, resumable: bool) -> Failure {
+    fn told(failure: Failure, journal: &Journal, resumable: bool) -> Failure {
         let made = journal.with_fold(|fold| {
             fold.intents
                 .iter()
@@ -239,14 +236,14 @@ impl Context {
     /// Shows the plan and asks.
     fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if self.global.dry_run {
-            self.show(&show::show(plan));
+            talk(&show::show(plan));
             return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
         }
         if self.global.yes {
             return Ok(());
         }
-        self.show(&show::show(plan));
-        if self.ask("Go ahead?") {
+        talk(&show::show(plan));
+        if ask("Go ahead?") {
             return Ok(());
         }
         Err(Failure::new(Exit::Usage, format!("{} was not confirmed", plan.verb))

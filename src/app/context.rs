@@ -230,22 +230,6 @@ impl Context {
         let file = Jsonl::record(&state.run(run).events());
         *self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner) = file.ok();
     }
-
-    /// Shows text that belongs to a question, on standard error.
-    pub(super) fn show(&self, text: &str) {
-        talk(text);
-    }
-
-    /// Asks on a terminal; without one, and at the end of input, the answer is no.
-    pub(super) fn ask(&self, question: &str) -> bool {
-        if !std::io::stdin().is_terminal() {
-            return false;
-        }
-        talk(&format!("{question} [y/N] "));
-        let mut answer = String::new();
-        let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
-        read > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
-    }
 }
 
 /// The recorder is shared with the context.
@@ -258,7 +242,19 @@ impl Sink for Shared {
 }
 
 /// A state directory that can't be used.
-pub(super) fn state(error: JournalError) -> Failure {
+pub(super) fn state(error: impl Into<JournalError>) -> Failure {
+    let error = error.into();
     let hint = error.hint();
     Failure::new(error.exit(), error.to_string()).hint(hint)
+}
+
+/// Asks on a terminal; without one, and at the end of input, the answer is no.
+pub(super) fn ask(question: &str) -> bool {
+    if !std::io::stdin().is_terminal() {
+        return false;
+    }
+    talk(&format!("{question} [y/N] "));
+    let mut answer = String::new();
+    let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
+    read > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
 use crate::steps::{Options, past};
+use std::fmt::Write as _;
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
@@ -49,7 +50,7 @@ impl Context {
         print(&self.global, &value, || {
             let mut text = "nothing of this fleet is left".to_owned();
             if !kept.is_empty() {
-                text.push_str(&format!(", but {} images and their snapshots: {}", kept.len(), kept.join(" ")));
+                let _infallible = write!(text, ", but {} images and their snapshots: {}", kept.len(), kept.join(" "));
             }
             text + "\n"
         })?;

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// A source command may read a whole table.
-const COMMAND: Limits = Limits { timeout: Duration::from_secs(15 * 60), max_output: 64 * 1024 * 1024 };
+const COMMAND: Limits = Limits { timeout: Duration::from_mins(15), max_output: 64 * 1024 * 1024 };
 
 /// The items of the spec's source.
 pub(super) struct Source {
@@ -45,7 +45,7 @@ impl Context {
         let source = self.items(held).await?;
         let total = source.items.len();
         if !self.global.replan
-            && let Some(fed) = self.fed_before(held, &source)?
+            && let Some(fed) = Self::fed_before(held, &source)?
         {
             self.events.note(format!("all {fed} items were fed before; --replan feeds them again"));
             return self.told_fed(fed);
@@ -69,7 +69,7 @@ impl Context {
     }
 
     /// How many items an earlier run of this campaign fed to the end from the same source into the same queue.
-    fn fed_before(&self, held: &Held, source: &Source) -> Result<Option<u64>, Failure> {
+    fn fed_before(held: &Held, source: &Source) -> Result<Option<u64>, Failure> {
         let history = History::read(&held.state).map_err(state)?;
         for past in history.runs() {
             let Some(begun) = &past.fold.begun else { continue };

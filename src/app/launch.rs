@@ -58,7 +58,7 @@ impl Context {
             return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
         };
         let history = History::read(look.state).map_err(state)?;
-        self.check_strangers(look.survey, &past::known_intents(&history), launch.adopt)?;
+        Self::check_strangers(look.survey, &past::known_intents(&history), launch.adopt)?;
         let named;
         let image = match &launch.image {
             Some(id) => {
@@ -113,7 +113,7 @@ impl Context {
     }
 
     /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
-    fn check_strangers(&self, survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
+    fn check_strangers(survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
         let strangers: Vec<String> = survey
             .instances
             .iter()

@@ -86,7 +86,7 @@ impl Context {
             PlanVerb::Feed => {
                 let mut plan = feed::plan(&self.fleet, 0, look.request);
                 if let Some(step) = plan.steps.first_mut() {
-                    step.title = "items from the spec's source into the queue".to_owned();
+                    "items from the spec's source into the queue".clone_into(&mut step.title);
                 }
                 Ok(plan)
             }

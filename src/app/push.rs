@@ -1,7 +1,7 @@
 //! `push` and `exec`: many hosts at once, results per host.
 
 use super::campaign::{Held, Order};
-use super::context::{Context, state};
+use super::context::{Context, ask, state};
 use super::print;
 use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
@@ -25,7 +25,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// A command on every host may take so long, wall time.
-const COMMAND: Limits = Limits { timeout: Duration::from_secs(3600), max_output: 64 * 1024 };
+const COMMAND: Limits = Limits { timeout: Duration::from_hours(1), max_output: 64 * 1024 };
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
@@ -84,7 +84,7 @@ impl Context {
             words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
         };
         let question = format!("Run {command:?} on {} hosts?", hosts.len());
-        if self.global.dry_run || !self.global.yes && !self.ask(&question) {
+        if self.global.dry_run || !self.global.yes && !ask(&question) {
             return Err(Failure::new(
                 if self.global.dry_run { Exit::Done } else { Exit::Usage },
                 "exec was not confirmed",
@@ -285,5 +285,6 @@ fn outputs(verb: &str, pushed: &Pushed) -> String {
     groups
         .into_iter()
         .map(|(text, hosts)| format!("--- {} ({})\n{}\n", hosts.join(", "), hosts.len(), text.trim_end()))
-        .collect()
+        .collect::<Vec<_>>()
+        .concat()
 }

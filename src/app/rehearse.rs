@@ -12,6 +12,7 @@ use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Summary};
 use crate::spec::Fleet;
 use crate::time::SystemClock;
 use serde_json::Value;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -207,22 +208,20 @@ fn cost_text(world: &Value) -> Option<f64> {
 fn page(outcome: &Outcome, summary: &Summary) -> String {
     let mut text = summary.page(None);
     for (id, how) in &outcome.sabotaged {
-        text.push_str(&format!("broken on purpose: {id}, so that push finds it {how}\n"));
+        let _infallible = writeln!(text, "broken on purpose: {id}, so that push finds it {how}");
     }
     for id in &outcome.killed {
-        text.push_str(&format!(
-            "worker killed in the middle of an item: {id}; {} items came back\n",
-            outcome.redelivered
-        ));
+        let _infallible =
+            writeln!(text, "worker killed in the middle of an item: {id}; {} items came back", outcome.redelivered);
     }
     if let Some(compared) = &outcome.compared {
-        text.push_str(&format!("records recomputed: {} of {} equal\n", compared.equal, compared.expected));
+        let _infallible = writeln!(text, "records recomputed: {} of {} equal", compared.equal, compared.expected);
     }
     for line in &outcome.replaced {
-        text.push_str(&format!("stand-in: {line}\n"));
+        let _infallible = writeln!(text, "stand-in: {line}");
     }
     for surprise in &outcome.surprises {
-        text.push_str(&format!("not as foretold: {surprise}\n"));
+        let _infallible = writeln!(text, "not as foretold: {surprise}");
     }
     text
 }

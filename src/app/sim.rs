@@ -13,10 +13,10 @@ use crate::sim::hosts::{HostsError, RealHosts, RealHostsOptions, TemplateSetup};
 use crate::sim::seed::Seed;
 use crate::sim::{Bodies, FaultScript, ServeError, ServeOptions, serve as start};
 use crate::spec::{self, Fleet};
-use russh::keys::ssh_key::LineEnding;
-use russh::keys::{Algorithm, PrivateKey};
+use crate::ssh::KeyPair;
 use serde::Serialize;
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -187,18 +187,15 @@ impl Ground {
             let archive = folders.release.join("release.tar.gz");
             build_release(fleet, "1\n", &archive).map_err(|e| failed("make the first release", e.to_string()))?;
         }
-        let key = PrivateKey::random(&mut russh::keys::key::safe_rng(), Algorithm::Ed25519)
-            .map_err(|e| failed("make a key", e.to_string()))?;
-        let text = key.to_openssh(LineEnding::LF).map_err(|e| failed("write a key", e.to_string()))?;
-        let public_key = key.public_key().to_openssh().map_err(|e| failed("write a key", e.to_string()))?;
+        let key = KeyPair::random().map_err(|e| failed("make a key", e))?;
         OpenOptions::new()
             .write(true)
             .create_new(true)
             .mode(0o600)
             .open(folder.join("id_ed25519"))
-            .and_then(|mut file| file.write_all(text.as_bytes()))
+            .and_then(|mut file| file.write_all(key.private.as_bytes()))
             .map_err(|e| failed("write a key", e.to_string()))?;
-        Ok(Self { folder, folders, public_key })
+        Ok(Self { folder, folders, public_key: key.public })
     }
 }
 
@@ -311,7 +308,7 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
 fn shell(served: &Served) -> String {
     let mut text = String::new();
     for (name, value) in &served.env {
-        text.push_str(&format!("export {name}='{}'\n", value.replace('\'', "'\\''")));
+        let _infallible = writeln!(text, "export {name}='{}'", value.replace('\'', "'\\''"));
     }
     text
 }

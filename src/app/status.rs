@@ -10,6 +10,7 @@ use crate::plan::slots;
 use crate::report::table;
 use crate::steps::past;
 use serde::Serialize;
+use std::fmt::Write as _;
 
 /// One host, as shown.
 #[derive(Debug, Serialize)]
@@ -176,15 +177,16 @@ fn page(status: &Status) -> String {
     }
     if let Some(queue) = &status.queue {
         let count = |n: Option<u64>| n.map_or("unknown".to_owned(), |n| n.to_string());
-        text.push_str(&format!(
-            "queue: {} waiting, {} in flight, {} delayed\n",
+        let _infallible = writeln!(
+            text,
+            "queue: {} waiting, {} in flight, {} delayed",
             count(queue.waiting),
             count(queue.in_flight),
             count(queue.delayed)
-        ));
+        );
     }
     for run in &status.unfinished {
-        text.push_str(&format!("unfinished: {} {} (fleetwright resume {})\n", run.verb, run.run, run.run));
+        let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
     }
     text
 }

@@ -15,7 +15,7 @@ use crate::steps::FeedMark;
 use std::time::Duration;
 
 /// The ledger's command may take so long, wall time.
-const LEDGER: Limits = Limits { timeout: Duration::from_secs(120), max_output: 16 * 1024 };
+const LEDGER: Limits = Limits { timeout: Duration::from_mins(2), max_output: 16 * 1024 };
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
 
@@ -51,7 +51,7 @@ impl Context {
         let mut baseline: Option<u64> = None;
         let mut ledger: Option<Session> = None;
         let (verdict, fed) = loop {
-            let fed = self.fed(&dir)?;
+            let fed = Self::fed(&dir)?;
             let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
@@ -89,7 +89,7 @@ impl Context {
 
     /// What the newest feed of this campaign says of itself. A queue that somebody else feeds counts as closed: only its
     /// counts can tell.
-    fn fed(&self, dir: &FleetDir) -> Result<Fed, Failure> {
+    fn fed(dir: &FleetDir) -> Result<Fed, Failure> {
         let history = History::read(dir).map_err(state)?;
         for past in history.runs() {
             let Some(begun) = &past.fold.begun else { continue };

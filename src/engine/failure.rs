@@ -13,7 +13,7 @@ pub struct Failure {
     pub message: String,
     /// The call to AWS behind it, if one is.
     #[source]
-    pub fault: Option<Fault>,
+    pub fault: Option<Box<Fault>>,
     /// What may have been left.
     pub residue: Residue,
     /// What to type or to do next.
@@ -30,7 +30,13 @@ impl Failure {
     pub fn call(what: impl Into<String>, fault: Fault) -> Self {
         let mut hints = vec![fault.reason.clone()];
         hints.retain(|hint| !hint.is_empty());
-        Self { exit: exit_of(fault.kind), message: what.into(), fault: Some(fault), residue: Residue::Clear, hints }
+        Self {
+            exit: exit_of(fault.kind),
+            message: what.into(),
+            fault: Some(Box::new(fault)),
+            residue: Residue::Clear,
+            hints,
+        }
     }
 
     /// Stopped on request.

@@ -61,7 +61,7 @@ mod tests {
             let start = Timestamp::from_second(1_000_000).unwrap();
             let mut now = start;
             let mut pace = Pace::new(Some(rate), start);
-            let mut sent = 0_usize;
+            let mut sent = 0_u32;
             for (millis, want) in steps {
                 now += SignedDuration::from_millis(millis);
                 let mut n = pace.allowed(now).min(want);
@@ -71,9 +71,9 @@ mod tests {
                     prop_assert!(n >= 1);
                 }
                 pace.took(n);
-                sent += n;
+                sent += u32::try_from(n).unwrap();
                 let most = rate * now.duration_since(start).as_secs_f64() + rate.max(1.0) + 1.0;
-                prop_assert!(sent as f64 <= most, "{sent} > {most}");
+                prop_assert!(f64::from(sent) <= most, "{sent} > {most}");
             }
         }
     }

@@ -292,19 +292,19 @@ mod tests {
             let mut outcomes: Vec<RungOutcome> = Vec::new();
             let mut gives = gives.into_iter();
             loop {
-                let have: usize = outcomes.iter().map(|o| o.hosts.len()).sum();
+                let have = u32::try_from(outcomes.iter().map(|o| o.hosts.len()).sum::<usize>()).unwrap();
                 match ladder.climb(&outcomes) {
                     Climb::Ask(rung) => {
                         prop_assert!(rung.spot + rung.on_demand > 0);
-                        prop_assert!(have as u32 + rung.spot + rung.on_demand <= ladder.wanted());
+                        prop_assert!(have + rung.spot + rung.on_demand <= ladder.wanted());
                         prop_assert_eq!(rung.attempt as usize, outcomes.len());
                         prop_assert!(fallback || rung.spot <= spot && rung.on_demand <= on_demand);
                         let (s, d, seconds) = gives.next().unwrap_or((0, 0, 50));
                         at = rung.not_before.unwrap_or(at).max(at) + SignedDuration::from_secs(seconds);
                         outcomes.push(outcome(&rung, s.min(rung.spot), d.min(rung.on_demand), FaultKind::Capacity, at));
                     }
-                    Climb::Enough => { prop_assert_eq!(have as u32, ladder.wanted()); break; }
-                    Climb::Short { missing } => { prop_assert_eq!(have as u32 + missing, ladder.wanted()); break; }
+                    Climb::Enough => { prop_assert_eq!(have, ladder.wanted()); break; }
+                    Climb::Short { missing } => { prop_assert_eq!(have + missing, ladder.wanted()); break; }
                 }
                 prop_assert!(outcomes.len() < 120);
             }

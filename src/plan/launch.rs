@@ -148,7 +148,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         Step::new(
             "epoch",
             format!("launch template {} for {}", wanted.name, image.name),
-            Action::Epoch { wanted, expires_seconds: expires.as_secs() },
+            Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs() },
         ),
         Step::new("capacity", format!("{missing} new hosts"), Action::Capacity(ladder)),
         Step::new(
@@ -295,17 +295,13 @@ pub fn settled(
 ) -> TemplateRequest {
     let mut request = wanted.clone();
     let key = fleet.key();
-    match &survey.launch_template {
-        Some(template) => {
-            let newest = template.versions.iter().map(|v| v.number).max().unwrap_or(0).to_string();
-            request.token =
-                super::token::token(&key, &["version", template.id.as_str(), &newest, &request.description]);
-            request.onto = Some(template.id.clone());
-        }
-        None => {
-            request.token = super::token::token(&key, &["template", run, &request.description]);
-            request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
-        }
+    if let Some(template) = &survey.launch_template {
+        let newest = template.versions.iter().map(|v| v.number).max().unwrap_or(0).to_string();
+        request.token = super::token::token(&key, &["version", template.id.as_str(), &newest, &request.description]);
+        request.onto = Some(template.id.clone());
+    } else {
+        request.token = super::token::token(&key, &["template", run, &request.description]);
+        request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
     }
     request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());
     request

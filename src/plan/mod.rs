@@ -83,7 +83,7 @@ pub enum Action {
     /// Have the launch template version that this campaign's hosts are born from.
     Epoch {
         /// The version wanted; its `onto` and `token` are settled against what exists.
-        wanted: TemplateRequest,
+        wanted: Box<TemplateRequest>,
         /// Lifetime of a host, seconds: the expiry instant is taken once, when the version is made.
         expires_seconds: i64,
     },

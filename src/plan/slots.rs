@@ -12,7 +12,7 @@ pub fn assign(known: &BTreeMap<InstanceId, u32>, live: &[Instance]) -> BTreeMap<
     let mut new: Vec<&Instance> = live.iter().filter(|instance| !slots.contains_key(&instance.id)).collect();
     new.sort_by_key(|instance| (instance.tags.get(tags::INTENT).map(str::to_owned), instance.id.clone()));
     for instance in new {
-        let slot = (0..).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX);
+        let slot = (0..=u32::MAX).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX);
         taken.insert(slot);
         slots.insert(instance.id.clone(), slot);
     }

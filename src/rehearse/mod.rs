@@ -150,13 +150,12 @@ impl Cloud {
         }
         command.args(["sim", "serve", "--listen", "127.0.0.1:0", "--hosts", "real", "--spec"]).arg(&wanted.spec);
         command.arg("--speed").arg(wanted.speed.to_string()).arg("--seed").arg(wanted.seed.to_string());
-        let faults = match &wanted.faults {
-            Some(file) => file.clone(),
-            None => {
-                let file = wanted.work.join("faults.json");
-                std::fs::write(&file, BUILT_IN_FAULTS).map_err(|e| failed(format!("{}: {e}", file.display())))?;
-                file
-            }
+        let faults = if let Some(file) = &wanted.faults {
+            file.clone()
+        } else {
+            let file = wanted.work.join("faults.json");
+            std::fs::write(&file, BUILT_IN_FAULTS).map_err(|e| failed(format!("{}: {e}", file.display())))?;
+            file
         };
         command.arg("--faults").arg(faults);
         command.stdin(Stdio::null()).stdout(Stdio::piped());
@@ -262,6 +261,8 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
     let mut sets = wanted.sets.clone();
     sets.extend(served.set.iter().cloned());
     sets.push(format!("fleet.size={}", wanted.hosts));
+    // Loopback answers at once: a black hole need not cost the ten seconds that a network may take.
+    sets.push("ssh.timeout=3s".to_owned());
     if fleet.fleet.as_ref().is_some_and(|hosts| hosts.accept_min > wanted.hosts) {
         sets.push(format!("fleet.accept.min={}", wanted.hosts));
     }
@@ -337,7 +338,8 @@ fn quoted(path: &Path) -> String {
 
 /// World seconds between the first call and the last.
 fn span(audit: &[Value]) -> f64 {
-    let times: Vec<jiff::Timestamp> = audit.iter().filter_map(|call| call.get("at")?.as_str()?.parse().ok()).collect();
+    let times: Vec<jiff::Timestamp> =
+        audit.iter().filter_map(|call| call.get("time")?.as_str()?.parse().ok()).collect();
     match (times.iter().min(), times.iter().max()) {
         (Some(first), Some(last)) => last.duration_since(*first).as_secs_f64(),
         _ => 0.0,

@@ -104,13 +104,13 @@ impl Steps {
                 self.journal.settle(permit.intent(), outcome, now).map_err(state)?;
                 match self.stopped() {
                     Some(exit) => Err(Failure::interrupted(exit)),
-                    None => Err(self.refused(what, &permit, fault)),
+                    None => Err(Self::refused(what, &permit, fault)),
                 }
             }
         }
     }
 
-    fn refused(&self, what: &str, permit: &Permit, fault: Fault) -> Failure {
+    fn refused(what: &str, permit: &Permit, fault: Fault) -> Failure {
         if fault.kind == FaultKind::Invalid && fault.code == "IdempotentParameterMismatch" {
             let action = permit.call().action.clone();
             return Failure {
@@ -127,7 +127,8 @@ impl Steps {
 }
 
 /// A journal failure: no further call may be made.
-pub(super) fn state(error: JournalError) -> Failure {
+pub(super) fn state(error: impl Into<JournalError>) -> Failure {
+    let error = error.into();
     let hint = error.hint();
     Failure::new(error.exit(), error.to_string()).hint(hint)
 }

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long a canary item stays hidden from a second try.
-const VISIBILITY: Duration = Duration::from_secs(120);
+const VISIBILITY: Duration = Duration::from_mins(2);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct MadeQueue {

@@ -22,7 +22,7 @@ done
 "#;
 
 /// How long a worker may take to come up after the playbook's last step, wall time.
-const COMES_UP: Duration = Duration::from_secs(60);
+const COMES_UP: Duration = Duration::from_mins(1);
 
 impl Steps {
     /// Runs the playbook's steps in order. After a reboot among them the worker's process must be there again: every process

@@ -67,7 +67,7 @@ impl Steps {
     /// Scans the template; in a bake what may be cleaned is cleaned, in a verification it is only told.
     pub(super) async fn scan(&self) -> Result<Done, Failure> {
         let (host, session) = self.enter_template().await?;
-        let limits = Limits { timeout: Duration::from_secs(120), max_output: 256 * 1024 };
+        let limits = Limits { timeout: Duration::from_mins(2), max_output: 256 * 1024 };
         let what = "look for what must not be copied";
         let text = self.on_template(&session, &host.id, what, &as_root(LOOK), Input::Empty, limits).await?;
         let boot_id = self
@@ -98,7 +98,7 @@ impl Steps {
         let cleanable: Vec<&Finding> = findings.iter().filter(|finding| finding.cleanable).collect();
         let bake = self.plan.verb == "bake";
         if bake && !cleanable.is_empty() {
-            let list = cleanable.iter().map(|finding| format!("{}\n", finding.path)).collect::<String>();
+            let list = cleanable.iter().map(|finding| finding.path.as_str()).collect::<Vec<_>>().join("\n") + "\n";
             let stdin = Input::Bytes(list.into_bytes().into());
             self.on_template(&session, &host.id, "clean what copies make anew", &as_root(CLEAN), stdin, limits).await?;
         }

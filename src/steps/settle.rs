@@ -105,7 +105,7 @@ impl Steps {
             self.progress(step, running.len(), new.len(), "running");
             if self.clock.now() > deadline {
                 let stuck = seen.iter().filter(|i| i.state.live() && !up(i)).map(|i| i.id.to_string());
-                return Err(not_up(stuck.collect(), "run"));
+                return Err(not_up(&stuck.collect::<Vec<_>>(), "run"));
             }
             self.pause(LOOK).await?;
         }
@@ -159,10 +159,10 @@ impl Steps {
             }
             if self.clock.now() > deadline {
                 let stuck = waiting.iter().filter_map(|index| {
-                    let reason = why.get(index).map(String::as_str).unwrap_or("no answer");
+                    let reason = why.get(index).map_or("no answer", String::as_str);
                     hosts.get(*index).map(|host| format!("{} ({reason})", host.id))
                 });
-                return Err(not_up(stuck.collect(), "answer over SSH"));
+                return Err(not_up(&stuck.collect::<Vec<_>>(), "answer over SSH"));
             }
             self.pause(LOOK).await?;
         }
@@ -219,7 +219,7 @@ fn circuit(dead: &BTreeMap<InstanceId, String>) -> Result<(), Failure> {
     }
 }
 
-fn not_up(stuck: Vec<String>, what: &str) -> Failure {
+fn not_up(stuck: &[String], what: &str) -> Failure {
     let things = stuck
         .iter()
         .map(|id| Thing { kind: "instance".to_owned(), id: id.split(' ').next().unwrap_or_default().to_owned() })

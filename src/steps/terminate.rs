@@ -196,7 +196,7 @@ impl Steps {
 
     /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.
     async fn stripped(&self) -> Result<Vec<String>, Failure> {
-        let ids: Vec<InstanceId> = self.launched().into_iter().map(|(id, _)| id).collect();
+        let ids: Vec<InstanceId> = self.launched().into_keys().collect();
         if ids.is_empty() {
             return Ok(Vec::new());
         }

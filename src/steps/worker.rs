@@ -13,7 +13,7 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Stopping a worker may wait for the item in hand.
-const STOP: Limits = Limits { timeout: Duration::from_secs(300), max_output: 16 * 1024 };
+const STOP: Limits = Limits { timeout: Duration::from_mins(5), max_output: 16 * 1024 };
 /// How long the template may take to answer again after EC2 rebooted it for its image.
 const BACK: SignedDuration = SignedDuration::from_mins(10);
 
