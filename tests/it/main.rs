@@ -1,7 +1,10 @@
 //! One integration binary: real processes, real servers on loopback, the binary itself.
 
 mod architecture;
+mod capacity;
 mod compile_fail;
+mod crash;
+mod env;
 mod house;
 mod play;
 mod rehearse;
