@@ -26,8 +26,13 @@ pub(crate) struct Cloud {
 }
 
 impl Cloud {
-    /// A world made from `spec`, `speed` world seconds per second, with this fault script.
+    /// A world without hosts made from `spec`, `speed` world seconds per second, with this fault script.
     pub(crate) fn start(spec: &str, speed: u32, faults: &Value) -> Self {
+        Self::with_hosts(spec, speed, faults, "none")
+    }
+
+    /// The same with hosts that are `real` or `none`.
+    pub(crate) fn with_hosts(spec: &str, speed: u32, faults: &Value, hosts: &str) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("faults.json");
         std::fs::write(&script, faults.to_string()).unwrap();
@@ -35,7 +40,7 @@ impl Cloud {
         let mut child = binary()
             .arg("--state-dir")
             .arg(dir.path())
-            .args(["-o", "json", "sim", "serve", "--listen", "127.0.0.1:0", "--hosts", "none", "--speed"])
+            .args(["-o", "json", "sim", "serve", "--listen", "127.0.0.1:0", "--hosts", hosts, "--speed"])
             .arg(speed.to_string())
             .arg("--faults")
             .arg(&script)
@@ -90,6 +95,22 @@ impl Cloud {
         let (head, text) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(" 200 "), "{method} {path}: {answer}");
         text.to_owned()
+    }
+
+    /// One call to EC2; signatures are not checked, their form is.
+    pub(crate) fn ec2(&self, form: &str) -> String {
+        let mut stream = TcpStream::connect(&self.authority).unwrap();
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, \
+             Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{form}: {answer}");
+        answer
     }
 
     /// Ground truth.

@@ -4,6 +4,7 @@ mod architecture;
 mod capacity;
 mod compile_fail;
 mod crash;
+mod deadman;
 mod env;
 mod house;
 mod play;
