@@ -59,5 +59,12 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if fleet.worker.is_some() {
         steps.push(Step::new("unquiesce", "start the worker again", Action::Unquiesce));
     }
-    Plan { verb: "bake".to_owned(), fleet: fleet.key(), request: input.request.clone(), steps, notes: Vec::new() }
+    Plan {
+        verb: "bake".to_owned(),
+        fleet: fleet.key(),
+        request: input.request.clone(),
+        steps,
+        notes: Vec::new(),
+        arguments: Vec::new(),
+    }
 }
