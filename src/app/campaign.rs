@@ -199,7 +199,14 @@ impl Context {
         if let Some(error) = history.unreadable().next() {
             return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
         }
-        for past in history.runs().filter(|past| past.fold.ended.is_none()) {
+        for past in history.runs() {
+            let torn_down = past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "down");
+            match past.fold.ended {
+                // What older runs made is gone: they are not gone on with.
+                Some(Exit::Done) if torn_down => return Ok(None),
+                Some(_) => continue,
+                None => {}
+            }
             let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
             let run = past.dir.run();
             let named =

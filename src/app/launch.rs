@@ -58,7 +58,8 @@ impl Context {
             return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
         };
         let history = History::read(look.state).map_err(state)?;
-        Self::check_strangers(look.survey, &past::known_intents(&history), launch.adopt)?;
+        let survey = past::without_ended(look.survey.clone(), &history);
+        Self::check_strangers(&survey, &past::known_intents(&history), launch.adopt)?;
         let named;
         let image = match &launch.image {
             Some(id) => {
@@ -66,7 +67,7 @@ impl Context {
                 check_attested(&named, launch.unattested)?;
                 &named
             }
-            None => choose_image(&look.survey.images, launch.unattested)?,
+            None => choose_image(&survey.images, launch.unattested)?,
         };
         let user_data = match &hosts.user_data {
             Some(path) => Some(
@@ -84,7 +85,7 @@ impl Context {
         let plan = plan(&Input {
             fleet: &self.fleet,
             hosts,
-            survey: look.survey,
+            survey: &survey,
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
@@ -92,7 +93,7 @@ impl Context {
                 CliUntil::Ssh => Until::Ssh,
                 CliUntil::Ready => Until::Ready,
             },
-            unseen: unseen(&recent, look.survey),
+            unseen: unseen(&recent, &survey),
             attempts: &past::attempts(&history),
             user_data: user_data.as_deref(),
             release: image.tags.get(tags::RELEASE),

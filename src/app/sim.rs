@@ -277,6 +277,7 @@ async fn introduce(template: &str, port: u16, endpoint: &str, folder: &Path) -> 
         if let Ok(Ok((address, console))) = seen
             && let Some(key) = crate::ssh::console::learn_from_console(&console).first()
             && let Ok(key) = key.to_openssh()
+            && tokio::net::TcpStream::connect((address.as_str(), port)).await.is_ok()
         {
             let line = format!("[{address}]:{port} {key}\n");
             return std::fs::write(folder.join("known_hosts"), line)

@@ -1,6 +1,7 @@
 //! The plan of `launch`: from what is there to N hosts.
 
 use super::token::digest;
+use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{Image, ImageState, InstanceId, Market, Survey, Tags, TemplateRequest, TemplateVersion, tags};
@@ -133,7 +134,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         key_name: settings.key_name,
         instance_profile: settings.instance_profile,
         security_groups: settings.security_groups,
-        user_data: input.user_data.map(|bytes| data_encoding::BASE64.encode(bytes)),
+        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data))),
         root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
         root_gib: hosts.root.size_gib,
         root_type: hosts.root.volume_type.clone(),
@@ -232,10 +233,10 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if input.user_data.is_some_and(|bytes| bytes.len() > USER_DATA_LIMIT) {
+    if compose(input.user_data).len() > USER_DATA_LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
-            format!("user data is longer than EC2's {USER_DATA_LIMIT} bytes"),
+            format!("user data and the dead-man's switch together are longer than EC2's {USER_DATA_LIMIT} bytes"),
             "move what is long into the image or the release",
         ));
     }

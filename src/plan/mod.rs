@@ -16,6 +16,7 @@ mod shelltext;
 pub mod show;
 pub mod slots;
 pub mod token;
+pub mod userdata;
 pub mod verdict;
 pub mod verify;
 pub mod waves;

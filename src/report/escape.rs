@@ -39,7 +39,7 @@ pub fn line(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Several lines of text: line ends stay, a tab becomes four blanks, everything else is shown as in [`line`].
+/// Several lines of text: line ends stay, a tab becomes four blanks, everything else is shown as in [`line()`].
 pub fn block(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for (index, part) in text.split('\n').enumerate() {

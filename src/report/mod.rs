@@ -1,6 +1,6 @@
 //! Consumers of events, and how results are printed: stdout is data, stderr is talk.
 //!
-//! [`Terminal`] and [`Lines`] tell the run to people in the words of [`story`]; [`Jsonl`] tells it to programs and to
+//! [`Terminal`] and [`Lines`] tell the run to people in the same words; [`Jsonl`] tells it to programs and to
 //! the run directory; [`JunitReport`] and [`Tally`] collect it for the end.
 
 pub mod color;

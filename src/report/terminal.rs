@@ -10,7 +10,7 @@ use crate::model::HostResult;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::HashMap;
 use std::fmt::Write as _;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
 /// How long a run must take before bars are drawn.
@@ -27,7 +27,7 @@ pub struct Terminal {
     style: Style,
     patience: Duration,
     target: fn() -> ProgressDrawTarget,
-    over: Arc<Mutex<bool>>,
+    over: Arc<(Mutex<bool>, Condvar)>,
 }
 
 /// What is on the screen.
@@ -78,7 +78,7 @@ impl Terminal {
             style,
             patience,
             target,
-            over: Arc::new(Mutex::new(false)),
+            over: Arc::default(),
         }
     }
 
@@ -87,9 +87,10 @@ impl Terminal {
         let (multi, over) = (self.multi.clone(), Arc::clone(&self.over));
         let (patience, target) = (self.patience, self.target);
         let show = move || {
-            std::thread::sleep(patience);
-            let over = over.lock().unwrap_or_else(PoisonError::into_inner);
-            if !*over {
+            let (over, ended) = &*over;
+            let guard = over.lock().unwrap_or_else(PoisonError::into_inner);
+            let waited = ended.wait_timeout_while(guard, patience, |over| !*over);
+            if !*waited.unwrap_or_else(PoisonError::into_inner).0 {
                 multi.set_draw_target(target());
             }
         };
@@ -102,7 +103,8 @@ impl Terminal {
 
     /// Ends the drawing for good.
     fn finish(&self, state: &mut State) {
-        *self.over.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        *self.over.0.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.over.1.notify_all();
         let steps = state.steps.drain().map(|(_, bar)| bar);
         let hosts = state.hosts.take().map(|hosts| hosts.bar);
         let queue = state.queue.take().map(|(bar, _)| bar);

@@ -1,13 +1,15 @@
 //! The epoch: the launch template version that this campaign's hosts are born from.
 
 use super::Steps;
-use super::call::Repeat;
+use super::call::{Repeat, state};
+use super::past::without_ended;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
 use crate::exit::Exit;
-use crate::model::{FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, tags};
+use crate::journal::{History, IntentState};
+use crate::model::{FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, TemplateVersion, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::launch::{epoch_name, reusable, settled};
 use jiff::{SignedDuration, Timestamp};
@@ -44,15 +46,21 @@ impl Steps {
         }
         let survey = self.template_survey(wanted).await?;
         self.check_owner(survey.launch_template.as_ref())?;
+        match self.still_good(&survey, wanted, expires_seconds) {
+            Some(epoch) => {
+                let detail = format!("version {} of {} is still good", epoch.version, epoch.template);
+                Ok(Some(Done::unchanged(super::output(&epoch)?, detail)))
+            }
+            None => Ok(None),
+        }
+    }
+
+    /// A version of this very epoch that was made before, here or on another machine.
+    fn still_good(&self, survey: &Survey, wanted: &TemplateRequest, expires_seconds: i64) -> Option<Epoch> {
         let expires = SignedDuration::from_secs(expires_seconds);
-        let Some(version) = reusable(&survey, &wanted.description, expires, self.clock.now()) else {
-            return Ok(None);
-        };
-        let Some(template) = &survey.launch_template else { return Ok(None) };
-        let epoch =
-            Epoch { template: template.id.clone(), version: version.number, expires: expiry(&version.instance_tags) };
-        let detail = format!("version {} of {} is still good", epoch.version, epoch.template);
-        Ok(Some(Done::unchanged(super::output(&epoch)?, detail)))
+        let version = reusable(survey, &wanted.description, expires, self.clock.now())?;
+        let template = survey.launch_template.as_ref()?;
+        Some(Epoch { template: template.id.clone(), version: version.number, expires: expiry(&version.instance_tags) })
     }
 
     /// Makes the template, or a version onto it; whoever was faster is adopted when it is the same epoch.
@@ -64,8 +72,17 @@ impl Steps {
     ) -> Result<Done, Failure> {
         let expires = self.clock.now() + SignedDuration::from_secs(expires_seconds);
         for _ in 0..3 {
-            let survey = self.template_survey(wanted).await?;
+            let mut survey = self.template_survey(wanted).await?;
+            if survey.launch_template.as_ref().is_some_and(|template| template.versions.is_empty()) {
+                survey.launch_template = Some(self.visible_template(step, wanted, false).await?);
+            }
             self.check_owner(survey.launch_template.as_ref())?;
+            // Made by another machine since the probe: only a call of our own whose outcome is open comes before it.
+            let open = self.journal.with_fold(|fold| fold.of_step(step).any(IntentState::open));
+            if let Some(epoch) = self.still_good(&survey, wanted, expires_seconds).filter(|_| !open) {
+                let detail = format!("version {} of {}, made by another machine", epoch.version, epoch.template);
+                return Ok(Done::unchanged(super::output(&epoch)?, detail));
+            }
             let request = settled(wanted, &survey, &self.fleet, &self.run.to_string(), expires);
             let what = format!("make a version of launch template {}", wanted.name);
             let made: Result<Epoch, Failure> = self
@@ -87,11 +104,10 @@ impl Steps {
                     return Ok(Done::new(super::output(&epoch)?, detail));
                 }
                 Err(failure) if somebody_was_faster(&failure) => {
-                    if let Some(epoch) = self.adopt_epoch(step, wanted).await? {
-                        let detail =
-                            format!("version {} of {}, made by another machine", epoch.version, epoch.template);
-                        return Ok(Done::unchanged(super::output(&epoch)?, detail));
-                    }
+                    // Another `expires` under our token: the version is there, and must only become visible. A template of
+                    // our name: whatever it holds, the next round sees it.
+                    let same = failure.fault.as_ref().is_some_and(|fault| fault.kind != FaultKind::Exists);
+                    self.visible_template(step, wanted, same).await?;
                 }
                 Err(failure) => return Err(failure),
             }
@@ -100,36 +116,32 @@ impl Steps {
             .hint("fleetwright status     # another machine may be running this campaign"))
     }
 
-    /// Waits until the template that somebody else made is visible (up to five minutes) and looks for our digest in it.
-    async fn adopt_epoch(&self, step: &str, wanted: &TemplateRequest) -> Result<Option<Epoch>, Failure> {
+    /// Waits until the template that somebody else made is visible with a version, the one of our epoch where it must be
+    /// there; up to five minutes.
+    async fn visible_template(
+        &self,
+        step: &str,
+        wanted: &TemplateRequest,
+        same_epoch: bool,
+    ) -> Result<LaunchTemplate, Failure> {
         let deadline = self.clock.now() + CONSISTENT;
-        let template = self
-            .until(
-                Until {
-                    step: step.to_owned(),
-                    what: format!("launch template {} to be visible", wanted.name),
-                    good: 1,
-                    deadline,
-                },
-                async || match self.clients.launch_template(&wanted.name).await? {
-                    Some(template) => Ok(Seen::Good(template)),
-                    None => Ok(Seen::NotYet("not visible yet".into())),
-                },
-            )
-            .await?;
-        self.check_owner(Some(&template))?;
-        let version = template.versions.iter().rev().find(|v| v.description.as_deref() == Some(&wanted.description));
-        Ok(version.map(|version| Epoch {
-            template: template.id.clone(),
-            version: version.number,
-            expires: expiry(&version.instance_tags),
-        }))
+        let what = format!("launch template {} to be visible", wanted.name);
+        self.until(Until { step: step.to_owned(), what, good: 1, deadline }, async || {
+            let seen = self.clients.launch_template(&wanted.name).await?;
+            let ours = |v: &TemplateVersion| !same_epoch || v.description.as_deref() == Some(&wanted.description);
+            Ok(match seen.filter(|template| template.versions.iter().any(ours)) {
+                Some(template) => Seen::Good(template),
+                None => Seen::NotYet("not visible yet".into()),
+            })
+        })
+        .await
     }
 
     async fn template_survey(&self, wanted: &TemplateRequest) -> Result<Survey, Failure> {
         let launch_template =
             self.read("read the launch template", async || self.clients.launch_template(&wanted.name).await).await?;
-        Ok(Survey {
+        let history = History::read(&self.state).map_err(state)?;
+        let survey = Survey {
             at: self.clock.now(),
             account: self.fleet.account.clone(),
             region: self.fleet.region.clone(),
@@ -138,7 +150,8 @@ impl Steps {
             launch_template,
             images: Vec::new(),
             subnets: Vec::new(),
-        })
+        };
+        Ok(without_ended(survey, &history))
     }
 
     fn check_owner(&self, template: Option<&LaunchTemplate>) -> Result<(), Failure> {

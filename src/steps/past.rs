@@ -4,7 +4,7 @@ use super::Steps;
 use super::call::state;
 use crate::engine::failure::Failure;
 use crate::journal::{History, Outcome};
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Survey};
 use crate::plan::token::run_intent;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
@@ -30,6 +30,28 @@ pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
         })
         .flat_map(|(ids, at)| ids.iter().map(move |id| (InstanceId::new(id.as_str()), at)))
         .collect()
+}
+
+/// Everything that a call of ours ended: a reader that lags may still show it as it was.
+pub fn ended(history: &History) -> BTreeSet<String> {
+    history
+        .intents()
+        .filter(|(_, intent)| ["TerminateInstances", "DeleteLaunchTemplate"].contains(&intent.call.action.as_str()))
+        .filter_map(|(_, intent)| match &intent.outcome {
+            Some(Outcome::Done { ids, .. }) => Some(ids.iter().cloned()),
+            Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
+        })
+        .flatten()
+        .collect()
+}
+
+/// A look at the account without what a call of ours has ended since.
+#[must_use]
+pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
+    let ended = ended(history);
+    survey.instances.retain(|instance| !ended.contains(instance.id.as_str()));
+    survey.launch_template = survey.launch_template.filter(|template| !ended.contains(template.id.as_str()));
+    survey
 }
 
 /// Launch requests that were made under each epoch: their tokens are used.

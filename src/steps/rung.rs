@@ -3,6 +3,7 @@
 use super::Steps;
 use super::call::Repeat;
 use super::epoch::Epoch;
+use crate::aws::by_age;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::{Event, StepEnd};
@@ -40,6 +41,8 @@ impl Steps {
                         let ids = given.hosts.iter().map(|host| host.id.to_string()).collect();
                         Ok((ids, Brought { given, ended: false }))
                     }
+                    // The launch template was made moments ago: this reader may not see it, or its version, yet.
+                    Err(fault) if fault.code.starts_with("InvalidLaunchTemplate") => Err(by_age(fault, true)),
                     Err(fault) => no_capacity(rung, &fault).map(|brought| (Vec::new(), brought)).ok_or(fault),
                 },
             )

@@ -1,7 +1,11 @@
 //! One integration binary: real processes, real servers on loopback, the binary itself.
 
 mod architecture;
+mod capacity;
 mod compile_fail;
+mod crash;
+mod deadman;
+mod env;
 mod house;
 mod play;
 mod rehearse;

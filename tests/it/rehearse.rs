@@ -106,7 +106,8 @@ fn a_missing_record_is_found_out() {
         std::fs::write(copy.path().join(format!("src/file-{n}")), format!("content {n}")).unwrap();
     }
     let worker = std::fs::read_to_string(root.join("playbooks/worker.sh")).unwrap();
-    let forgetful = worker.replace("    mv \"$part\"", "    case $item in *file-7) rm \"$part\"; return;; esac\n    mv \"$part\"");
+    let forgetful =
+        worker.replace("    mv \"$part\"", "    case $item in *file-7) rm \"$part\"; return;; esac\n    mv \"$part\"");
     assert_ne!(worker, forgetful);
     std::fs::write(copy.path().join("playbooks/worker.sh"), forgetful).unwrap();
     let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);

@@ -1,0 +1,109 @@
+//! Capacity, quota and refusals: what is missing is named, what must not be called is not called.
+
+use crate::env::{Cloud, IMAGE, expect};
+use serde_json::{Value, json};
+
+const SPEC: &str = "tests/specs/it/five.yaml";
+const MUTATING: [&str; 3] = ["CreateLaunchTemplate", "CreateFleet", "TerminateInstances"];
+
+fn talk(output: &std::process::Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn assert_nothing_changed(cloud: &Cloud) {
+    for action in MUTATING {
+        assert_eq!(cloud.calls(action), Vec::<Value>::new(), "{action}");
+    }
+}
+
+fn dry(market: &str) -> Value {
+    json!({ "empty_pools": [{ "instance_type": "*", "zone": "*", "market": market }] })
+}
+
+#[test]
+fn spot_that_is_dry_falls_back_to_on_demand() {
+    let cloud = Cloud::start(SPEC, 300, &dry("spot"));
+    let output = expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!(cloud.live("five").len(), 5);
+    let world = cloud.world();
+    let ours = world["instances"].as_array().unwrap().iter().filter(|i| i["tags"]["fleetwright:fleet"] == "five");
+    assert!(ours.filter(|i| i["owner"] != "decoy").all(|i| i["market"] == "on-demand"));
+    assert!(talk(&output).contains("InsufficientInstanceCapacity"), "{}", talk(&output));
+}
+
+#[test]
+fn a_shortfall_below_the_minimum_leaves_nothing() {
+    let cloud = Cloud::start(
+        SPEC,
+        600,
+        &json!({ "empty_pools": [
+            { "instance_type": "*", "zone": "*", "market": "on-demand" },
+            { "instance_type": "*", "zone": "us-east-1b", "market": "spot" },
+        ]}),
+    );
+    let arguments = [
+        "--set",
+        "fleet.fallback=none",
+        "--set",
+        "fleet.accept.within=5m",
+        "launch",
+        "--unattested",
+        "--image",
+        IMAGE,
+        "--until",
+        "running",
+    ];
+    let output = expect(&mut cloud.cli("laptop", &arguments), 4);
+    assert!(talk(&output).contains("only 3 could be had"), "{}", talk(&output));
+    assert_eq!(cloud.live("five").len(), 0, "abort leaves nothing");
+    let keep = [
+        "--set",
+        "fleet.fallback=none",
+        "--set",
+        "fleet.accept={within: 5m, otherwise: keep}",
+        "launch",
+        "--unattested",
+        "--image",
+        IMAGE,
+        "--until",
+        "running",
+    ];
+    let output = expect(&mut cloud.cli("laptop", &keep), 4);
+    assert_eq!(cloud.live("five").len(), 3, "{}", talk(&output));
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_eq!(cloud.live("five").len(), 0);
+}
+
+#[test]
+fn a_wrong_account_is_refused_before_any_change() {
+    let cloud = Cloud::start(SPEC, 300, &json!({}));
+    let arguments = ["--set", "account=210987654321", "launch", "--unattested", "--image", IMAGE];
+    let output = expect(&mut cloud.cli("laptop", &arguments), 8);
+    assert!(talk(&output).contains("210987654321"), "{}", talk(&output));
+    assert_nothing_changed(&cloud);
+}
+
+#[test]
+fn two_subnets_of_one_zone_are_refused_before_any_change() {
+    let cloud = Cloud::start("tests/specs/it/twins.yaml", 300, &json!({}));
+    let output = expect(&mut cloud.launch("laptop"), 2);
+    assert!(talk(&output).contains("one subnet per zone"), "{}", talk(&output));
+    assert_nothing_changed(&cloud);
+}
+
+#[test]
+fn an_unattested_image_is_refused() {
+    let cloud = Cloud::start(SPEC, 300, &json!({}));
+    let output = expect(&mut cloud.cli("laptop", &["launch", "--image", IMAGE]), 8);
+    assert!(talk(&output).contains("attestation"), "{}", talk(&output));
+    assert_nothing_changed(&cloud);
+}
+
+#[test]
+fn no_permission_is_told_with_its_exit_code() {
+    let cloud = Cloud::start(SPEC, 300, &json!({ "deny": ["CreateFleet"] }));
+    let output = expect(&mut cloud.launch("laptop"), 5);
+    assert!(talk(&output).contains("UnauthorizedOperation"), "{}", talk(&output));
+    assert_eq!(cloud.live("five").len(), 0);
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+}

@@ -1,0 +1,224 @@
+//! A hermetic rehearsal cloud without hosts, its control port, and the binary run against it.
+
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+/// The image that every test world has.
+pub(crate) const IMAGE: &str = "ami-0f1ee7000000ba5e1";
+
+/// A path below the repository.
+pub(crate) fn repo(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// One rehearsal cloud of its own; ends with the test.
+pub(crate) struct Cloud {
+    child: Child,
+    authority: String,
+    env: BTreeMap<String, String>,
+    dir: tempfile::TempDir,
+    spec: PathBuf,
+}
+
+impl Cloud {
+    /// A world without hosts made from `spec`, `speed` world seconds per second, with this fault script.
+    pub(crate) fn start(spec: &str, speed: u32, faults: &Value) -> Self {
+        Self::with_hosts(spec, speed, faults, "none")
+    }
+
+    /// The same with hosts that are `real` or `none`.
+    pub(crate) fn with_hosts(spec: &str, speed: u32, faults: &Value, hosts: &str) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("faults.json");
+        std::fs::write(&script, faults.to_string()).unwrap();
+        let spec = repo(spec);
+        let mut child = binary()
+            .arg("--state-dir")
+            .arg(dir.path())
+            .args(["-o", "json", "sim", "serve", "--listen", "127.0.0.1:0", "--hosts", hosts, "--speed"])
+            .arg(speed.to_string())
+            .arg("--faults")
+            .arg(&script)
+            .arg("--spec")
+            .arg(&spec)
+            .env("FLEETWRIGHT_PARENT", "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::inherit())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+        let served: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
+        let authority = served["endpoint"].as_str().unwrap().trim_start_matches("http://").to_owned();
+        let env = serde_json::from_value(served["env"].clone()).unwrap();
+        Self { child, authority, env, dir, spec }
+    }
+
+    /// A command line of a machine whose state is in `machine`.
+    #[must_use]
+    pub(crate) fn cli(&self, machine: &str, arguments: &[&str]) -> Command {
+        let mut command = binary();
+        command.envs(&self.env).arg("-f").arg(&self.spec).arg("--state-dir").arg(self.dir.path().join(machine));
+        command.args(["--yes", "--local-state", "-o", "json"]).args(arguments).stdin(Stdio::null());
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        command
+    }
+
+    /// `launch` without real hosts.
+    #[must_use]
+    pub(crate) fn launch(&self, machine: &str) -> Command {
+        self.cli(machine, &["launch", "--unattested", "--image", IMAGE, "--until", "running"])
+    }
+
+    /// What a machine keeps.
+    pub(crate) fn state(&self, machine: &str) -> PathBuf {
+        self.dir.path().join(machine)
+    }
+
+    /// One request to the control port.
+    pub(crate) fn control(&self, method: &str, path: &str, body: &Value) -> String {
+        let body = if body.is_null() { String::new() } else { body.to_string() };
+        let mut stream = TcpStream::connect(&self.authority).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        let head = format!(
+            "{method} /_sim/{path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let (head, text) = answer.split_once("\r\n\r\n").unwrap();
+        assert!(head.contains(" 200 "), "{method} {path}: {answer}");
+        text.to_owned()
+    }
+
+    /// One call to EC2; signatures are not checked, their form is.
+    pub(crate) fn ec2(&self, form: &str) -> String {
+        let mut stream = TcpStream::connect(&self.authority).unwrap();
+        let head = format!(
+            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
+             authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, \
+             Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
+            form.len()
+        );
+        stream.write_all(head.as_bytes()).unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        assert!(answer.starts_with("HTTP/1.1 200"), "{form}: {answer}");
+        answer
+    }
+
+    /// Ground truth.
+    pub(crate) fn world(&self) -> Value {
+        serde_json::from_str(&self.control("GET", "world", &Value::Null)).unwrap()
+    }
+
+    /// Every call so far.
+    pub(crate) fn audit(&self) -> Vec<Value> {
+        let text = self.control("GET", "audit", &Value::Null);
+        text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    }
+
+    /// Calls of one action.
+    pub(crate) fn calls(&self, action: &str) -> Vec<Value> {
+        self.audit().into_iter().filter(|call| call["action"] == action).collect()
+    }
+
+    /// Ids of live hosts of the fleet, by ground truth: tag, state, and no decoy.
+    pub(crate) fn live(&self, fleet: &str) -> Vec<String> {
+        let world = self.world();
+        let ours = |i: &&Value| {
+            i["tags"]["fleetwright:fleet"] == fleet
+                && i["owner"] != "decoy"
+                && !matches!(i["state"].as_str(), Some("terminated" | "shutting-down"))
+        };
+        let all = world["instances"].as_array().unwrap();
+        all.iter().filter(ours).map(|i| i["id"].as_str().unwrap().to_owned()).collect()
+    }
+
+    /// Instances that were ever made through the API.
+    pub(crate) fn ever_made(&self) -> usize {
+        let audit = self.audit();
+        let made = audit.iter().flat_map(|call| call["made"].as_array().into_iter().flatten());
+        made.filter(|id| id.as_str().is_some_and(|id| id.starts_with("i-"))).count()
+    }
+
+    /// Everything that belongs to somebody else is as it was.
+    pub(crate) fn assert_decoys_untouched(&self) {
+        let world = self.world();
+        let decoys: Vec<&Value> =
+            world["instances"].as_array().unwrap().iter().filter(|i| i["owner"] == "decoy").collect();
+        assert!(!decoys.is_empty());
+        for decoy in decoys {
+            assert_eq!(decoy["state"], "running", "{decoy}");
+        }
+    }
+
+    /// Arms a gate for the next call of an action.
+    pub(crate) fn arm(&self, action: &str, point: &str) {
+        self.arm_calls(action, point, 1);
+    }
+
+    /// Arms a gate for each of the next calls of an action.
+    pub(crate) fn arm_calls(&self, action: &str, point: &str, calls: u32) {
+        for call in 1..=calls {
+            self.control("POST", "gate", &json!({ "action": action, "call": call, "point": point }));
+        }
+    }
+
+    /// Waits until the gate holds its call; false when the process ends before.
+    pub(crate) fn held(&self, child: &mut Child) -> bool {
+        let begun = Instant::now();
+        while begun.elapsed() < Duration::from_secs(30) {
+            let gates = self.control("GET", "gate", &Value::Null);
+            if gates.contains("\"held\"") {
+                return true;
+            }
+            if child.try_wait().unwrap().is_some() {
+                return false;
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        panic!("nobody came to the gate");
+    }
+
+    /// Lets the call that is held go; a gate that is armed stays.
+    pub(crate) fn release_held(&self) {
+        let gates: Value = serde_json::from_str(&self.control("GET", "gate", &Value::Null)).unwrap();
+        let all = gates.as_array().or_else(|| gates["gates"].as_array()).unwrap();
+        let held = all.iter().find(|gate| gate["state"] == "held").unwrap().clone();
+        let order = json!({ "action": held["action"], "call": held["call"], "point": held["point"] });
+        self.control("POST", "gate/release", &order);
+    }
+
+    /// Lets every held call go.
+    pub(crate) fn release(&self) {
+        self.control("POST", "gate/release", &json!({ "all": true }));
+    }
+}
+
+impl Drop for Cloud {
+    fn drop(&mut self) {
+        self.child.kill().unwrap_or_default();
+        self.child.wait().map(drop).unwrap_or_default();
+    }
+}
+
+fn binary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetwright"));
+    command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
+    command
+}
+
+/// Runs to the end and demands an exit code.
+pub(crate) fn expect(command: &mut Command, code: i32) -> Output {
+    let output = command.output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{command:?}\n{talk}");
+    output
+}
