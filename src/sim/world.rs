@@ -25,6 +25,8 @@ struct State {
     faults: Faults,
     events: HostEvents,
     control: Control,
+    /// World time up to which everything that was due has happened.
+    settled: Timestamp,
 }
 
 /// What the world was made from.
@@ -81,11 +83,22 @@ impl State {
             events: HostEvents::new(&script, now),
             control: script.control(origin.seed.lag_seconds),
             faults: Faults::new(script, origin.rng_seed),
+            settled: now,
         }
     }
 
-    /// Does what is due by now: life cycles, then host events.
+    /// Does what is due by now. A jump of the clock passes through the time of every host event on its way, so that what
+    /// follows from one has happened, too, when the jump ends.
     fn advance(&mut self, now: Timestamp) {
+        for at in self.events.due_between(self.settled, now) {
+            self.happen(at);
+        }
+        self.happen(now);
+        self.settled = self.settled.max(now);
+    }
+
+    /// Life cycles up to a time, then the host events of that time.
+    fn happen(&mut self, now: Timestamp) {
         self.ec2.advance(now);
         if !self.events.any_due(now) {
             return;
@@ -109,10 +122,6 @@ impl State {
         }
         if let Some(refusal) = self.faults.denied(call, &origin.seed.account) {
             return (Err(refusal), false);
-        }
-        if ec2 && is_dry(call) {
-            let error = ApiError::new("DryRunOperation", "Request would have succeeded, but DryRun flag is set.");
-            return (Err(error.with_status(412)), false);
         }
         let handled = match call.service.as_str() {
             "ec2" => self.ec2.handle(call, &self.control),

@@ -21,7 +21,6 @@ class Pages(Case):
         return len(pages), len(whole)
 
     def test_instances(self):
-        self.faults(throttle=False)
         for count in [7, 1, 9]:
             self.launch(count)
         only = {"Filters": [{"Name": "image-id", "Values": [IMAGE]}, {"Name": "instance-state-name", "Values": ["pending"]}]}
@@ -41,18 +40,12 @@ class Pages(Case):
         self.assertEqual(found, made)
 
     def test_every_other_call_that_pages(self):
-        self.faults(throttle=False)
         made = self.launch(12, InstanceMarketOptions={"MarketType": "spot"}, TagSpecifications=[tagged("instance", a="b"), tagged("volume", a="b")])
         self.advance("2m")
         for n in range(7):
             self.template(f"pack-{n}")
             self.ec2.create_launch_template_version(LaunchTemplateName="pack-0", LaunchTemplateData={"InstanceType": "m6i.large"})
             self.ec2.create_image(InstanceId=made[n], Name=f"image-{n}", NoReboot=True)
-            self.ec2.create_fleet(
-                Type="instant",
-                LaunchTemplateConfigs=[{"LaunchTemplateSpecification": {"LaunchTemplateName": "pack-0", "Version": "1"}}],
-                TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "on-demand"},
-            )
         for action, key, size, id, more, least in [
             ("describe_instance_status", "InstanceStatuses", 5, lambda one: one["InstanceId"], {}, 2),
             ("describe_images", "Images", 5, lambda one: one["ImageId"], {}, 2),
@@ -68,7 +61,6 @@ class Pages(Case):
             ("describe_instance_types", "InstanceTypes", 5, lambda one: one["InstanceType"], {}, 2),
             ("describe_instance_type_offerings", "InstanceTypeOfferings", 5, lambda one: (one["InstanceType"], one["Location"]), {"LocationType": "availability-zone"}, 3),
             ("describe_spot_instance_requests", "SpotInstanceRequests", 5, lambda one: one["SpotInstanceRequestId"], {}, 3),
-            ("describe_fleets", "Fleets", 2, lambda one: one["FleetId"], {}, 3),
             ("describe_spot_price_history", "SpotPriceHistory", 100, lambda one: json.dumps(one, default=str), {"InstanceTypes": ["m7i.large"]}, 2),
         ]:
             with self.subTest(action=action):

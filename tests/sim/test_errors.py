@@ -14,6 +14,8 @@ class DryRun(Case):
         [id] = self.running()
         volume = self.describe(id)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
         image = self.ec2.create_image(InstanceId=id, Name="dry")["ImageId"]
+        self.advance("3m")
+        snapshot = self.ec2.describe_images(ImageIds=[image])["Images"][0]["BlockDeviceMappings"][0]["Ebs"]["SnapshotId"]
         before = self.world()
         one = {"InstanceIds": [id]}
         for action, asked in [
@@ -25,7 +27,7 @@ class DryRun(Case):
             ("create_image", {"InstanceId": id, "Name": "other"}),
             ("deregister_image", {"ImageId": image}),
             ("create_snapshot", {"VolumeId": volume}),
-            ("delete_snapshot", {"SnapshotId": "snap-0fffffffffffffff1"}),
+            ("delete_snapshot", {"SnapshotId": snapshot}),
             ("delete_volume", {"VolumeId": volume}),
             ("create_tags", {"Resources": [id], "Tags": [{"Key": "a", "Value": "b"}]}),
             ("delete_tags", {"Resources": [id]}),
@@ -118,6 +120,10 @@ class Envelopes(Case):
 
 
 class Throttling(Case):
+    def setUp(self):
+        super().setUp()
+        self.faults(throttle=True)
+
     def test_the_bucket_runs_dry_and_fills_again(self):
         codes = []
         for _ in range(8):
@@ -131,7 +137,7 @@ class Throttling(Case):
         self.run_instances()
         self.run_instances()
         self.refused("RequestLimitExceeded", self.run_instances, status=503)
-        self.faults(throttle=False)
+        self.faults()
         for _ in range(20):
             self.run_instances()
 
@@ -150,7 +156,7 @@ class Broken(Case):
         for effect in ["reset", "cut", "garble", {"error": {"code": "InternalError", "status": 500}}]:
             with self.subTest(effect=effect):
                 ended = len(self.ours())
-                self.faults(rules=[{"action": "RunInstances", "point": "after-commit", "do": effect}], throttle=False)
+                self.faults(rules=[{"action": "RunInstances", "point": "after-commit", "do": effect}])
                 token = f"token-{ended}"
                 with self.assertRaises(Exception):
                     self.run_instances(2, ClientToken=token)

@@ -27,6 +27,12 @@ class Fleets(Case):
     def setUp(self):
         super().setUp()
         self.template()
+        # What the template and others use counts in the account's quota, too.
+        found = self.ec2.describe_instances(Filters=[{"Name": "instance-state-name", "Values": ["pending", "running", "stopping"]}])
+        self.used = {"spot": 0, "on-demand": 0}
+        for one in [one for reservation in found["Reservations"] for one in reservation["Instances"]]:
+            options = one["CpuOptions"]
+            self.used[one.get("InstanceLifecycle", "on-demand")] += options["CoreCount"] * options["ThreadsPerCore"]
 
     def test_shares_and_tags(self):
         answer = self.fleet(4, spot=3, TagSpecifications=[tagged("instance", a="i"), tagged("fleet", a="f")])
@@ -39,11 +45,12 @@ class Fleets(Case):
             self.assertIn({"Key": "aws:ec2:fleet-id", "Value": answer["FleetId"]}, one["Tags"])
         [fleet] = self.ec2.describe_fleets(FleetIds=[answer["FleetId"]])["Fleets"]
         self.assertEqual((fleet["Type"], tags(fleet)), ("instant", {"a": "f"}))
+        self.assertEqual(self.ec2.describe_fleets()["Fleets"], [], "an instant fleet is shown only to those who name it")
         found = [id for part in fleet["Instances"] for id in part["InstanceIds"]]
         self.assertEqual(sorted(found), sorted(self.born(answer)))
 
     def test_a_dry_pool_gives_a_partial_answer_with_its_reason(self):
-        self.faults(pools=[{"instance_type": "m7i.large", "zone": "us-east-1a", "free": 2}])
+        self.faults(pools=[{"instance_type": "m7i.large", "zone": "us-east-1a", "size": 2}])
         answer = self.fleet(5, overrides=[{"SubnetId": SUBNETS["a"]}])
         self.assertEqual(len(self.born(answer)), 2)
         [error] = answer["Errors"]
@@ -66,17 +73,17 @@ class Fleets(Case):
         self.assertEqual(self.ours(), [])
 
     def test_quotas_count_vcpus_in_each_market(self):
-        self.faults(vcpus={"on_demand": 5, "spot": 2})
+        self.faults(quotas={"on_demand_vcpus": self.used["on-demand"] + 5, "spot_vcpus": self.used["spot"] + 2})
         answer = self.fleet(6, spot=3)
         shares = {part["Lifecycle"]: len(part["InstanceIds"]) for part in answer["Instances"]}
         self.assertEqual(shares, {"on-demand": 2, "spot": 1})
         self.assertEqual({error["ErrorCode"] for error in answer["Errors"]}, {"VcpuLimitExceeded", "MaxSpotInstanceCountExceeded"})
 
     def test_run_instances_meets_the_same_walls(self):
-        self.faults(pools=[{"free": 3}], vcpus={"on_demand": 100})
+        self.faults(pools=[{"zone": "us-east-1a", "size": 3}])
         self.assertEqual(len(self.launch(5, MinCount=1)), 3)
         self.refused("InsufficientInstanceCapacity", self.run_instances, status=500)
-        self.faults(vcpus={"on_demand": 7})
+        self.faults(quotas={"on_demand_vcpus": self.used["on-demand"] + 7})
         self.refused("VcpuLimitExceeded", self.run_instances)
         ended = [one["id"] for one in self.ours()]
         self.ec2.terminate_instances(InstanceIds=ended)

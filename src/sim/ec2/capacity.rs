@@ -49,7 +49,12 @@ impl Capacity {
                     && fits(&rule.market, pool.market)
             })
             .min_by_key(|rule| [&rule.instance_type, &rule.zone, &rule.market].iter().filter(|w| **w == "*").count());
-        let size = rule.map_or(self.default, |rule| rule.free);
+        let scripted = control
+            .pools
+            .iter()
+            .find(|sized| sized.pools.matches(&pool.instance_type, &pool.zone, pool.market))
+            .map(|sized| sized.size);
+        let size = scripted.or(rule.map(|rule| rule.free)).unwrap_or(self.default);
         size.saturating_sub(self.taken.get(pool).copied().unwrap_or_default())
     }
 

@@ -53,8 +53,8 @@ impl Ec2 {
             .map(|instance| instance.vcpus)
             .sum();
         let quota = match market {
-            Market::Spot => self.quota.1,
-            Market::OnDemand => self.quota.0,
+            Market::Spot => self.control.quotas.spot_vcpus.unwrap_or(self.quota.1),
+            Market::OnDemand => self.control.quotas.on_demand_vcpus.unwrap_or(self.quota.0),
         };
         quota.saturating_sub(used)
     }

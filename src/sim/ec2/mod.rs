@@ -6,6 +6,7 @@
 //!
 //! [`Hosts`]: crate::sim::hosts::Hosts
 
+mod actions;
 mod agenda;
 mod allocate;
 mod attribute;
@@ -191,56 +192,7 @@ impl Ec2 {
         let eye = Eye { seed: self.seed, principal: call.principal.clone(), now: self.now, lag: control.lag_seconds };
         let params = Node::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
         let ask = Ask { params, pairs, eye, now: self.now };
-        match call.action.as_str() {
-            "RunInstances" => self.run_instances(&ask),
-            "CreateFleet" => self.create_fleet(&ask),
-            "DescribeFleets" => self.describe_fleets(&ask),
-            "DeleteFleets" => self.delete_fleets(&ask),
-            "CreateLaunchTemplate" => self.create_launch_template(&ask),
-            "CreateLaunchTemplateVersion" => self.create_launch_template_version(&ask),
-            "DescribeLaunchTemplates" => self.describe_launch_templates(&ask),
-            "DescribeLaunchTemplateVersions" => self.describe_launch_template_versions(&ask),
-            "ModifyLaunchTemplate" => self.modify_launch_template(&ask),
-            "DeleteLaunchTemplate" => self.delete_launch_template(&ask),
-            "DeleteLaunchTemplateVersions" => self.delete_launch_template_versions(&ask),
-            "DescribeInstances" => self.describe_instances(&ask),
-            "DescribeInstanceStatus" => self.describe_instance_status(&ask),
-            "DescribeInstanceAttribute" => self.describe_instance_attribute(&ask),
-            "ModifyInstanceAttribute" => self.modify_instance_attribute(&ask),
-            "ModifyInstanceMetadataOptions" => self.modify_instance_metadata_options(&ask),
-            "TerminateInstances" => self.terminate_instances(&ask),
-            "StopInstances" => self.stop_instances(&ask),
-            "StartInstances" => self.start_instances(&ask),
-            "RebootInstances" => self.reboot_instances(&ask),
-            "GetConsoleOutput" => self.get_console_output(&ask),
-            "CreateImage" => self.create_image(&ask),
-            "DescribeImages" => self.describe_images(&ask),
-            "DescribeImageAttribute" => self.describe_image_attribute(&ask),
-            "DeregisterImage" => self.deregister_image(&ask),
-            "DescribeSnapshots" => self.describe_snapshots(&ask),
-            "DeleteSnapshot" => self.delete_snapshot(&ask),
-            "CreateTags" => self.create_tags(&ask),
-            "DeleteTags" => self.delete_tags(&ask),
-            "DescribeTags" => self.describe_tags(&ask),
-            "DescribeVolumes" => self.describe_volumes(&ask),
-            "DeleteVolume" => self.delete_volume(&ask),
-            "DescribeSubnets" => self.describe_subnets(&ask),
-            "DescribeSecurityGroups" => self.describe_security_groups(&ask),
-            "DescribeKeyPairs" => self.describe_key_pairs(&ask),
-            "DescribeVpcs" => self.describe_vpcs(&ask),
-            "DescribeAvailabilityZones" => self.describe_availability_zones(&ask),
-            "DescribeRegions" => self.describe_regions(&ask),
-            "DescribeAccountAttributes" => self.describe_account_attributes(&ask),
-            "DescribeInstanceTypes" => self.describe_instance_types(&ask),
-            "DescribeInstanceTypeOfferings" => self.describe_instance_type_offerings(&ask),
-            "DescribeSpotPriceHistory" => self.describe_spot_price_history(&ask),
-            "DescribeSpotInstanceRequests" => self.describe_spot_instance_requests(&ask),
-            "DescribeNetworkInterfaces" => self.describe_network_interfaces(&ask),
-            "DescribeAddresses" => Self::describe_addresses(&ask),
-            other => {
-                Err(ApiError::new("InvalidAction", format!("The action {other} is not valid for this web service.")))
-            }
-        }
+        self.act_on(&call.action, &ask)
     }
 
     /// Tokens that a call draws from its action's resource bucket.

@@ -19,23 +19,7 @@ impl Ec2 {
         {
             return self.same_again(made);
         }
-        let (template, mut node) = match ask.params.at("LaunchTemplate") {
-            None => (None, ask.params.clone()),
-            Some(named) => {
-                let (template, version) = self.template_version(named, ask)?;
-                let stamp = (template.id.clone(), version.number);
-                (Some(stamp), joined(&version.data, &ask.params))
-            }
-        };
-        // A call's own subnet takes the place of the one in a template's network interface.
-        if ask.params.text("SubnetId").is_some() && ask.params.list("NetworkInterface").is_empty() {
-            node = without_interface(node);
-        }
-        let mut spec = self.spec(&node, &ask.eye)?;
-        if let Some((id, number)) = template {
-            spec.tags.entry("instance".to_owned()).or_default().extend(template_tags(&id, number));
-        }
-        let subnet = self.place(&node, &spec, most)?;
+        let (spec, subnet) = self.wanted_launch(ask, most)?;
         let (room, short) = self.room(&spec, &subnet);
         let count = most.min(room);
         if count < least {
@@ -54,6 +38,34 @@ impl Ec2 {
             self.tokens.spend(key, ask.pairs, made.clone(), ask.now);
         }
         Ok(Reply { body: self.reservation(&made), made, ended: Vec::new() })
+    }
+
+    /// Whether a launch makes sense; capacity is not asked for.
+    pub(super) fn check_launch(&self, ask: &Ask) -> Result<(), ApiError> {
+        let (_, most) = counts(&ask.params)?;
+        self.wanted_launch(ask, most).map(|_| ())
+    }
+
+    /// What is to be launched and where, from the call and the launch template it names.
+    fn wanted_launch(&self, ask: &Ask, most: u32) -> Result<(Spec, Subnet), ApiError> {
+        let (template, mut node) = match ask.params.at("LaunchTemplate") {
+            None => (None, ask.params.clone()),
+            Some(named) => {
+                let (template, version) = self.template_version(named, ask)?;
+                let stamp = (template.id.clone(), version.number);
+                (Some(stamp), joined(&version.data, &ask.params))
+            }
+        };
+        // A call's own subnet takes the place of the one in a template's network interface.
+        if ask.params.text("SubnetId").is_some() && ask.params.list("NetworkInterface").is_empty() {
+            node = without_interface(node);
+        }
+        let mut spec = self.spec(&node, &ask.eye)?;
+        if let Some((id, number)) = template {
+            spec.tags.entry("instance".to_owned()).or_default().extend(template_tags(&id, number));
+        }
+        let subnet = self.place(&node, &spec, most)?;
+        Ok((spec, subnet))
     }
 
     /// The token and where it counts.

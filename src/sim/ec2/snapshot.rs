@@ -1,14 +1,20 @@
-//! DescribeSnapshots, DeleteSnapshot.
+//! CreateSnapshot, DescribeSnapshots, DeleteSnapshot.
 
+use super::agenda::Due;
 use super::filter::Filters;
 use super::network::done;
 use super::page::{Bounds, page};
 use super::power::ok;
 use super::records::{Making, Snapshot};
+use super::spec::tags_for;
+use super::tag::specifications;
 use super::{Ask, Ec2, ids, when, write_tags};
 use crate::sim::api::{ApiError, Handled, Reply};
 use crate::sim::xml::Xml;
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
+
+/// How long a snapshot of one volume takes.
+const TAKES: SignedDuration = SignedDuration::from_secs(30);
 
 const KNOWN: [&str; 10] = [
     "snapshot-id",
@@ -43,7 +49,53 @@ fn progress(snapshot: &Snapshot, now: Timestamp) -> String {
     format!("{percent}%")
 }
 
+/// One snapshot, as CreateSnapshot and DescribeSnapshots give it.
+fn write(xml: &mut Xml, snapshot: &Snapshot, now: Timestamp) {
+    let failed = snapshot.made == Making::Failed;
+    xml.text("snapshotId", &snapshot.id)
+        .text("volumeId", &snapshot.volume)
+        .text("status", status(snapshot))
+        .opt("statusMessage", failed.then_some("An internal error occurred"))
+        .text("startTime", when(snapshot.started))
+        .opt("completionTime", (snapshot.made == Making::Done).then(|| when(snapshot.due)))
+        .text("progress", progress(snapshot, now))
+        .text("ownerId", &snapshot.owner)
+        .text("volumeSize", snapshot.size)
+        .text("description", &snapshot.description)
+        .text("encrypted", snapshot.encrypted)
+        .text("storageTier", "standard");
+    write_tags(xml, &snapshot.tags);
+}
+
 impl Ec2 {
+    /// CreateSnapshot: of one volume, done half a minute later. There is no token, and each call makes another.
+    pub(super) fn create_snapshot(&mut self, ask: &Ask) -> Handled {
+        let id = ask.params.need("VolumeId")?;
+        let seen = self.volumes.seen(id, &ask.eye).and_then(|_| self.volumes.get(id));
+        let volume = seen.cloned().ok_or_else(|| ids::unknown("vol", id))?;
+        let tags = specifications(&ask.params, &["snapshot"])?;
+        let due = ask.now.saturating_add(TAKES).unwrap_or(Timestamp::MAX);
+        let snapshot = Snapshot {
+            id: self.ids.long("snap"),
+            volume: volume.id,
+            size: volume.size,
+            owner: self.account.clone(),
+            description: ask.params.string("Description").unwrap_or_default(),
+            encrypted: volume.encrypted,
+            started: ask.now,
+            due,
+            made: Making::Pending,
+            image: String::new(),
+            tags: tags_for(&tags, "snapshot"),
+        };
+        let mut xml = Xml::new();
+        write(&mut xml, &snapshot, ask.now);
+        let made = vec![snapshot.id.clone()];
+        self.agenda.set(due, Due::Snapshot(snapshot.id.clone()));
+        self.snapshots.insert(&made[0], ask.now, snapshot);
+        Ok(Reply { body: xml.finish(), made, ended: Vec::new() })
+    }
+
     /// DescribeSnapshots.
     pub(super) fn describe_snapshots(&self, ask: &Ask) -> Handled {
         let filters = Filters::read(&ask.params, &KNOWN)?;
@@ -69,22 +121,7 @@ impl Ec2 {
         });
         let page = page(&ask.params, "DescribeSnapshots", Bounds(5, 1000), found)?;
         let mut xml = Xml::new();
-        xml.list("snapshotSet", &page.items, |xml, snapshot| {
-            let failed = snapshot.made == Making::Failed;
-            xml.text("snapshotId", &snapshot.id)
-                .text("volumeId", &snapshot.volume)
-                .text("status", status(snapshot))
-                .opt("statusMessage", failed.then_some("An internal error occurred"))
-                .text("startTime", when(snapshot.started))
-                .opt("completionTime", (snapshot.made == Making::Done).then(|| when(snapshot.due)))
-                .text("progress", progress(snapshot, ask.now))
-                .text("ownerId", &snapshot.owner)
-                .text("volumeSize", snapshot.size)
-                .text("description", &snapshot.description)
-                .text("encrypted", snapshot.encrypted)
-                .text("storageTier", "standard");
-            write_tags(xml, &snapshot.tags);
-        });
+        xml.list("snapshotSet", &page.items, |xml, snapshot| write(xml, snapshot, ask.now));
         Ok(done(xml, page.next))
     }
 
@@ -110,6 +147,9 @@ impl Ec2 {
 
     /// An image's body may go once the image and all its snapshots are gone.
     pub(super) fn forget_if_gone(&self, image: &str) {
+        if image.is_empty() {
+            return;
+        }
         let rests = self.snapshots.all().any(|snapshot| snapshot.image == image);
         if !rests && self.images.get(image).is_none() {
             self.hosts.forget_image(image);

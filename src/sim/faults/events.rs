@@ -4,6 +4,7 @@ use super::super::hosts::HostAct;
 use super::{FaultScript, span};
 use jiff::Timestamp;
 use serde_json::Value;
+use std::collections::BTreeSet;
 
 /// A host as a script names it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -80,6 +81,15 @@ impl HostEvents {
     /// Whether an event is due, so that the world has to be looked at.
     pub(crate) fn any_due(&self, now: Timestamp) -> bool {
         self.0.iter().any(|event| event.is_due(now))
+    }
+
+    /// The times after `from` and up to `to` for which events are set, in order.
+    pub(crate) fn due_between(&self, from: Timestamp, to: Timestamp) -> BTreeSet<Timestamp> {
+        let times = self.0.iter().filter_map(|event| match &event.due {
+            Due::At(at) => Some(*at),
+            Due::After { .. } => None,
+        });
+        times.filter(|at| from < *at && *at <= to).collect()
     }
 
     /// Takes the events that are due and whose host runs. `instances` is in launch order.
@@ -191,6 +201,16 @@ mod tests {
         running[3].running = true;
         assert_eq!(events.take(late, &running), [("i-b".to_owned(), HostAct::Kill)]);
         assert!(!events.any_due(late), "each event happens once");
+    }
+
+    #[test]
+    fn a_jump_passes_through_the_times_of_its_events() {
+        let at = |seconds| Timestamp::UNIX_EPOCH + SignedDuration::from_secs(seconds);
+        let text = r#"{"hosts":[{"at":"90s","which":"1","do":"kill"},{"at":"30s","which":"0","do":"kill"},
+            {"when":{"action":"A"},"which":"0","do":"reboot"}]}"#;
+        let events = events(text, at(0));
+        assert_eq!(events.due_between(at(0), at(200)).into_iter().collect::<Vec<_>>(), [at(30), at(90)]);
+        assert_eq!(events.due_between(at(30), at(89)).len(), 0);
     }
 
     #[test]

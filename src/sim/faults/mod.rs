@@ -14,6 +14,8 @@
 //!   ],
 //!   "lag_seconds": 300, "queue_lag_seconds": 60, "throttle": true,
 //!   "empty_pools": [{"instance_type": "m7i.large", "zone": "*", "market": "spot"}],
+//!   "pools": [{"instance_type": "m7i.large", "zone": "us-east-1a", "market": "*", "size": 3}],
+//!   "quotas": {"on_demand_vcpus": 64, "spot_vcpus": 8},
 //!   "image_fails": false,
 //!   "die_after_launch": {"share_percent": 10, "after_seconds": 20, "reason": "Server.InternalError"},
 //!   "stuck": [{"state": "pending", "share_percent": 2}]
@@ -53,6 +55,10 @@ pub struct FaultScript {
     pub(crate) throttle: bool,
     /// Pools without capacity, whatever the seed says.
     pub(crate) empty_pools: Vec<PoolPattern>,
+    /// Pools of another size than the seed says; of several that fit the first counts.
+    pub(crate) pools: Vec<PoolSize>,
+    /// Quotas other than the seed's.
+    pub(crate) quotas: Quotas,
     /// Whether images made from now on end as `failed`.
     pub(crate) image_fails: bool,
     /// Instances that die soon after their launch.
@@ -71,6 +77,8 @@ impl Default for FaultScript {
             queue_lag_seconds: 0,
             throttle: true,
             empty_pools: Vec::new(),
+            pools: Vec::new(),
+            quotas: Quotas::default(),
             image_fails: false,
             die_after_launch: None,
             stuck: Vec::new(),
@@ -235,6 +243,26 @@ impl PoolPattern {
     }
 }
 
+/// Capacity pools, and how many instances each of them holds, those launched so far included.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct PoolSize {
+    /// Which.
+    #[serde(flatten)]
+    pub(crate) pools: PoolPattern,
+    /// Instances.
+    pub(crate) size: u32,
+}
+
+/// vCPUs that the account may use, those in use included; the seed's own figure where absent.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Quotas {
+    /// In on-demand instances.
+    pub(crate) on_demand_vcpus: Option<u32>,
+    /// In spot instances.
+    pub(crate) spot_vcpus: Option<u32>,
+}
+
 /// Instances that die soon after their launch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -266,6 +294,10 @@ pub(crate) struct Control {
     pub(crate) lag_seconds: u32,
     /// Pools without capacity.
     pub(crate) empty_pools: Vec<PoolPattern>,
+    /// Pools of another size than the seed says.
+    pub(crate) pools: Vec<PoolSize>,
+    /// Quotas other than the seed's.
+    pub(crate) quotas: Quotas,
     /// Whether new images fail.
     pub(crate) image_fails: bool,
     /// Instances that die soon.
@@ -285,6 +317,8 @@ impl FaultScript {
         Control {
             lag_seconds: self.lag_seconds.unwrap_or(seed_lag),
             empty_pools: self.empty_pools.clone(),
+            pools: self.pools.clone(),
+            quotas: self.quotas,
             image_fails: self.image_fails,
             die_after_launch: self.die_after_launch.clone(),
             stuck: self.stuck.clone(),
