@@ -13,3 +13,4 @@ mod sim_hosts;
 mod source;
 mod ssh;
 mod sshd;
+mod sync_order;
