@@ -193,6 +193,8 @@ pub struct Bake {
     pub if_changed: bool,
     /// Bake a template that `verify` has not passed.
     pub unverified: bool,
+    /// Do not log in to the template: no search for secrets, the worker goes on.
+    pub no_login: bool,
     /// Leave the template running, which gives up a consistent file system.
     pub no_reboot: bool,
 }
