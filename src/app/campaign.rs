@@ -101,7 +101,8 @@ impl Context {
                 .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
                 .await?;
             let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-            let plan = planner(look).await?;
+            let mut plan = planner(look).await?;
+            plan.arguments = std::env::args().skip(1).collect();
             if let Some(broken) = lint::lint(&plan).first() {
                 return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }

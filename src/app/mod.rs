@@ -18,6 +18,7 @@ mod wait;
 mod work;
 
 use crate::cli::{Global, Request, Verb};
+use crate::engine::Level;
 use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
@@ -83,17 +84,20 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
         verb => {
             let timeout = global.timeout;
             let context = Context::new(global)?;
-            let work = with_context(&context, verb);
-            match timeout {
-                None => work.await,
-                Some(span) => {
-                    tokio::select! {
-                        done = work => done,
-                        () = crate::time::sleep(&*context.clock, span) => {
-                            Err(Failure::new(Exit::Deadline, format!("finish within {span:?}"))
-                                .hint("the same command again goes on; --timeout gives it longer"))
-                        }
-                    }
+            let late = async {
+                match timeout {
+                    Some(span) => crate::time::sleep(&*context.clock, span).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                done = with_context(&context, verb) => done,
+                () = late => Err(Failure::new(Exit::Deadline, "finish within --timeout")
+                    .hint("the same command again goes on; --timeout gives it longer")),
+                // The third Ctrl-C: the journal knows the rest.
+                () = context.cancel.wait(Level::Leave) => {
+                    Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
+                        .hint("the same command again, or: fleetwright resume"))
                 }
             }
         }

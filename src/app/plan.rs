@@ -73,6 +73,7 @@ impl Context {
                     request: look.request,
                     steps: Vec::new(),
                     notes: Vec::new(),
+                    arguments: Vec::new(),
                 };
                 let size = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
                 plan.notes.push(format!("{size} hosts, planned once the image is baked"));

@@ -1,10 +1,11 @@
 //! `resume`: go on where a run stopped, with the plan that it had.
 
 use super::context::{Context, state};
-use crate::cli::request::{Bake, Down, Launch, Push, Resume, Verify};
+use crate::cli::request::Resume;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
+use crate::plan::Plan;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
@@ -25,14 +26,15 @@ impl Context {
             };
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());
-        match begun.verb.as_str() {
-            "verify" => self.verify(Verify::default()).await,
-            "bake" => self.bake(Bake { unverified: true, ..Bake::default() }).await,
-            "launch" => self.launch(Launch { unattested: true, ..Launch::default() }).await,
-            "push" => self.push(Push::default()).await,
-            "feed" => self.feed().await,
-            "down" => self.down(Down::default()).await,
-            verb => Err(Failure::new(Exit::State, format!("go on with run {}: nobody knows verb {verb:?}", begun.run))),
+        let plan: Plan = serde_json::from_value(begun.plan.clone())
+            .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
+        let words = std::iter::once("fleetwright".to_owned()).chain(plan.arguments);
+        match crate::cli::parse(words) {
+            Ok(request) => Box::pin(super::with_context(self, request.verb)).await,
+            Err(stop) => Err(Failure::new(
+                Exit::State,
+                format!("go on with run {}: its command line is not understood any more: {}", begun.run, stop.text()),
+            )),
         }
     }
 }

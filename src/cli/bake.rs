@@ -29,6 +29,11 @@ pub(super) struct BakeArgs {
 impl BakeArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Bake {
-        Bake { if_changed: self.if_changed, unverified: self.unverified, no_login: self.no_login, no_reboot: self.no_reboot }
+        Bake {
+            if_changed: self.if_changed,
+            unverified: self.unverified,
+            no_login: self.no_login,
+            no_reboot: self.no_reboot,
+        }
     }
 }

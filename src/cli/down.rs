@@ -4,8 +4,8 @@ use super::request::Down;
 
 /// End the fleet, and see by a second look that it is gone
 ///
-/// Ends hosts, volumes and the launch template that this fleet made, nothing else. Images stay and are listed with
-/// their cost.
+/// Ends hosts, volumes and the launch template that this fleet made, nothing else. Images stay and are
+/// listed.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright down

@@ -39,7 +39,7 @@ use std::ffi::OsString;
 #[command(subcommand_required = true, arg_required_else_help = false, disable_help_subcommand = true)]
 #[command(after_help = "Examples:
   fleetwright rehearse            the whole campaign on this machine, no AWS account needed
-  fleetwright plan                what `up` would do and cost
+  fleetwright plan                what `up` would do
   fleetwright up                  all of it, on AWS
 
 Exit codes:

@@ -5,8 +5,7 @@ use clap::ValueEnum;
 
 /// Show what a verb would do
 ///
-/// Lists steps, capacity pools, cost, time and the API calls against AWS's published limits. Reads the account and
-/// changes nothing.
+/// Lists the steps with their capacity pools and settings. Reads the account and changes nothing.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright plan

@@ -13,7 +13,7 @@ use std::path::PathBuf;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright rehearse
-  fleetwright rehearse --hosts 40 --items 35000 --report rehearsal.html
+  fleetwright rehearse --hosts 40 --items 35000 --report rehearsal.json
   fleetwright rehearse --seed 7 --faults faults.json --keep")]
 pub(super) struct RehearseArgs {
     /// Hosts to launch [default: the spec's fleet.size]

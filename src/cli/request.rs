@@ -81,7 +81,7 @@ pub enum Verb {
     Bake(Bake),
     /// The fleet has N hosts.
     Launch(Launch),
-    /// Fleet, hosts, queue and cost so far.
+    /// Fleet, hosts, images and queue.
     Status,
     /// A release to running hosts.
     Push(Push),

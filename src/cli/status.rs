@@ -1,6 +1,6 @@
 //! `fleetwright status`
 
-/// Show fleet, hosts, queue and cost so far
+/// Show fleet, hosts, images and queue
 ///
 /// Reads the account and changes nothing.
 #[derive(clap::Args, Clone, Debug)]

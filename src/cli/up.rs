@@ -4,7 +4,7 @@ use super::request::Up;
 
 /// Verify, bake, launch, push, feed, wait, and down when done
 ///
-/// A job that does not end well leaves the fleet running, with its cost per hour said.
+/// A job that does not end well leaves the fleet running, and says so.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright up

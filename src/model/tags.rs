@@ -13,8 +13,6 @@ pub const RELEASE: &str = "fleetwright:release";
 pub const EXPIRES: &str = "fleetwright:expires";
 /// The intent (ClientToken) of the call that made it.
 pub const INTENT: &str = "fleetwright:intent";
-/// The host's slot and generation, `3.0`; set after the launch.
-pub const SLOT: &str = "fleetwright:slot";
 /// Whoever set this does not want the thing ended, whatever its value.
 pub const PROTECT: &str = "fleetwright:protect";
 /// The run that made an image.

@@ -66,5 +66,12 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if stopped {
         steps.push(Step::new("unquiesce", "start the worker again", Action::Unquiesce));
     }
-    Plan { verb: "bake".to_owned(), fleet: fleet.key(), request: input.request.clone(), steps, notes }
+    Plan {
+        verb: "bake".to_owned(),
+        fleet: fleet.key(),
+        request: input.request.clone(),
+        steps,
+        notes,
+        arguments: Vec::new(),
+    }
 }

@@ -11,5 +11,6 @@ pub fn plan(fleet: &Fleet, items: usize, request: String) -> Plan {
         request,
         steps: vec![Step::new("feed", format!("{items} items into the queue"), Action::Feed)],
         notes: Vec::new(),
+        arguments: Vec::new(),
     }
 }

@@ -91,6 +91,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         request: input.request.clone(),
         steps: Vec::new(),
         notes: Vec::new(),
+        arguments: Vec::new(),
     };
     if have >= input.size {
         if have > input.size {

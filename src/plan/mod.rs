@@ -45,6 +45,9 @@ pub struct Plan {
     pub steps: Vec<Step>,
     /// What the operator should know before saying yes.
     pub notes: Vec<String>,
+    /// The command line as typed, without the program's name: `resume` reads it again.
+    #[serde(default)]
+    pub arguments: Vec<String>,
 }
 
 /// One step of a plan.

@@ -12,5 +12,6 @@ pub fn plan(fleet: &Fleet, hosts: usize, release: &str, request: String) -> Plan
         request,
         steps: vec![Step::new("push", format!("release {short} to {hosts} hosts"), Action::Push)],
         notes: Vec::new(),
+        arguments: Vec::new(),
     }
 }

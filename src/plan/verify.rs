@@ -31,5 +31,5 @@ pub fn plan(fleet: &Fleet, template: &Template, run_short: &str, request: String
     if template.verify.is_none() {
         notes.push("the spec names no `template.verify` playbook: only the scan is done".to_owned());
     }
-    Plan { verb: "verify".to_owned(), fleet: fleet.key(), request, steps, notes }
+    Plan { verb: "verify".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
 }

@@ -44,7 +44,9 @@ pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) 
     let Some(mut root) = root else {
         if check.problems.is_empty() {
             let span = Span { source, start: 0, end: 0 };
-            let help = Some("start with `version: 1`, or let `fleetwright init` write one");
+            let help = Some(
+                "start with `version: 1`, `name`, `account` and `region`; the example in the repository has every key",
+            );
             check.error_with(span, "empty", "the file says nothing", help);
         }
         return Err(check.problems.sorted());
@@ -83,7 +85,7 @@ fn open<'a>(path: &Path, env: Env<'a>) -> Result<(Check<'a>, Vec<u8>), Problems>
             let name = path.to_string_lossy();
             let (code, help) = match error.kind() {
                 std::io::ErrorKind::NotFound => {
-                    let help = "name it with -f FILE, or let `fleetwright init` write one";
+                    let help = "name it with -f FILE, or set FLEETWRIGHT_FILE";
                     ("no-such-file", Some(help.to_owned()))
                 }
                 _ => ("unreadable", None),

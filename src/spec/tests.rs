@@ -208,7 +208,7 @@ fn a_missing_file_and_a_folder_are_problems() {
     let missing = load(Path::new("/nonexistent/fleet.yaml"), &[], &env).expect_err("missing");
     insta::assert_snapshot!(missing.render(false), @r"
     /nonexistent/fleet.yaml: error[no-such-file]: there is no such file
-      = help: name it with -f FILE, or let `fleetwright init` write one
+      = help: name it with -f FILE, or set FLEETWRIGHT_FILE
     ");
     let dir = tempfile::tempdir().expect("a folder");
     let folder = load(dir.path(), &[], &env).expect_err("a folder");

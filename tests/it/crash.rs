@@ -207,3 +207,22 @@ fn a_second_verb_is_refused_while_the_first_holds_the_fleet() {
     assert_eq!(child.wait().unwrap().code(), Some(0));
     assert!(cloud.state("laptop").exists());
 }
+
+#[test]
+fn interrupted_three_times_it_leaves_at_once_and_loses_nothing() {
+    let cloud = Cloud::start(SPEC, SPEED, &json!({}));
+    cloud.arm("CreateFleet", "after-commit");
+    let mut child = cloud.launch("laptop").spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    let pid = nix::unistd::Pid::from_raw(i32::try_from(child.id()).unwrap());
+    for _ in 0..3 {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+        std::thread::sleep(std::time::Duration::from_millis(50));
+    }
+    // Its call is still held: nothing but the interruption ends it.
+    assert_eq!(child.wait().unwrap().code(), Some(130));
+    cloud.release();
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!(cloud.live("five").len(), N);
+    assert_eq!(cloud.ever_made(), N);
+}
