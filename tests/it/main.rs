@@ -14,3 +14,4 @@ mod sim_hosts;
 mod source;
 mod ssh;
 mod sshd;
+mod sync_order;
