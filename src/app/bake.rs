@@ -40,7 +40,7 @@ impl Context {
         }
         let attestation = match self.attestation(&held.state, template.instance.as_str())? {
             Some(attestation) => Some(attestation.digest),
-            None if wanted.unverified => None,
+            None if wanted.unverified || wanted.no_login => None,
             None => {
                 return Err(Failure::new(
                     Exit::Refused,
@@ -50,6 +50,12 @@ impl Context {
                 .hint("or bake it all the same with --unverified; launch will want --unattested then"));
             }
         };
+        if wanted.no_login {
+            self.events.warn(format!(
+                "nobody logs in to {}: keys and credentials on its disk are copied to every host",
+                template.instance
+            ));
+        }
         let order = Order { verb: "bake", arguments: format!("{wanted:?}"), options: Options::default() };
         let ran = self
             .run(held, order, async |look| {
@@ -60,6 +66,7 @@ impl Context {
                     run_short: &look.run.short(),
                     attestation: attestation.as_deref(),
                     release: release.as_deref(),
+                    login: !wanted.no_login,
                     no_reboot: wanted.no_reboot,
                     request: look.request,
                 }))

@@ -57,6 +57,7 @@ impl Context {
                     run_short: &look.run.short(),
                     attestation: attestation.as_ref().map(|attestation| attestation.digest.as_str()),
                     release: self.release_digest()?.as_deref(),
+                    login: true,
                     no_reboot: false,
                     request: look.request,
                 });

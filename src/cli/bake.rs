@@ -8,7 +8,9 @@ use super::request::Bake;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright bake
-  fleetwright bake --if-changed --yes")]
+  fleetwright bake --if-changed --yes
+  fleetwright bake --no-login        # where the template can't be reached")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub(super) struct BakeArgs {
     /// Do nothing when release and playbooks are those of the newest image
     #[arg(long)]
@@ -16,6 +18,10 @@ pub(super) struct BakeArgs {
     /// Bake a template that verify has not passed
     #[arg(long)]
     unverified: bool,
+    /// Do not log in to the template: it is not searched for keys and credentials, and its worker goes on; without a
+    /// verification the image is an unattested one
+    #[arg(long)]
+    no_login: bool,
     /// Leave the template running, which gives up a consistent file system
     #[arg(long)]
     no_reboot: bool,
@@ -24,6 +30,11 @@ pub(super) struct BakeArgs {
 impl BakeArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Bake {
-        Bake { if_changed: self.if_changed, unverified: self.unverified, no_reboot: self.no_reboot }
+        Bake {
+            if_changed: self.if_changed,
+            unverified: self.unverified,
+            no_login: self.no_login,
+            no_reboot: self.no_reboot,
+        }
     }
 }

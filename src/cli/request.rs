@@ -188,11 +188,14 @@ pub struct Verify {
 
 /// `bake`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct Bake {
     /// Nothing to do when the newest image has the same release and playbooks.
     pub if_changed: bool,
     /// Bake a template that `verify` has not passed.
     pub unverified: bool,
+    /// Do not log in to the template: no search for secrets, the worker goes on.
+    pub no_login: bool,
     /// Leave the template running, which gives up a consistent file system.
     pub no_reboot: bool,
 }

@@ -20,6 +20,8 @@ pub struct Input<'a> {
     pub attestation: Option<&'a str>,
     /// Digest of release and playbooks, where the spec names a release.
     pub release: Option<&'a str>,
+    /// Whether somebody logs in to the template: the worker is stopped and the disk searched.
+    pub login: bool,
     /// Whether the template is left running while its disk is read.
     pub no_reboot: bool,
     /// Digest of spec, verb and arguments.
@@ -49,14 +51,19 @@ pub fn plan(input: &Input<'_>) -> Plan {
         no_reboot: input.no_reboot,
         tags: image_tags,
     };
-    let mut steps = Vec::new();
-    if fleet.worker.is_some() {
+    let (mut steps, mut notes) = (Vec::new(), Vec::new());
+    let stopped = input.login && fleet.worker.is_some();
+    if stopped {
         steps.push(Step::new("quiesce", "stop the worker", Action::Quiesce));
     }
-    steps.push(Step::new("scan", "look for what must not be copied", Action::Scan));
+    if input.login {
+        steps.push(Step::new("scan", "look for what must not be copied", Action::Scan));
+    } else {
+        notes.push(format!("{} is not searched for keys and credentials, and its worker goes on", template.instance));
+    }
     steps.push(Step::new("image", format!("image {}", request.name), Action::Image(request)));
     steps.push(Step::new("available", "wait until the image is available", Action::ImageAvailable));
-    if fleet.worker.is_some() {
+    if stopped {
         steps.push(Step::new("unquiesce", "start the worker again", Action::Unquiesce));
     }
     Plan {
@@ -64,7 +71,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
         fleet: fleet.key(),
         request: input.request.clone(),
         steps,
-        notes: Vec::new(),
+        notes,
         arguments: Vec::new(),
     }
 }

@@ -146,7 +146,9 @@ async fn sts_says_who_calls_and_errors_wear_each_services_dress() {
     assert_eq!(identity.arn(), Some("arn:aws:iam::123456789012:user/rehearsal"));
     for (service, body, status, code) in [
         ("ec2", "Action=NoSuchThing&Version=2016-11-15", 400, "<Response><Errors><Error><Code>InvalidAction<"),
-        ("ec2", "Action=DescribeRegions&Version=2016-11-15&DryRun=true", 412, "<Code>DryRunOperation<"),
+        ("ec2", "Action=CreateFleet&Version=2016-11-15&DryRun=true", 412, "<Code>DryRunOperation<"),
+        ("ec2", "Action=RunInstances&Version=2016-11-15&DryRun=true", 400, "<Code>MissingParameter<"),
+        ("ec2", "Action=NoSuchThing&Version=2016-11-15&DryRun=true", 400, "<Code>InvalidAction<"),
         ("ec2", "Action=TerminateInstances&Version=2016-11-15&DryRun=true", 403, "<Code>UnauthorizedOperation<"),
         ("ec2", "Action=RunInstances&Version=2010-01-01", 400, "<Code>NoSuchVersion<"),
         (
@@ -177,14 +179,14 @@ async fn sts_says_who_calls_and_errors_wear_each_services_dress() {
 #[tokio::test]
 async fn token_buckets_refuse_and_can_be_switched_off() {
     let cloud = cloud(0.0, json!({})).await;
-    let dry = query("ec2", "Action=DescribeRegions&Version=2016-11-15&DryRun=true");
+    let launch = query("ec2", "Action=RunInstances&Version=2016-11-15");
     for _ in 0..5 {
-        assert!(raw(&cloud, &dry).await.expect("answered").contains("DryRunOperation"));
+        assert!(raw(&cloud, &launch).await.expect("answered").contains("MissingParameter"));
     }
-    let refused = raw(&cloud, &dry).await.expect("answered");
+    let refused = raw(&cloud, &launch).await.expect("answered");
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("RequestLimitExceeded"), "{refused}");
     control(&cloud, "POST", "faults", json!({"throttle": false})).await;
-    assert!(raw(&cloud, &dry).await.expect("answered").contains("MissingParameter"));
+    assert!(raw(&cloud, &launch).await.expect("answered").contains("MissingParameter"));
     cloud.shutdown().await;
 }
 

@@ -97,20 +97,21 @@ impl Cloud {
         text.to_owned()
     }
 
-    /// One call to EC2; signatures are not checked, their form is.
+    /// One call to EC2 that must be carried out.
     pub(crate) fn ec2(&self, form: &str) -> String {
-        let mut stream = TcpStream::connect(&self.authority).unwrap();
-        let head = format!(
-            "POST / HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/x-www-form-urlencoded\r\n\
-             authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, \
-             Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
-            form.len()
-        );
-        stream.write_all(head.as_bytes()).unwrap();
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer).unwrap();
-        assert!(answer.starts_with("HTTP/1.1 200"), "{form}: {answer}");
-        answer
+        let (status, body) = call(&self.authority, form);
+        assert_eq!(status, 200, "{form}: {body}");
+        body
+    }
+
+    /// `address:port`.
+    pub(crate) fn authority(&self) -> &str {
+        &self.authority
+    }
+
+    /// What points a client at it.
+    pub(crate) fn env(&self) -> &BTreeMap<String, String> {
+        &self.env
     }
 
     /// Ground truth.
@@ -214,7 +215,27 @@ impl Drop for Cloud {
     }
 }
 
-fn binary() -> Command {
+/// One call to EC2, whichever cloud listens there: status and body. Signatures are not checked, their form is.
+pub(crate) fn call(authority: &str, form: &str) -> (u16, String) {
+    let mut stream = TcpStream::connect(authority).unwrap();
+    stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    let head = format!(
+        "POST / HTTP/1.1\r\nhost: ec2.us-east-1.amazonaws.com\r\nconnection: close\r\n\
+         content-type: application/x-www-form-urlencoded\r\n\
+         authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, \
+         Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
+        form.len()
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("{form}: {answer}"));
+    let status = head.split(' ').nth(1).and_then(|word| word.parse().ok());
+    (status.unwrap_or_else(|| panic!("{answer}")), body.to_owned())
+}
+
+/// The binary, with nothing of this process's environment but the search path.
+pub(crate) fn binary() -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_fleetwright"));
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
     command

@@ -3,6 +3,7 @@
 mod architecture;
 mod capacity;
 mod compile_fail;
+mod conformance;
 mod crash;
 mod env;
 mod hosts;
