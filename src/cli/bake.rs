@@ -10,6 +10,7 @@ use super::request::Bake;
   fleetwright bake
   fleetwright bake --if-changed --yes
   fleetwright bake --no-login        # where the template can't be reached")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub(super) struct BakeArgs {
     /// Do nothing when release and playbooks are those of the newest image
     #[arg(long)]

@@ -188,6 +188,7 @@ pub struct Verify {
 
 /// `bake`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct Bake {
     /// Nothing to do when the newest image has the same release and playbooks.
     pub if_changed: bool,
