@@ -102,7 +102,7 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
 /// From so many items on, workers take them in batches.
 const MANY: usize = 5_000;
 /// Items a worker's command gets at once then.
-const BATCH: u32 = 50;
+const BATCH: u32 = 20;
 
 fn load(global: &Global, file: &std::path::Path, sets: &[String]) -> Result<Fleet, Failure> {
     match crate::spec::load(file, sets, &|name| std::env::var(name).ok()) {

@@ -118,10 +118,15 @@ impl Steps {
 
     /// Deletes the private queue through the gate; what is left of a killed run, `down` deletes.
     async fn delete_canary_queue(&self, step: &str, url: &str) -> Result<(), Failure> {
-        let read_at = self.clock.now();
-        let tags = self.read("read the private queue's tags", async || self.clients.queue_tags(url).await).await?;
-        let candidate = Candidate { id: url.to_owned(), tags, termination_protected: false };
-        let Some(owned) = self.gate(vec![candidate], read_at)?.owned else { return Ok(()) };
+        let passed = loop {
+            let read_at = self.clock.now();
+            let tags = self.read("read the private queue's tags", async || self.clients.queue_tags(url).await).await?;
+            let candidate = Candidate { id: url.to_owned(), tags, termination_protected: false };
+            if let Some(passed) = self.gate(vec![candidate], read_at)? {
+                break passed;
+            }
+        };
+        let Some(owned) = passed.owned else { return Ok(()) };
         self.change(
             step,
             "delete the private queue",

@@ -24,7 +24,10 @@ impl Steps {
         let free: Vec<_> = volumes.into_iter().filter(|volume| volume.state == "available").collect();
         let mut deleted = 0;
         for volume in &free {
-            deleted += self.delete_one(step, volume.id.as_str(), &volume.tags, read_at, "volume").await?;
+            match self.delete_one(step, volume.id.as_str(), &volume.tags, read_at, "volume").await? {
+                Some(n) => deleted += n,
+                None => return Box::pin(self.delete_volumes(step)).await,
+            }
         }
         Ok(told(deleted, "volumes deleted", "no volume is left"))
     }
@@ -36,7 +39,10 @@ impl Steps {
         let found = self.read("read the launch template", async || self.clients.launch_template(&name).await).await?;
         let deleted = match found {
             Some(template) => {
-                self.delete_one(step, template.id.as_str(), &template.tags, read_at, "launch-template").await?
+                match self.delete_one(step, template.id.as_str(), &template.tags, read_at, "launch-template").await? {
+                    Some(n) => n,
+                    None => return Box::pin(self.delete_template(step)).await,
+                }
             }
             None => 0,
         };
@@ -46,12 +52,15 @@ impl Steps {
     /// Deletes queues that runs of ours made (canaries that were cut short); the job's own queue is its owner's.
     pub(super) async fn delete_queues(&self, step: &str) -> Result<Done, Failure> {
         let prefix = format!("fleetwright-{}-canary-", self.fleet.name);
-        let read_at = self.clock.now();
         let queues = self.read("list queues of ours", async || self.clients.queues_with_prefix(&prefix).await).await?;
         let mut deleted = 0;
         for url in queues {
+            let read_at = self.clock.now();
             let tags = self.read("read a queue's tags", async || self.clients.queue_tags(&url).await).await?;
-            deleted += self.delete_one(step, &url, &tags, read_at, "queue").await?;
+            match self.delete_one(step, &url, &tags, read_at, "queue").await? {
+                Some(n) => deleted += n,
+                None => return Box::pin(self.delete_queues(step)).await,
+            }
         }
         Ok(told(deleted, "queues deleted", "no queue of ours is there"))
     }
@@ -70,16 +79,21 @@ impl Steps {
         let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let mut ended = 0;
         for image in images.iter().skip(keep).filter(|image| !used(image)) {
-            ended += self.delete_one(step, image.id.as_str(), &image.tags, read_at, "image").await?;
+            match self.delete_one(step, image.id.as_str(), &image.tags, read_at, "image").await? {
+                Some(n) => ended += n,
+                None => return Box::pin(self.end_images(step, u32::try_from(keep).unwrap_or(u32::MAX))).await,
+            }
             for snapshot in &image.snapshots {
-                let at = self.clock.now();
-                self.delete_one(step, snapshot.as_str(), &image.tags, at, "snapshot").await?;
+                // The image's tags, read moments ago, are its snapshots' from birth.
+                let now = self.clock.now();
+                self.delete_one(step, snapshot.as_str(), &image.tags, now, "snapshot").await?;
             }
         }
         Ok(told(ended, "images ended, with their snapshots", "no image is beyond those kept"))
     }
 
-    /// Passes one thing through the gate and deletes it. Gone already counts as deleted; kept back is told and counts as not.
+    /// Passes one thing through the gate and deletes it. Gone already and kept back count as not deleted, the latter is told.
+    /// `None` when its tags were read too long ago: the caller reads again.
     async fn delete_one(
         &self,
         step: &str,
@@ -87,13 +101,13 @@ impl Steps {
         tags: &Tags,
         read_at: jiff::Timestamp,
         kind: &str,
-    ) -> Result<u32, Failure> {
+    ) -> Result<Option<u32>, Failure> {
         let candidate = Candidate { id: id.to_owned(), tags: tags.clone(), termination_protected: false };
-        let passed = self.gate(vec![candidate], read_at)?;
+        let Some(passed) = self.gate(vec![candidate], read_at)? else { return Ok(None) };
         for (id, reason) in &passed.kept {
             self.events.warn(format!("{kind} {id} is left alone: {reason}"));
         }
-        let Some(owned) = passed.owned else { return Ok(0) };
+        let Some(owned) = passed.owned else { return Ok(Some(0)) };
         let what = format!("delete {kind} {id}");
         let clients = &self.clients;
         let sent = self
@@ -120,9 +134,9 @@ impl Steps {
             )
             .await;
         match sent {
-            Ok(_) => Ok(1),
+            Ok(_) => Ok(Some(1)),
             Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
-                Some(FaultKind::Gone | FaultKind::NotYetVisible) => Ok(0),
+                Some(FaultKind::Gone | FaultKind::NotYetVisible) => Ok(Some(0)),
                 _ => Err(failure),
             },
         }

@@ -25,7 +25,9 @@ const LOOK: Duration = Duration::from_secs(5);
 
 impl Steps {
     /// Passes candidates through the gate with facts read just now.
-    pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Passed, Failure> {
+    ///
+    /// `None` when the facts are older than the gate takes: read again.
+    pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Option<Passed>, Failure> {
         let known_intents = self.known_intents()?;
         let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
         let blast_radius = if self.options.adopt {
@@ -48,9 +50,12 @@ impl Steps {
             blast_radius,
             claim_held: self.claim_held,
         };
-        gate::decide(&facts).map_err(|refusal| {
-            Failure::new(Exit::Refused, refusal.to_string()).hint("fleetwright status     # what is there, and whose")
-        })
+        match gate::decide(&facts) {
+            Ok(passed) => Ok(Some(passed)),
+            Err(refusal) if refusal.reason == Reason::Stale => Ok(None),
+            Err(refusal) => Err(Failure::new(Exit::Refused, refusal.to_string())
+                .hint("fleetwright status     # what is there, and whose")),
+        }
     }
 
     /// Ends these hosts and waits until they are gone; `None` means every host of the fleet, whatever the journal knows.
@@ -86,7 +91,10 @@ impl Steps {
                 })
                 .collect();
             if !candidates.is_empty() {
-                let passed = self.gate(candidates, read_at)?;
+                let Some(passed) = self.gate(candidates, read_at)? else {
+                    self.check_cancel()?;
+                    continue;
+                };
                 kept.extend(passed.kept);
                 for chunk in passed.owned.iter().flat_map(|owned| owned.chunks(BATCH)) {
                     if self.terminate_chunk(step, &chunk, &mut guarded).await? {

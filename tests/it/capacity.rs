@@ -22,7 +22,7 @@ fn dry(market: &str) -> Value {
 
 #[test]
 fn spot_that_is_dry_falls_back_to_on_demand() {
-    let cloud = Cloud::start(SPEC, 300, &dry("spot"));
+    let cloud = Cloud::start(SPEC, 120, &dry("spot"));
     let output = expect(&mut cloud.launch("laptop"), 0);
     assert_eq!(cloud.live("five").len(), 5);
     let world = cloud.world();
@@ -76,7 +76,7 @@ fn a_shortfall_below_the_minimum_leaves_nothing() {
 
 #[test]
 fn a_wrong_account_is_refused_before_any_change() {
-    let cloud = Cloud::start(SPEC, 300, &json!({}));
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
     let arguments = ["--set", "account=210987654321", "launch", "--unattested", "--image", IMAGE];
     let output = expect(&mut cloud.cli("laptop", &arguments), 8);
     assert!(talk(&output).contains("210987654321"), "{}", talk(&output));
@@ -93,7 +93,7 @@ fn two_subnets_of_one_zone_are_refused_before_any_change() {
 
 #[test]
 fn an_unattested_image_is_refused() {
-    let cloud = Cloud::start(SPEC, 300, &json!({}));
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
     let output = expect(&mut cloud.cli("laptop", &["launch", "--image", IMAGE]), 8);
     assert!(talk(&output).contains("attestation"), "{}", talk(&output));
     assert_nothing_changed(&cloud);
@@ -101,7 +101,7 @@ fn an_unattested_image_is_refused() {
 
 #[test]
 fn no_permission_is_told_with_its_exit_code() {
-    let cloud = Cloud::start(SPEC, 300, &json!({ "deny": ["CreateFleet"] }));
+    let cloud = Cloud::start(SPEC, 120, &json!({ "deny": ["CreateFleet"] }));
     let output = expect(&mut cloud.launch("laptop"), 5);
     assert!(talk(&output).contains("UnauthorizedOperation"), "{}", talk(&output));
     assert_eq!(cloud.live("five").len(), 0);

@@ -165,10 +165,15 @@ impl Cloud {
         self.arm_calls(action, point, 1);
     }
 
+    /// Arms a gate for one of the next calls of an action; `*` is every action.
+    pub(crate) fn arm_nth(&self, action: &str, point: &str, call: u32) {
+        self.control("POST", "gate", &json!({ "action": action, "call": call, "point": point }));
+    }
+
     /// Arms a gate for each of the next calls of an action.
     pub(crate) fn arm_calls(&self, action: &str, point: &str, calls: u32) {
         for call in 1..=calls {
-            self.control("POST", "gate", &json!({ "action": action, "call": call, "point": point }));
+            self.arm_nth(action, point, call);
         }
     }
 

@@ -1,4 +1,4 @@
-//! The dead-man's switch: a host whose expiry has passed powers itself off, and EC2 terminates it. Nobody else acts.
+//! Real hosts on their own: one that has expired ends itself, one whose key was swapped is not trusted.
 
 use crate::env::{Cloud, IMAGE, expect};
 use serde_json::json;
@@ -35,4 +35,22 @@ fn an_expired_host_ends_itself() {
         std::thread::sleep(Duration::from_millis(50));
     }
     assert!(cloud.calls("TerminateInstances").is_empty(), "nobody but the host acted");
+}
+
+#[test]
+fn a_host_whose_key_was_swapped_is_refused() {
+    let cloud = Cloud::with_hosts("tests/specs/it/five.yaml", 60, &json!({}), "real");
+    let sets = ["--set", "fleet.size=2", "--set", "fleet.key_name=rehearsal"];
+    let launch = ["launch", "--unattested", "--image", IMAGE, "--until", "ssh"];
+    expect(&mut cloud.cli("laptop", &[&sets[..], &launch[..]].concat()), 0);
+    let swapped = cloud.live("five").pop().unwrap();
+    cloud.control("POST", &format!("hosts/{swapped}"), &json!({ "do": "rekey" }));
+    let output = expect(&mut cloud.cli("laptop", &["exec", "--", "true"]), 3);
+    let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for host in summary["push"].as_array().unwrap() {
+        let wanted = if host["host"] == swapped.as_str() { "refused" } else { "ok" };
+        assert_eq!(host["result"], wanted, "{host}");
+    }
+    // The swap is not forgotten by trying again.
+    expect(&mut cloud.cli("laptop", &["exec", "--only", &swapped, "--", "true"]), 3);
 }
