@@ -77,9 +77,11 @@ impl Context {
             None => None,
         };
         let now = self.clock.now();
+        // What we ended ourselves is missing for good: only what nobody ended may be there without being seen yet.
+        let ended = past::ended(&history);
         let recent: BTreeSet<InstanceId> = past::launched(&history)
             .into_iter()
-            .filter(|(_, at)| now.duration_since(*at) < CONSISTENT)
+            .filter(|(id, at)| now.duration_since(*at) < CONSISTENT && !ended.contains(id.as_str()))
             .map(|(id, _)| id)
             .collect();
         let plan = plan(&Input {
