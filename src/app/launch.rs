@@ -77,6 +77,7 @@ impl Context {
             None => None,
         };
         let now = self.clock.now();
+        // What we ended ourselves is missing for good: only what nobody ended may be there without being seen yet.
         let ended = past::ended(&history);
         let recent: BTreeSet<InstanceId> = past::launched(&history)
             .into_iter()

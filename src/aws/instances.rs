@@ -135,8 +135,11 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
     let groups = raw.security_groups().iter().filter_map(|group| group.group_id());
     let spot = raw.instance_lifecycle == Some(InstanceLifecycleType::Spot);
     let reason = raw.state_reason.as_ref();
-    let reason = [reason.and_then(StateReason::code), reason.and_then(StateReason::message)];
-    let reason: Vec<&str> = reason.into_iter().flatten().filter(|text| !text.is_empty()).collect();
+    let code = reason.and_then(StateReason::code).unwrap_or_default();
+    let message = reason.and_then(StateReason::message).unwrap_or_default();
+    // EC2's messages mostly begin with their code.
+    let code = if message.starts_with(code) { "" } else { code };
+    let reason: Vec<&str> = [code, message].into_iter().filter(|text| !text.is_empty()).collect();
     Ok(Instance {
         state,
         zone: Zone::new(zone.unwrap_or_default()),

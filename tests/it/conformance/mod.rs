@@ -160,6 +160,9 @@ fn campaign(machine: &Machine<'_>, site: &Site, template: &str) {
         let down = machine.json(&["down"]);
         assert_eq!(down["remaining"], json!([]));
     }
+    // Hosts that were ended a moment ago count as nothing.
+    assert_eq!(machine.json(&launch)["hosts"], json!({ "wanted": 3, "live": 3 }));
+    assert_eq!(machine.json(&["down"])["remaining"], json!([]));
     for id in ids {
         assert_eq!(site.state(id), "terminated");
     }
