@@ -194,20 +194,19 @@ impl Context {
         if resumable { failure.hint("the same command again, or: fleetwright resume") } else { failure }
     }
 
-    /// The unfinished run of the same command; one of another spec stops us, unless `--replan` was said.
-    fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
-        let history = History::read(&held.state).map_err(super::context::state)?;
+    /// What all runs add up to; a journal that can't be read might be the one that matters.
+    pub(super) fn whole_history(state: &FleetDir) -> Result<History, Failure> {
+        let history = History::read(state).map_err(super::context::state)?;
         if let Some(error) = history.unreadable().next() {
             return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
         }
-        for past in history.runs() {
-            let torn_down = past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "down");
-            match past.fold.ended {
-                // What older runs made is gone: they are not gone on with.
-                Some(Exit::Done) if torn_down => return Ok(None),
-                Some(_) => continue,
-                None => {}
-            }
+        Ok(history)
+    }
+
+    /// The unfinished run of the same command; one of another spec stops us, unless `--replan` was said.
+    fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
+        let history = Self::whole_history(&held.state)?;
+        for past in history.unfinished() {
             let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
             let run = past.dir.run();
             let named =
@@ -216,14 +215,16 @@ impl Context {
             if let Some(torn) = torn {
                 self.events.note(format!("run {run}: {torn}"));
             }
-            if named || begun.request == request {
+            // A teardown always looks again: what its steps found gone may have been launched anew since.
+            let anew = verb == "down";
+            if !anew && (named || begun.request == request) {
                 let plan = serde_json::from_value(begun.plan.clone())
                     .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {run}: {e}")))?;
                 self.events.note(format!("going on with run {run} of {verb}"));
                 return Ok(Some((run, journal, plan)));
             }
             let open = past.fold.open_intents().count();
-            if verb == "down" || self.global.replan && open == 0 {
+            if anew || self.global.replan && open == 0 {
                 journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
                 continue;
             }
@@ -259,18 +260,20 @@ impl Context {
     }
 }
 
-/// Whether the same command can go on with this run later.
+/// Whether the same command can go on with this run later. One that is done has seen for itself how calls of unknown outcome
+/// came out: left unfinished, the next command would find all its steps finished and do nothing.
 fn resumable(exit: Exit, open: bool) -> bool {
-    open || matches!(
-        exit,
-        Exit::Interrupted
-            | Exit::Terminated
-            | Exit::Unavailable
-            | Exit::Denied
-            | Exit::State
-            | Exit::Residue
-            | Exit::Bug
-    )
+    exit != Exit::Done && open
+        || matches!(
+            exit,
+            Exit::Interrupted
+                | Exit::Terminated
+                | Exit::Unavailable
+                | Exit::Denied
+                | Exit::State
+                | Exit::Residue
+                | Exit::Bug
+        )
 }
 
 impl From<Unplannable> for Failure {

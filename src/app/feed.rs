@@ -71,12 +71,8 @@ impl Context {
     /// How many items an earlier run of this campaign fed to the end from the same source into the same queue.
     fn fed_before(held: &Held, source: &Source) -> Result<Option<u64>, Failure> {
         let history = History::read(&held.state).map_err(state)?;
-        for past in history.runs() {
+        for past in history.campaign() {
             let Some(begun) = &past.fold.begun else { continue };
-            // What was torn down was a campaign of its own.
-            if begun.verb == "down" && past.fold.ended == Some(Exit::Done) {
-                return Ok(None);
-            }
             if begun.verb != "feed" || past.fold.ended != Some(Exit::Done) {
                 continue;
             }

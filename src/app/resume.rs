@@ -1,20 +1,16 @@
 //! `resume`: go on where a run stopped, with the plan that it had.
 
-use super::context::{Context, state};
+use super::context::Context;
 use crate::cli::request::Resume;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
 use crate::plan::Plan;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
-        let history = History::read(&self.state_dir()?).map_err(state)?;
+        let history = Self::whole_history(&self.state_dir()?)?;
         let matches = |run: &str| wanted.run.as_ref().is_none_or(|name| run.ends_with(name.as_str()));
-        let found = history
-            .runs()
-            .filter(|past| past.fold.ended.is_none())
-            .find_map(|past| past.fold.begun.as_ref().filter(|begun| matches(&begun.run)));
+        let found = history.unfinished().find_map(|past| past.fold.begun.as_ref().filter(|begun| matches(&begun.run)));
         let Some(begun) = found else {
             return match &wanted.run {
                 None => {

@@ -76,8 +76,7 @@ impl Context {
             None => None,
         };
         let unfinished = history
-            .runs()
-            .filter(|past| past.fold.ended.is_none())
+            .unfinished()
             .filter_map(|past| {
                 let begun = past.fold.begun.as_ref()?;
                 Some(RunLine {

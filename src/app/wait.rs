@@ -91,11 +91,8 @@ impl Context {
     /// counts can tell.
     fn fed(dir: &FleetDir) -> Result<Fed, Failure> {
         let history = History::read(dir).map_err(state)?;
-        for past in history.runs() {
+        for past in history.campaign() {
             let Some(begun) = &past.fold.begun else { continue };
-            if begun.verb == "down" && past.fold.ended == Some(Exit::Done) {
-                break;
-            }
             if begun.verb != "feed" {
                 continue;
             }

@@ -62,27 +62,15 @@ impl History {
             .flat_map(|(begun, fold)| fold.intents.iter().map(move |intent| (begun, intent)))
     }
 
-    /// The newest unfinished run for which `wanted` says yes. The search ends at a run for which `closes` says yes (a `down`
-    /// that was carried out, say): what older runs made is gone, so they are not gone on with.
-    ///
-    /// # Errors
-    ///
-    /// The journal that can't be read and might be the one: going on without it could do everything twice.
-    pub fn unfinished(
-        &self,
-        wanted: impl Fn(&Begun) -> bool,
-        closes: impl Fn(&Fold) -> bool,
-    ) -> Result<Option<&PastRun>, &JournalError> {
-        for run in &self.runs {
-            let run = run.as_ref()?;
-            if run.fold.ended.is_some() {
-                if closes(&run.fold) {
-                    return Ok(None);
-                }
-            } else if run.fold.begun.as_ref().is_some_and(&wanted) {
-                return Ok(Some(run));
-            }
-        }
-        Ok(None)
+    /// The runs of this campaign, newest first: those since the last `down` that was carried out. What older runs made is
+    /// gone, so nobody goes on with them.
+    pub fn campaign(&self) -> impl Iterator<Item = &PastRun> {
+        self.runs().take_while(|past| !past.fold.tore_down())
+    }
+
+    /// Runs of this campaign that were stopped before their end, newest first. A teardown among them is never gone on with:
+    /// a new one looks again at what is there.
+    pub fn unfinished(&self) -> impl Iterator<Item = &PastRun> {
+        self.campaign().filter(|past| past.fold.ended.is_none())
     }
 }

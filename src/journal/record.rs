@@ -254,6 +254,11 @@ impl Fold {
         self.intents.iter().filter(move |intent| intent.step == step)
     }
 
+    /// Whether this is a teardown that was carried out.
+    pub fn tore_down(&self) -> bool {
+        self.ended == Some(Exit::Done) && self.begun.as_ref().is_some_and(|begun| begun.verb == "down")
+    }
+
     /// Intents of which nobody knows whether they were carried out.
     pub fn open_intents(&self) -> impl Iterator<Item = &IntentState> {
         self.intents.iter().filter(|intent| intent.open())

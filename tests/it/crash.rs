@@ -79,6 +79,29 @@ fn down_is_killed_at_each_of_its_calls() {
     cells(down_cell, 10);
 }
 
+#[test]
+fn a_killed_teardown_is_not_what_the_next_one_goes_on_with() {
+    for point in ["before-commit", "after-commit"] {
+        let cloud = Cloud::start(SPEC, SPEED, &json!({}));
+        expect(&mut cloud.launch("laptop"), 0);
+        cloud.arm("TerminateInstances", point);
+        let mut first = cloud.cli("laptop", &["down"]).spawn().unwrap();
+        assert!(cloud.held(&mut first));
+        kill(&mut first);
+        cloud.release();
+        expect(&mut cloud.cli("laptop", &["down"]), 0);
+        assert_eq!(cloud.live("five").len(), 0, "{point}");
+        let resumed = expect(&mut cloud.cli("laptop", &["resume"]), 0);
+        let talk = String::from_utf8_lossy(&resumed.stderr);
+        assert!(talk.contains("no run is unfinished"), "{point}: {talk}");
+        // Its steps are all finished, but these hosts are none of its business.
+        expect(&mut cloud.launch("laptop"), 0);
+        assert_eq!(cloud.live("five").len(), N, "{point}");
+        expect(&mut cloud.cli("laptop", &["down"]), 0);
+        assert_eq!(cloud.live("five").len(), 0, "{point}");
+    }
+}
+
 /// Launches and kills right after EC2 has carried the launch out, before the answer. Under lag the first tries may find
 /// that the launch template is not visible yet: they are let go.
 fn killed_after_the_launch(cloud: &Cloud) {

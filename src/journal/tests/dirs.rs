@@ -186,32 +186,33 @@ fn history_is_newest_first_and_knows_every_token() {
 }
 
 #[test]
-fn the_newest_unfinished_run_is_gone_on_with_unless_a_later_one_closed_it() {
+fn runs_are_unfinished_until_they_end_or_a_teardown_is_carried_out() {
     let base = tempfile::tempdir().unwrap();
     let fleet = fleet(&base);
     let claim = fleet.claim(&holder("launch")).unwrap();
-    let found = |verb: &str| {
+    let unfinished = || {
         let history = History::read(&fleet).unwrap();
-        let wanted = |begun: &super::Begun| begun.request == format!("digest of {verb}");
-        let closes = |fold: &super::super::Fold| fold.begun.as_ref().is_some_and(|begun| begun.verb == "down");
-        history.unfinished(wanted, closes).map(|run| run.map(|run| run.dir.run())).map_err(ToString::to_string)
+        history.unfinished().map(|past| past.dir.run()).collect::<Vec<_>>()
     };
     let (_, _first) = begin(&fleet, &claim, 1, "launch");
     let (_, second) = begin(&fleet, &claim, 2, "launch");
-    let (_, bake) = begin(&fleet, &claim, 3, "bake");
-    assert_eq!(found("launch"), Ok(Some(run(2))));
+    let (_, _bake) = begin(&fleet, &claim, 3, "bake");
+    assert_eq!(unfinished(), [run(3), run(2), run(1)]);
     second.end(Exit::Done, at(5)).unwrap();
-    assert_eq!(found("launch"), Ok(Some(run(1))));
-    assert_eq!(found("bake"), Ok(Some(run(3))));
-    bake.end(Exit::Done, at(5)).unwrap();
-    assert_eq!(found("bake"), Ok(None));
-    let (_, down) = begin(&fleet, &claim, 4, "down");
-    assert_eq!(found("launch"), Ok(Some(run(1))), "an unfinished down closes nothing");
-    down.end(Exit::Done, at(6)).unwrap();
-    assert_eq!(found("launch"), Ok(None));
-    let (damaged, journal) = begin(&fleet, &claim, 5, "launch");
-    journal.intend("launch", draft(1), at(7)).unwrap();
+    assert_eq!(unfinished(), [run(3), run(1)]);
+    let (_, stuck) = begin(&fleet, &claim, 4, "down");
+    stuck.end(Exit::Residue, at(6)).unwrap();
+    assert_eq!(unfinished(), [run(3), run(1)], "a down that left something closes nothing");
+    let (_, down) = begin(&fleet, &claim, 5, "down");
+    assert_eq!(unfinished(), [run(5), run(3), run(1)], "nor does an unfinished one");
+    down.end(Exit::Done, at(7)).unwrap();
+    assert_eq!(unfinished(), []);
+    let (damaged, journal) = begin(&fleet, &claim, 6, "launch");
+    journal.intend("launch", draft(1), at(8)).unwrap();
+    assert_eq!(unfinished(), [run(6)]);
     fs::write(damaged.journal(), fs::read_to_string(damaged.journal()).unwrap().replacen("begun", "bogus", 1)).unwrap();
-    assert!(found("launch").unwrap_err().contains("batch 1 at byte 26 is broken, and it is not the last"));
-    assert!(History::read(&fleet).unwrap().known_intents().is_empty());
+    let history = History::read(&fleet).unwrap();
+    let why: Vec<String> = history.unreadable().map(ToString::to_string).collect();
+    assert!(why[0].contains("batch 1 at byte 26 is broken, and it is not the last"), "{why:?}");
+    assert!(history.known_intents().is_empty());
 }
