@@ -50,7 +50,7 @@ impl Context {
         print(&self.global, &value, || {
             let mut text = "nothing of this fleet is left".to_owned();
             if !kept.is_empty() {
-                let _infallible = write!(text, ", but {} images and their snapshots: {}", kept.len(), kept.join(" "));
+                let _infallible = write!(text, ", but images with their snapshots stay: {}", kept.join(" "));
             }
             text + "\n"
         })?;

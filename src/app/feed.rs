@@ -92,7 +92,9 @@ impl Context {
         let usage = |error: source::SourceError| Failure::new(Exit::Usage, format!("read the items: {error}"));
         let items = match &feed.from {
             FeedSource::Lines(path) => source::lines(path).map_err(usage)?,
-            FeedSource::Files(path) => source::items_of(source::files(path).map_err(usage)?).map_err(usage)?,
+            FeedSource::Files(path) => {
+                source::items_of(source::files(&self.fleet.dir, path).map_err(usage)?).map_err(usage)?
+            }
             FeedSource::Run(command) => {
                 let text = self.on_template(held, command, COMMAND).await?;
                 source::output(text.as_bytes()).map_err(usage)?

@@ -82,8 +82,7 @@ impl Context {
             PlanVerb::Launch => self.plan_launch(look, &Launch::default()).await,
             PlanVerb::Push => {
                 let hosts = self.pick(look.state, &crate::cli::request::Target::default()).await?;
-                let release = self.release_digest()?.unwrap_or_else(|| "not built yet".to_owned());
-                Ok(push::plan(&self.fleet, hosts.len(), &release, look.request))
+                Ok(push::plan(&self.fleet, hosts.len(), self.release_digest()?.as_deref(), look.request))
             }
             PlanVerb::Feed => {
                 let mut plan = feed::plan(&self.fleet, 0, look.request);

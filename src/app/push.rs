@@ -60,7 +60,7 @@ impl Context {
         let options = Options { push: Some(order), ..Options::default() };
         let ran = self
             .run(held, Order { verb: "push", arguments, options }, async |look| {
-                Ok(push::plan(&self.fleet, n, &digest, look.request))
+                Ok(push::plan(&self.fleet, n, Some(&digest), look.request))
             })
             .await?;
         let pushed = ran

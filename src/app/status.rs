@@ -70,9 +70,15 @@ impl Context {
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
         let queue = match &self.fleet.queue {
-            Some(queue) => Some(
-                self.read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await).await?,
-            ),
+            // The hosts are worth showing all the same.
+            Some(queue) => self
+                .read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await)
+                .await
+                .map_err(|failure| {
+                    let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+                    self.events.warn(format!("{failure}{why}"));
+                })
+                .ok(),
             None => None,
         };
         let unfinished = history

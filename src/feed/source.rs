@@ -131,12 +131,13 @@ pub fn items_of(items: Vec<String>) -> Result<Items, SourceError> {
     Ok(Items { items, fingerprint: data_encoding::HEXLOWER.encode(&hash.finalize()) })
 }
 
-/// Every regular file below a folder, relative to it, sorted bytewise. Symbolic links are neither followed nor listed.
+/// Every regular file below a folder, sorted bytewise, named as from `base`: `src/lib.rs` for the folder `src` in it, whole
+/// paths for a folder elsewhere. Symbolic links are neither followed nor listed.
 ///
 /// # Errors
 ///
 /// When a folder can't be read or a name can't be an item.
-pub fn files(folder: &Path) -> Result<Vec<String>, SourceError> {
+pub fn files(base: &Path, folder: &Path) -> Result<Vec<String>, SourceError> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -147,7 +148,7 @@ pub fn files(folder: &Path) -> Result<Vec<String>, SourceError> {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 let path = entry.path();
-                let relative = path.strip_prefix(folder).unwrap_or(&path);
+                let relative = path.strip_prefix(base).unwrap_or(&path);
                 let name = |why| SourceError::Name { path: path.clone(), why };
                 let text = relative.to_str().ok_or_else(|| name("is not UTF-8"))?;
                 if text.contains(['\n', '\t', '#']) {
@@ -233,9 +234,13 @@ mod tests {
         fs::write(dir.path().join("b/c/x"), "1").unwrap();
         fs::write(dir.path().join("a"), "2").unwrap();
         std::os::unix::fs::symlink("a", dir.path().join("link")).unwrap();
-        assert_eq!(files(dir.path()).unwrap(), ["a", "b/c/x"]);
+        assert_eq!(files(dir.path(), dir.path()).unwrap(), ["a", "b/c/x"]);
+        assert_eq!(files(dir.path(), &dir.path().join("b")).unwrap(), ["b/c/x"]);
+        let whole = dir.path().join("b/c/x").display().to_string();
+        assert_eq!(files(&dir.path().join("b"), &dir.path().join("b")).unwrap(), ["c/x"]);
+        assert_eq!(files(Path::new("/nowhere"), &dir.path().join("b")).unwrap(), [whole]);
         fs::write(dir.path().join("x#y"), "3").unwrap();
-        assert!(files(dir.path()).unwrap_err().to_string().contains("x#y"));
+        assert!(files(dir.path(), dir.path()).unwrap_err().to_string().contains("x#y"));
     }
 
     proptest! {

@@ -20,11 +20,7 @@ pub struct Chosen {
 pub fn choose(base: &Path, folders: &[PathBuf], count: Option<usize>) -> Result<Chosen, FilesError> {
     let mut all = Vec::new();
     for folder in folders {
-        let below = base.join(folder);
-        let prefix = folder.to_string_lossy().trim_matches('/').to_owned();
-        for path in files(&below)? {
-            all.push(if prefix.is_empty() || prefix == "." { path } else { format!("{prefix}/{path}") });
-        }
+        all.extend(files(base, &base.join(folder))?);
     }
     let items = match count {
         Some(count) => ranges(base, all, count)?,

@@ -88,7 +88,7 @@ impl Steps {
         let (host, session) = self.enter_template().await?;
         let limits = Limits { timeout: within, max_output: 64 * 1024 };
         let what = "work on the canary's items";
-        self.on_template(&session, &host.id, what, &command, Input::Empty, limits).await?;
+        let said = self.on_template(&session, &host.id, what, &command, Input::Empty, limits).await?;
         session.close().await;
         let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
         let wanted = Until {
@@ -107,7 +107,11 @@ impl Steps {
         })
         .await
         .map_err(|failure| {
-            failure.hint(format!("step {step}: the worker ended well but did not acknowledge every item"))
+            let last = said.lines().rev().find(|line| !line.trim().is_empty()).map(crate::ssh::output::line);
+            let said = last.map_or_else(|| "it said nothing".to_owned(), |last| format!("its last words: {last}"));
+            failure
+                .hint(format!("`worker.command` ended with 0 on {id} and left items behind; {said}", id = host.id))
+                .hint("items whose command failed are not acknowledged: run it by hand on the template for one item")
         })
     }
 

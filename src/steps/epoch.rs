@@ -70,7 +70,8 @@ impl Steps {
         wanted: &TemplateRequest,
         expires_seconds: i64,
     ) -> Result<Done, Failure> {
-        let expires = self.clock.now() + SignedDuration::from_secs(expires_seconds);
+        let exact = self.clock.now() + SignedDuration::from_secs(expires_seconds);
+        let expires = Timestamp::from_second(exact.as_second()).unwrap_or(exact);
         for _ in 0..3 {
             let mut survey = self.template_survey(wanted).await?;
             if survey.launch_template.as_ref().is_some_and(|template| template.versions.is_empty()) {
