@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
-use crate::steps::{Options, past};
+use crate::steps::{Options, leftovers, past};
 use std::fmt::Write as _;
 
 impl Context {
@@ -26,7 +26,8 @@ impl Context {
         };
         self.run(held, order, async |look| {
             let history = History::read(look.state).map_err(state)?;
-            let open = past::open_launch(&history);
+            // What another machine asked for a moment ago is in no journal here: it may be any call.
+            let open = if wanted.adopt { Some(self.clock.now()) } else { past::open_creation(&history) };
             let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();
             plan.notes.push(format!("{live} hosts are there now"));
@@ -39,18 +40,32 @@ impl Context {
         let clients = self.clients().await?;
         let images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
+        let snapshots = self
+            .read("list this fleet's snapshots", async || clients.snapshots_of_fleet(&self.fleet.name).await)
+            .await?;
         let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
+        let loose: Vec<String> =
+            leftovers::loose(snapshots, &images).iter().map(|snapshot| snapshot.id.to_string()).collect();
         let value = serde_json::json!({
             "schema_version": 1,
             "fleet": self.fleet.name,
             "remaining": [],
             "images_kept": kept,
+            "loose_snapshots": loose,
             "api_calls": self.calls(),
         });
         print(&self.global, &value, || {
             let mut text = "nothing of this fleet is left".to_owned();
             if !kept.is_empty() {
                 let _infallible = write!(text, ", but images with their snapshots stay: {}", kept.join(" "));
+            }
+            if !loose.is_empty() {
+                let _infallible = write!(
+                    text,
+                    ", but {} snapshots that no image holds (down --images ends ours): {}",
+                    loose.len(),
+                    loose.join(" ")
+                );
             }
             text + "\n"
         })?;

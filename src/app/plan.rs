@@ -93,7 +93,7 @@ impl Context {
             }
             PlanVerb::Down => {
                 let history = History::read(look.state).map_err(state)?;
-                let open = past::open_launch(&history);
+                let open = past::open_creation(&history);
                 let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
                 plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
                 Ok(plan)

@@ -18,6 +18,7 @@ impl Context {
                     Ok(Exit::Done)
                 }
                 Some(name) => Err(Failure::new(Exit::Usage, format!("find an unfinished run {name}"))
+                    .hint("a `down` that was carried out ends all runs before it")
                     .hint("fleetwright status     # lists unfinished runs")),
             };
         };

@@ -88,7 +88,7 @@ impl Context {
                 Some(RunLine {
                     run: begun.run.clone(),
                     verb: begun.verb.clone(),
-                    unresolved_calls: past.fold.open_intents().count(),
+                    unresolved_calls: past.fold.unresolved().count(),
                 })
             })
             .collect();
@@ -109,6 +109,21 @@ impl Context {
                 reason: instance.state_reason.clone(),
             })
             .collect();
+        // Launched moments ago and not shown yet: absence proves nothing.
+        let unseen = past::unseen(&history, &survey);
+        hosts.extend(unseen.into_iter().map(|(id, launched)| HostLine {
+            slot: slots.get(&id).copied(),
+            id: id.to_string(),
+            state: "not visible yet".to_owned(),
+            instance_type: "-".to_owned(),
+            market: "-".to_owned(),
+            zone: "-".to_owned(),
+            address: None,
+            release: None,
+            expires: None,
+            launched: launched.to_string(),
+            reason: None,
+        }));
         hosts.sort_by_key(|host| (host.slot.unwrap_or(u32::MAX), host.id.clone()));
         let status = Status {
             schema_version: 1,
@@ -192,6 +207,9 @@ fn page(status: &Status) -> String {
     }
     for run in &status.unfinished {
         let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
+        if run.unresolved_calls > 0 {
+            let _infallible = writeln!(text, "  {} calls of unknown outcome: there may be more", run.unresolved_calls);
+        }
     }
     text
 }
