@@ -127,9 +127,9 @@ fn a_push_does_all_steps_and_tells_the_hostile_host() {
     let good = &hosts["0"];
     stage.cloud.control("POST", &format!("hosts/{good}"), &serde_json::json!({ "do": "reboot" }));
     assert!(stage.comes_true(good, "systemctl is-active fix && test -s /opt/w/current/version"));
-    let named = "ls -d /etc/it* | head -n 1; cat /etc/it*/file*; stat -c %a /etc/it*/file*; ls /";
-    let told = stage.good(good, named);
-    assert!(told.contains("slot 0\n640\n") && !told.contains("pwned"), "{told}");
+    let named = "cat /etc/it*/file*; stat -c %a /etc/it*/file*; test ! -e /pwned && ls -d /etc/it*/";
+    let wanted = "slot 0\n640\n/etc/it's \"quoted\" $(touch pwned)\nand `two` lines\n/";
+    assert_eq!(stage.good(good, named), wanted);
 
     // Exactly the failed one again.
     stage.good(bad, "rm /opt/hostile");
