@@ -68,6 +68,15 @@ impl Context {
             }
             None => choose_image(&survey.images, launch.unattested)?,
         };
+        if let (Some(then), Some(now)) = (image.tags.get(tags::RELEASE), self.release_digest()?)
+            && then != now
+        {
+            self.events.warn(format!(
+                "image {} was verified with another release or playbook than the spec names now: `push` brings the release, \
+                 `fleetwright verify` and `bake` make an image of today's",
+                image.id
+            ));
+        }
         let user_data = match &hosts.user_data {
             Some(path) => Some(
                 std::fs::read(path)

@@ -4,6 +4,7 @@ mod bake;
 mod campaign;
 mod context;
 mod down;
+mod exec;
 mod fed;
 mod feed;
 mod launch;

@@ -1,31 +1,24 @@
-//! `push` and `exec`: many hosts at once, results per host.
+//! `push`: a release to many hosts at once, results per host; and what `exec` shares with it.
 
 use super::campaign::{Held, Order};
-use super::context::{Context, ask, state};
+use super::context::{Context, state};
 use super::print;
-use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
+use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
-use crate::engine::fanout::{Lane, Lanes, fan_out};
-use crate::event::{Event, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Address, Host, HostReport, HostResult, Instance, InstanceState, shell_word};
-use crate::plan::waves::{MaxFail, Waves};
+use crate::model::{Address, Host, Instance, InstanceState};
+use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
-use crate::report::{JunitReport, Summary, failures};
+use crate::report::{Summary, failures, junit};
 use crate::spec::Need;
 use crate::spec::fleet::Connect;
-use crate::ssh::console::learn_from_console;
-use crate::ssh::{HostKeys, Identities, Input, Limits, Ssh, Status, Target, Trust, UserKnownHosts, output};
+use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-
-/// A command on every host may take so long, wall time.
-const COMMAND: Limits = Limits { timeout: Duration::from_hours(1), max_output: 64 * 1024 };
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
@@ -71,51 +64,8 @@ impl Context {
         self.finish("push", &wanted.target, &pushed)
     }
 
-    pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
-        self.check_account().await?;
-        let dir = self.state_dir()?;
-        let hosts = self.pick(&dir, &wanted.target).await?;
-        if hosts.is_empty() {
-            self.events.note("no host is running");
-            return Ok(Exit::Done);
-        }
-        let command = match wanted.command.as_slice() {
-            [line] => line.clone(),
-            words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
-        };
-        let question = format!("Run {command:?} on {} hosts?", hosts.len());
-        if self.global.dry_run || !self.global.yes && !ask(&question) {
-            return Err(Failure::new(
-                if self.global.dry_run { Exit::Done } else { Exit::Usage },
-                "exec was not confirmed",
-            )
-            .hint("answer y, or say --yes where there is no terminal"));
-        }
-        let reach = self.reach(&dir)?;
-        self.learn_all(&reach, &hosts).await?;
-        let n = hosts.len();
-        let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
-        let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
-        self.events.emit(Event::RunStarted {
-            run: self.new_run().to_string(),
-            verb: "exec".to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed: false,
-        });
-        let user = self.fleet.ssh.user.clone();
-        let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
-            one(reach.clone(), Target::of(&host, &user), host, lane, command.clone())
-        })
-        .await;
-        let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
-        let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
-        let exit = self.finish("exec", &wanted.target, &pushed)?;
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary: "exec done".to_owned(), cost: None });
-        Ok(exit)
-    }
-
     /// Writes what was asked for and turns results into an exit code.
-    fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Exit, Failure> {
+    pub(super) fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Exit, Failure> {
         let write = |path: &Path, result: std::io::Result<()>| {
             result.map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))
         };
@@ -123,12 +73,7 @@ impl Context {
             write(path, failures::write_failed_to(path, &pushed.reports))?;
         }
         if let Some(path) = &target.junit {
-            let junit = JunitReport::default();
-            for report in &pushed.reports {
-                let event = Event::HostFinished { report: report.clone() };
-                junit.emit(&Stamped { at: self.clock.now(), event });
-            }
-            write(path, junit.write(path))?;
+            write(path, junit::write(path, &format!("{verb} {}", self.fleet.name), &pushed.reports))?;
         }
         let verdict = if pushed.failed() { "partial" } else { "done" };
         let summary = Summary {
@@ -219,53 +164,13 @@ impl Context {
             trust,
         })
     }
-
-    async fn learn_all(&self, reach: &Reach, hosts: &[Host]) -> Result<(), Failure> {
-        let clients = self.clients().await?;
-        for host in hosts.iter().filter(|host| !reach.keys.knows(&host.id)) {
-            let what = format!("read the console of {}", host.id);
-            let console = self.read(&what, async || clients.console(&host.id).await).await?;
-            let keys = learn_from_console(&console);
-            if !keys.is_empty() {
-                reach
-                    .keys
-                    .pin(&host.id, &keys)
-                    .map_err(|error| Failure::new(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn max_fail(limit: CliMaxFail) -> MaxFail {
+/// The same as plans know it.
+pub(super) fn max_fail(limit: CliMaxFail) -> MaxFail {
     match limit {
         CliMaxFail::Percent(percent) => MaxFail::Percent(percent),
         CliMaxFail::Hosts(hosts) => MaxFail::Count(usize::try_from(hosts).unwrap_or(usize::MAX)),
-    }
-}
-
-/// One command on one host.
-async fn one(reach: Reach, target: Target, host: Host, mut lane: Lane, command: String) -> HostReport {
-    let begun = Instant::now();
-    let session = match reach.ssh.connect(&target, &reach.trust).await {
-        Ok(session) => session,
-        Err(fault) => return fault.host_report(host, begun.elapsed()),
-    };
-    lane.connected().await;
-    match session.exec(&command, Input::Empty, COMMAND).await {
-        Ok(execution) => {
-            let mut said = execution.stdout.clone();
-            said.extend_from_slice(&execution.stderr);
-            let text = output::sanitise(&said, output::Bounds::default());
-            let (result, exit_status, cause) = match &execution.status {
-                Status::Exit(0) => (HostResult::Ok, Some(0), None),
-                Status::Exit(code) => (HostResult::Failed, Some(*code), Some(format!("exit {code}"))),
-                Status::Signal(name) => (HostResult::Failed, None, Some(format!("signal {name}"))),
-            };
-            let stage = cause.as_ref().map(|_| "command".to_owned());
-            HostReport { host, result, stage, cause, exit_status, output: text, took: begun.elapsed() }
-        }
-        Err(fault) => fault.host_report(host, begun.elapsed()),
     }
 }
 

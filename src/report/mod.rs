@@ -1,13 +1,13 @@
 //! Consumers of events, and how results are printed: stdout is data, stderr is talk.
 //!
 //! [`Terminal`] and [`Lines`] tell the run to people in the same words; [`Jsonl`] tells it to programs and to
-//! the run directory; [`JunitReport`] and [`Tally`] collect it for the end.
+//! the run directory; [`Tally`] collects it for the end. [`junit`] and [`failures`] tell how hosts came out.
 
 pub mod color;
 pub mod escape;
 pub mod failures;
 mod jsonl;
-mod junit;
+pub mod junit;
 mod lines;
 pub mod output;
 mod story;
@@ -17,7 +17,6 @@ mod terminal;
 
 pub use color::{Style, When};
 pub use jsonl::Jsonl;
-pub use junit::JunitReport;
 pub use lines::Lines;
 pub use output::Format;
 pub use story::Verbosity;
