@@ -169,6 +169,16 @@ fn a_launch_killed_while_it_ends_too_few_again_asks_anew_the_next_time() {
 }
 
 #[test]
+fn a_launch_that_was_not_permitted_asks_under_a_new_token_once_it_is() {
+    let cloud = Cloud::start(SPEC, 400, &json!({ "deny": ["RunInstances"] }));
+    let output = expect(&mut cloud.launch("laptop"), 5);
+    assert!(talk(&output).contains("UnauthorizedOperation"), "{}", talk(&output));
+    faults(&cloud, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, N));
+}
+
+#[test]
 fn resume_does_not_bring_back_what_down_has_ended() {
     let cloud = Cloud::start(SPEC, 400, &json!({}));
     killed_after(&cloud, "CreateFleet", cloud.launch("laptop"));
