@@ -4,6 +4,7 @@ mod bake;
 mod campaign;
 mod context;
 mod down;
+mod fed;
 mod feed;
 mod launch;
 mod plan;

@@ -5,8 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Longest item: SQS took 256 KiB a message for most of its life, and some regions and SDKs still do.
-const LONGEST: usize = 256 * 1024;
+/// Longest message: SQS took 256 KiB for most of its life, and queues made then still do.
+pub(super) const MESSAGE: usize = 256 * 1024;
+/// What a message carries beside its item, which counts too: name, type and value of the attribute with the item's id
+/// (16 + 6 + 32 bytes), and a little room.
+pub(super) const ATTRIBUTES: usize = 64;
+/// Longest item.
+const LONGEST: usize = MESSAGE - ATTRIBUTES;
 /// Most items of one feed.
 const MOST: usize = 10_000_000;
 
@@ -118,8 +123,11 @@ pub fn items_of(items: Vec<String>) -> Result<Items, SourceError> {
     for (index, item) in items.iter().enumerate() {
         let why = match item {
             item if item.is_empty() => Some("is empty"),
-            item if item.len() > LONGEST => Some("is longer than 256 KiB"),
-            item if item.contains(['\0', '\n']) => Some("holds a NUL or a line break"),
+            item if item.len() > LONGEST => Some("is longer than 256 KiB with its id"),
+            item if item.contains('\n') => Some("holds a line break"),
+            item if !item.chars().all(sendable) => {
+                Some("holds a character that SQS takes in no message (U+0000 to U+001F, U+FFFE, U+FFFF)")
+            }
             _ => None,
         };
         if let Some(why) = why {
@@ -129,6 +137,12 @@ pub fn items_of(items: Vec<String>) -> Result<Items, SourceError> {
         hash.update(item);
     }
     Ok(Items { items, fingerprint: data_encoding::HEXLOWER.encode(&hash.finalize()) })
+}
+
+/// What a message may hold: `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF` (SendMessage). Found
+/// out before the first item is sent: a feed that can't be finished is none.
+fn sendable(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
 }
 
 /// Every regular file below a folder, relative to it, sorted bytewise. Symbolic links are neither followed nor listed.
