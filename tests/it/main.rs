@@ -8,6 +8,7 @@ mod crash;
 mod env;
 mod hosts;
 mod house;
+mod items;
 mod play;
 mod rehearse;
 mod sim_hosts;
