@@ -1,10 +1,10 @@
 //! What all feeds of this campaign into one queue add up to, by the journals.
 
-use super::context::state;
+use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::cursor::Cursor;
-use crate::journal::{FleetDir, History, PastRun};
+use crate::journal::{FleetDir, PastRun};
 use crate::plan::verdict::{Feeder, Feeding};
 use crate::steps::FeedMark;
 use std::collections::BTreeMap;
@@ -59,10 +59,7 @@ impl Fed {
     pub(super) fn read(dir: &FleetDir, queue: &str, planned: bool) -> Result<Self, Failure> {
         // Asked first: a feed that ends between the two questions has ended well by its journal.
         let at_it = dir.holder().map_err(state)?.is_some_and(|holder| FEEDING.contains(&holder.verb.as_str()));
-        let history = History::read(dir).map_err(state)?;
-        if let Some(error) = history.unreadable().next() {
-            return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
-        }
+        let history = Context::whole_history(dir)?;
         let mut feeds = Vec::new();
         for past in history.campaign() {
             let Some(begun) = &past.fold.begun else { continue };

@@ -9,6 +9,7 @@ mod doubt;
 mod env;
 mod hosts;
 mod house;
+mod items;
 mod ownership;
 mod play;
 mod proof;
