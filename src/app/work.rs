@@ -23,6 +23,7 @@ pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failu
     let seed = u64::from(std::process::id());
     let worked = run(clients, clock, &options, stop, seed, &mut std::io::stderr()).await.map_err(failed)?;
     Ok(match worked.ended {
+        Ended::Empty | Ended::Enough if worked.left > 0 => Exit::ItemsFailed,
         Ended::Empty | Ended::Enough | Ended::Asked => Exit::Done,
         Ended::Abandoned => asked.exit(),
     })

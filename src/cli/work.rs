@@ -28,7 +28,7 @@ pub(super) struct WorkArgs {
     /// How long a failed item stays hidden [default: the rest of --visibility]
     #[arg(long, value_name = "DURATION", value_parser = values::retry_after)]
     retry_after: Option<Duration>,
-    /// Stop when the queue gives nothing
+    /// Stop when the queue gives nothing; exit 11 when items failed
     #[arg(long)]
     exit_when_empty: bool,
     /// Stop after N items

@@ -23,6 +23,7 @@ use jiff::{SignedDuration, Timestamp};
 use log::Log;
 use policy::Ending;
 use queue::{Hold, Queue};
+use std::collections::BTreeSet;
 use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -66,6 +67,8 @@ pub struct Worked {
     pub ok: u64,
     /// Items whose command said no, or that could not be acknowledged: the queue gives them out again.
     pub failed: u64,
+    /// Items that failed and were not seen to succeed later; counted only where the worker was to stop by itself.
+    pub left: usize,
     /// Why it stopped.
     pub ended: Ended,
 }
@@ -117,9 +120,10 @@ pub async fn work(
     log: &mut (dyn Write + Send),
 ) -> Result<Worked, WorkError> {
     let queue = Queue::new(clients, clock.clone(), options, seed);
-    let mut worker = Worker { queue, clock, options, stop, log: Log::new(log), ok: 0, failed: 0 };
+    let mut worker =
+        Worker { queue, clock, options, stop, log: Log::new(log), ok: 0, failed: 0, left: BTreeSet::new() };
     let ended = worker.run().await?;
-    Ok(Worked { ok: worker.ok, failed: worker.failed, ended })
+    Ok(Worked { ok: worker.ok, failed: worker.failed, left: worker.left.len(), ended })
 }
 
 /// One run of the worker.
@@ -131,6 +135,8 @@ struct Worker<'a> {
     log: Log<'a>,
     ok: u64,
     failed: u64,
+    /// By id, or by what they say; a worker without an end does not keep them.
+    left: BTreeSet<String>,
 }
 
 impl Worker<'_> {
@@ -200,10 +206,15 @@ impl Worker<'_> {
         for (item, acknowledged) in taken.iter().zip(acknowledged) {
             let result = if result == "ok" && !acknowledged { "not-acknowledged" } else { &result };
             self.log.item(self.clock.now(), item, result, took);
+            let name = item.item.as_ref().unwrap_or(&item.body);
             if acknowledged {
                 self.ok += 1;
+                self.left.remove(name);
             } else {
                 self.failed += 1;
+                if self.options.exit_when_empty || self.options.max_items.is_some() {
+                    self.left.insert(name.clone());
+                }
             }
         }
         Ok(matches!(outcome, Outcome::Abandoned).then_some(Ended::Abandoned))

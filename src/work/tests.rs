@@ -123,7 +123,7 @@ fn raise_when(file: std::path::PathBuf, level: u8, sender: watch::Sender<Asked>)
 async fn acknowledges_what_went_well() {
     let (_sender, stop) = Stop::by_hand();
     let (worked, calls, said) = run([one_message()], &options(r#"test "$FLEETWRIGHT_ITEM" = src/main.rs"#), stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, ended: Ended::Enough });
+    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, left: 0, ended: Ended::Enough });
     assert_eq!(names(&calls), ["receive", "delete"]);
     let receive = &calls[0].1;
     assert_eq!((&receive["MaxNumberOfMessages"], &receive["VisibilityTimeout"]), (&json!(1), &json!(120)));
@@ -136,7 +136,7 @@ async fn acknowledges_what_went_well() {
 async fn leaves_what_failed_to_the_queue() {
     let (_sender, stop) = Stop::by_hand();
     let (worked, calls, said) = run([one_message()], &options("exit 3"), stop.clone()).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, ended: Ended::Enough });
+    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, left: 1, ended: Ended::Enough });
     assert_eq!(names(&calls), ["receive"], "nothing is deleted, nothing is hidden or shown");
     assert!(said.contains("result=exit-3"), "{said}");
 
@@ -172,7 +172,7 @@ async fn a_batch_is_kept_hidden_ten_at_a_call() {
         Options { batch: Some(24), max_items: Some(24), visibility, ..options("sleep 0.8; test $(wc -l) -eq 24") };
     let answers = [messages(10), messages(10), messages(4), messages(1)];
     let (worked, calls, _) = run(answers, &batch, stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 24, failed: 0, ended: Ended::Enough });
+    assert_eq!(worked.unwrap(), Worked { ok: 24, failed: 0, left: 0, ended: Ended::Enough });
     let mut sizes: Vec<(u64, usize)> = of_kind(&calls, "hide").into_iter().map(hidden).collect();
     assert_eq!(sizes.len() % 3, 0, "{sizes:?}");
     sizes[..3].sort_unstable();
@@ -255,7 +255,7 @@ async fn the_first_signal_finishes_the_item_in_hand() {
     raise_when(mark.clone(), 1, sender);
     let forever = Options { max_items: None, ..options(&format!("touch {}; sleep 0.1", mark.display())) };
     let (worked, calls, _) = run([one_message()], &forever, stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, ended: Ended::Asked });
+    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, left: 0, ended: Ended::Asked });
     assert_eq!((names(&calls).first(), names(&calls).last()), (Some(&"receive"), Some(&"delete")));
     assert_eq!(names(&calls).iter().filter(|name| **name == "receive").count(), 1);
 }
@@ -268,7 +268,7 @@ async fn the_second_signal_gives_the_item_back() {
     raise_when(mark.clone(), 2, sender);
     let long = options(&format!("touch {}; exec sleep 600", mark.display()));
     let (worked, calls, said) = run([one_message()], &long, stop.clone()).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, ended: Ended::Abandoned });
+    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, left: 1, ended: Ended::Abandoned });
     assert_eq!(stop.exit(), Exit::Terminated);
     let (name, body) = calls.last().unwrap();
     assert_eq!((*name, hidden(body)), ("hide", (0, 1)));
@@ -299,7 +299,7 @@ async fn an_empty_queue_ends_the_work_when_asked() {
     let (_sender, stop) = Stop::by_hand();
     let until_empty = Options { exit_when_empty: true, max_items: None, ..options("true") };
     let (worked, calls, _) = run([one_message(), one_message(), Canned::new(200, "{}")], &until_empty, stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, ended: Ended::Empty });
+    assert_eq!(worked.unwrap(), Worked { ok: 1, failed: 0, left: 0, ended: Ended::Empty });
     assert_eq!(names(&calls), ["receive", "delete", "receive", "receive"]);
 }
 
@@ -312,7 +312,7 @@ async fn a_batch_is_taken_in_several_receives_and_run_once() {
     let confirmed = json!({"Successful": [{"Id": "0"}, {"Id": "1"}, {"Id": "2"}]}).to_string();
     let answers = [one_message(), one_message(), one_message(), Canned::new(200, confirmed)];
     let (worked, calls, _) = run(answers, &three, stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 3, failed: 0, ended: Ended::Enough });
+    assert_eq!(worked.unwrap(), Worked { ok: 3, failed: 0, left: 0, ended: Ended::Enough });
     assert_eq!(names(&calls), ["receive", "receive", "receive", "delete"]);
     let asked: Vec<&Value> = calls[..3].iter().map(|(_, body)| &body["MaxNumberOfMessages"]).collect();
     assert_eq!(asked, [3, 2, 1]);
@@ -336,6 +336,6 @@ async fn an_acknowledgement_that_fails_is_tried_again_and_told() {
     assert_eq!(names(&calls), ["receive", "delete", "delete"]);
 
     let (worked, _, said) = run([one_message(), refusal("AccessDenied")], &options("true"), stop).await;
-    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, ended: Ended::Enough });
+    assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, left: 1, ended: Ended::Enough });
     assert!(said.contains("result=not-acknowledged"), "{said}");
 }

@@ -121,7 +121,7 @@ fn a_worker_that_does_not_work_is_refused_and_leaves_nothing() {
     stage.refused("canary.yaml", 3, &["3 real items", "within 120s", "3 left, the worker still ran", "canary.within"]);
     stage.assert_no_canary();
     stage.good(TEMPLATE, "echo bad >/opt/worker/mode");
-    stage.refused("canary.yaml", 3, &["3 real items", "3 left, the worker had left them behind with exit 0"]);
+    stage.refused("canary.yaml", 3, &["3 real items", "the worker broke down: exit 11"]);
     stage.assert_no_canary();
     let command = "worker.command=/opt/tool/fleetwright work --queue-url {{ queue_url }} -- /opt/worker/none";
     let talk = stage.ends("canary.yaml", 3, &["--set", command, "verify"]).talk;
