@@ -1,6 +1,6 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
-use super::context::{Context, ask, talk};
+use super::context::{Context, talk};
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
@@ -9,6 +9,7 @@ use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
 use crate::model::{AccountId, Residue, RunId, Survey};
 use crate::plan::{Plan, Unplannable, lint, show};
+use crate::report::answer::Plans;
 use crate::steps::{Options, Steps};
 use std::sync::{Arc, PoisonError};
 
@@ -112,7 +113,7 @@ impl Context {
                 }
                 return Ok(Ran { run: None, journal: None });
             }
-            self.confirm(&plan)?;
+            self.confirm(&plan).await?;
             let begun = Begun {
                 run: run.to_string(),
                 verb: order.verb.to_owned(),
@@ -242,21 +243,16 @@ impl Context {
         Ok(None)
     }
 
-    /// Shows the plan and asks.
-    fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
+    /// Shows the plan and asks; under `--dry-run` the plan is the answer.
+    async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if self.global.dry_run {
-            talk(&show::show(plan));
+            super::print(&self.global, &Plans { plans: vec![plan.clone()] })?;
             return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
         }
-        if self.global.yes {
-            return Ok(());
+        if !self.global.yes {
+            talk(&show::show(plan));
         }
-        talk(&show::show(plan));
-        if ask("Go ahead?") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Usage, format!("{} was not confirmed", plan.verb))
-            .hint("answer y, or say --yes where there is no terminal"))
+        self.agree(&plan.verb, "Go ahead?").await
     }
 }
 

@@ -110,7 +110,12 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
 
 /// Reads the spec; its problems are printed as they are, its warnings too.
 pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
-    let file = spec_file(global)?;
+    read_spec(global).map_err(|(failure, _)| failure)
+}
+
+/// The same for whoever has to tell the problems as data, too.
+pub(super) fn read_spec(global: &Global) -> Result<spec::Loaded, (Failure, spec::Problems)> {
+    let file = spec_file(global).map_err(|failure| (failure, spec::Problems::default()))?;
     let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
     match spec::load(&file, &sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => {
@@ -121,7 +126,8 @@ pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
         }
         Err(problems) => {
             talk(&problems.render(colour));
-            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+            let failure = Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
+            Err((failure, problems))
         }
     }
 }
@@ -248,13 +254,38 @@ pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     Failure::new(error.exit(), error.to_string()).hint(hint)
 }
 
-/// Asks on a terminal; without one, and at the end of input, the answer is no.
-pub(super) fn ask(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
+impl Context {
+    /// Asks before something is changed, unless `--yes` was said; the end of input is a no. Nobody is asked who can't read
+    /// the question or can't answer it.
+    pub(super) async fn agree(&self, verb: &str, question: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        let refused = |why: &str| Failure::new(Exit::Usage, format!("{verb}: {why}; nothing was changed"));
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Err(refused("nobody can be asked, since this is no terminal")
+                .hint(format!("fleetwright {verb} --yes         # without being asked"))
+                .hint(format!("fleetwright {verb} --dry-run     # shows the plan and stops")));
+        }
+        talk(&format!("{question} [y/N] "));
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            std::io::stdin().lock().read_line(&mut answer).map(|_| answer).unwrap_or_default()
+        });
+        let answer = tokio::select! {
+            answer = answer => answer.unwrap_or_default(),
+            // Ctrl-C is an answer too; the read is left behind.
+            exit = self.tools.stopping() => {
+                talk("\n");
+                return Err(Failure::new(exit, format!("{verb}: stopped before anything was changed")));
+            }
+        };
+        if !answer.ends_with('\n') {
+            talk("\n");
+        }
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(refused("the answer was no")),
+        }
     }
-    talk(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
-    read > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

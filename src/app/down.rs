@@ -2,23 +2,24 @@
 
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::print;
+use super::Told;
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
+use crate::report::answer::TornDown;
 use crate::steps::{Options, past};
-use std::fmt::Write as _;
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
         let held = self.hold("down").await?;
-        self.down_held(&held, wanted).await
+        let answer = self.down_held(&held, wanted).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Tears down under a claim that is held already.
-    pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<Exit, Failure> {
+    pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<TornDown, Failure> {
         let order = Order {
             verb: "down",
             arguments: format!("{wanted:?}"),
@@ -39,21 +40,11 @@ impl Context {
         let clients = self.clients().await?;
         let images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
-        let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "fleet": self.fleet.name,
-            "remaining": [],
-            "images_kept": kept,
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || {
-            let mut text = "nothing of this fleet is left".to_owned();
-            if !kept.is_empty() {
-                let _infallible = write!(text, ", but {} images and their snapshots: {}", kept.len(), kept.join(" "));
-            }
-            text + "\n"
-        })?;
-        Ok(Exit::Done)
+        Ok(TornDown {
+            fleet: self.fleet.name.to_string(),
+            remaining: Vec::new(),
+            images_kept: images.iter().map(|image| image.id.to_string()).collect(),
+            api_calls: self.calls(),
+        })
     }
 }

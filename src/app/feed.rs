@@ -2,12 +2,13 @@
 
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::print;
+use super::Told;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::source::{self, Items};
 use crate::journal::History;
 use crate::plan::feed;
+use crate::report::answer::{Fed, FedItems};
 use crate::spec::Need;
 use crate::spec::fleet::FeedSource;
 use crate::ssh::{Input, Limits};
@@ -35,12 +36,13 @@ impl From<Items> for Source {
 impl Context {
     pub(super) async fn feed(&self) -> Result<Exit, Failure> {
         let held = self.hold("feed").await?;
-        self.feed_held(&held).await
+        let answer = self.feed_held(&held).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Feeds under a claim that is held already. The same items are fed once per epoch of the fleet's state directory: a
     /// feed that was finished is not done again unless `--replan` says so.
-    pub(super) async fn feed_held(&self, held: &Held) -> Result<Exit, Failure> {
+    pub(super) async fn feed_held(&self, held: &Held) -> Result<Fed, Failure> {
         self.need(Need::Feed)?;
         let source = self.items(held).await?;
         let total = source.items.len();
@@ -48,24 +50,18 @@ impl Context {
             && let Some(fed) = Self::fed_before(held, &source)?
         {
             self.events.note(format!("all {fed} items were fed before; --replan feeds them again"));
-            return self.told_fed(fed);
+            return Ok(self.told_fed(fed));
         }
         let options =
             Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
         let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
         self.run(held, order, async |look| Ok(feed::plan(&self.fleet, total, look.request))).await?;
-        self.told_fed(u64::try_from(total).unwrap_or(u64::MAX))
+        Ok(self.told_fed(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
-    fn told_fed(&self, fed: u64) -> Result<Exit, Failure> {
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "items": { "fed": fed },
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || format!("{fed} items are in the queue\n"))?;
-        Ok(Exit::Done)
+    fn told_fed(&self, fed: u64) -> Fed {
+        Fed { items: FedItems { fed }, api_calls: self.calls() }
     }
 
     /// How many items an earlier run of this campaign fed to the end from the same source into the same queue.

@@ -2,7 +2,7 @@
 
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
-use super::print;
+use super::Told;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -11,6 +11,7 @@ use crate::model::{Image, ImageId, InstanceId, Survey, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::launch::{Input, check_attested, choose_image, plan, unseen};
 use crate::plan::{Plan, Until};
+use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
 use crate::steps::{Options, past};
 use std::collections::BTreeSet;
@@ -21,11 +22,12 @@ const ROUNDS: usize = 3;
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
         let held = self.hold("launch").await?;
-        self.launch_held(&held, &launch).await
+        let answer = self.launch_held(&held, &launch).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Launches under a claim that is held already.
-    pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Exit, Failure> {
+    pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
         self.need(Need::Hosts)?;
         for _ in 0..ROUNDS {
             let arguments = format!("{launch:?}");
@@ -138,19 +140,18 @@ impl Context {
         Ok(())
     }
 
-    async fn launched(&self, launch: &Launch) -> Result<Exit, Failure> {
+    async fn launched(&self, launch: &Launch) -> Result<Launched, Failure> {
+        let live = self.live_hosts().await?;
+        let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
+        let hosts = LiveHosts { wanted, live };
+        Ok(Launched { fleet: self.fleet.name.to_string(), hosts, api_calls: self.calls() })
+    }
+
+    /// How many hosts are pending or running now.
+    pub(super) async fn live_hosts(&self) -> Result<usize, Failure> {
         let clients = self.clients().await?;
         let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        let live = hosts.iter().filter(|host| host.state.live()).count();
-        let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "fleet": self.fleet.name,
-            "hosts": { "wanted": wanted, "live": live },
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || format!("{live} of {wanted} hosts\n"))?;
-        Ok(Exit::Done)
+        Ok(hosts.iter().filter(|host| host.state.live()).count())
     }
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.

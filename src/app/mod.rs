@@ -22,9 +22,10 @@ use crate::engine::Level;
 use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
-use crate::report::output;
+use crate::report::answer::Validated;
+use crate::report::{Answer, output, table};
 use context::Context;
-use serde::Serialize;
+use std::io::IsTerminal;
 
 /// Runs one request to its end and tells how to exit.
 pub fn run(request: Request) -> Exit {
@@ -43,12 +44,13 @@ pub fn run(request: Request) -> Exit {
 
 /// Every problem of spec and playbooks, no AWS call.
 fn validate(global: &Global) -> Result<Exit, Failure> {
-    let loaded = context::load(global)?;
-    let file = loaded.fleet.file.display().to_string();
-    print(global, &serde_json::json!({ "schema_version": 1, "file": file, "problems": 0 }), || {
-        format!("{file}: no problems\n")
-    })?;
-    Ok(Exit::Done)
+    let file = context::spec_file(global)?.display().to_string();
+    let (loaded, problems) = match context::read_spec(global) {
+        Ok(loaded) => (Ok(()), loaded.warnings),
+        Err((failure, problems)) => (Err(failure), problems),
+    };
+    print(global, &Validated::new(file, &problems))?;
+    loaded.map(|()| Exit::Done)
 }
 
 fn with_runtime(request: Request) -> Result<Exit, Failure> {
@@ -124,9 +126,31 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-/// Prints a result to standard output; a reader that went away is no failure.
-fn print<T: Serialize>(global: &Global, value: &T, table: impl FnOnce() -> String) -> Result<(), Failure> {
-    match output::print(&mut std::io::stdout(), global.output, value, table) {
+/// What a verb answers, and why that is a failure all the same, where it is one: the answer is printed either way.
+struct Told<A> {
+    answer: A,
+    failure: Option<Failure>,
+}
+
+impl<A> Told<A> {
+    /// An answer that all went well.
+    fn good(answer: A) -> Self {
+        Self { answer, failure: None }
+    }
+}
+
+impl Context {
+    /// Prints the one answer of this invocation.
+    fn tell<A: Answer>(&self, told: Told<A>) -> Result<Exit, Failure> {
+        print(&self.global, &told.answer)?;
+        told.failure.map_or(Ok(Exit::Done), Err)
+    }
+}
+
+/// Prints an answer to standard output; a reader that went away is no failure.
+fn print(global: &Global, answer: &impl Answer) -> Result<(), Failure> {
+    let width = std::io::stdout().is_terminal().then(table::terminal_width).flatten();
+    match output::print(&mut std::io::stdout(), global.output, answer, width) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(Exit::State, format!("write to standard output: {error}"))),

@@ -7,7 +7,8 @@ use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::plan::{Plan, bake, down, feed, lint, push, show, verify};
+use crate::plan::{Plan, bake, down, feed, lint, push, verify};
+use crate::report::answer::Plans;
 use crate::steps::past;
 
 impl Context {
@@ -34,9 +35,9 @@ impl Context {
                 return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
         }
-        let value = serde_json::json!({ "schema_version": 1, "plans": plans });
-        print(&self.global, &value, || plans.iter().map(show::show).collect())?;
-        let changes = plans.iter().any(|plan| !plan.is_empty());
+        let answer = Plans { plans };
+        print(&self.global, &answer)?;
+        let changes = answer.plans.iter().any(|plan| !plan.is_empty());
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
     }
 

@@ -1,8 +1,8 @@
 //! `push` and `exec`: many hosts at once, results per host.
 
 use super::campaign::{Held, Order};
-use super::context::{Context, ask, state};
-use super::print;
+use super::context::{Context, state};
+use super::Told;
 use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lane, Lanes, fan_out};
@@ -13,6 +13,7 @@ use crate::journal::History;
 use crate::model::{Address, Host, HostReport, HostResult, Instance, InstanceState, shell_word};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::plan::{push, slots};
+use crate::report::answer::{DRY_RUN, Executed, HostOutput};
 use crate::report::{JunitReport, Summary, failures};
 use crate::spec::Need;
 use crate::spec::fleet::Connect;
@@ -24,17 +25,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+/// The verdict when there is no host to work on.
+const NOTHING: &str = "nothing to do";
 /// A command on every host may take so long, wall time.
 const COMMAND: Limits = Limits { timeout: Duration::from_hours(1), max_output: 64 * 1024 };
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
         let held = self.hold("push").await?;
-        self.push_held(&held, &wanted).await
+        let told = self.push_held(&held, &wanted).await?;
+        self.tell(told)
     }
 
     /// Pushes under a claim that is held already.
-    pub(super) async fn push_held(&self, held: &Held, wanted: &Push) -> Result<Exit, Failure> {
+    pub(super) async fn push_held(&self, held: &Held, wanted: &Push) -> Result<Told<Summary>, Failure> {
         self.need(Need::Release)?;
         let Some(release) = &self.fleet.release else {
             return Err(Failure::new(Exit::Usage, "push: the spec has no `release` section"));
@@ -44,8 +48,7 @@ impl Context {
         let hosts = self.pick(&held.state, &wanted.target).await?;
         if hosts.is_empty() {
             self.events.note("no host is running: nothing to push to");
-            print(&self.global, &self.tally.summary("nothing to do"), String::new)?;
-            return Ok(Exit::Done);
+            return Ok(Told::good(self.tally.summary(NOTHING)));
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
         let order = PushOrder {
@@ -68,29 +71,32 @@ impl Context {
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("push").cloned()))
             .and_then(|output| serde_json::from_value::<Pushed>(output).ok())
             .ok_or_else(|| Failure::new(Exit::Bug, "read what the push came to"))?;
-        self.finish("push", &wanted.target, &pushed)
+        let failure = self.finish("push", &wanted.target, &pushed)?;
+        let answer = Summary {
+            push: pushed.reports.iter().map(Into::into).collect(),
+            api_calls: self.calls(),
+            ..self.tally.summary(verdict(&pushed))
+        };
+        Ok(Told { answer, failure })
     }
 
     pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
         self.check_account().await?;
         let dir = self.state_dir()?;
         let hosts = self.pick(&dir, &wanted.target).await?;
-        if hosts.is_empty() {
-            self.events.note("no host is running");
-            return Ok(Exit::Done);
-        }
         let command = match wanted.command.as_slice() {
             [line] => line.clone(),
             words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
         };
-        let question = format!("Run {command:?} on {} hosts?", hosts.len());
-        if self.global.dry_run || !self.global.yes && !ask(&question) {
-            return Err(Failure::new(
-                if self.global.dry_run { Exit::Done } else { Exit::Usage },
-                "exec was not confirmed",
-            )
-            .hint("answer y, or say --yes where there is no terminal"));
+        if hosts.is_empty() {
+            self.events.note("no host is running");
+            return self.tell(Told::good(self.executed(NOTHING, command, &[])));
         }
+        if self.global.dry_run {
+            let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
+            return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
+        }
+        self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
         let reach = self.reach(&dir)?;
         self.learn_all(&reach, &hosts).await?;
         let n = hosts.len();
@@ -109,13 +115,25 @@ impl Context {
         .await;
         let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
         let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
-        let exit = self.finish("exec", &wanted.target, &pushed)?;
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary: "exec done".to_owned(), cost: None });
-        Ok(exit)
+        let failure = self.finish("exec", &wanted.target, &pushed)?;
+        let (exit, summary) = match &failure {
+            None => (Exit::Done, "exec done".to_owned()),
+            Some(failure) => (failure.exit, failure.to_string()),
+        };
+        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
+        self.tell(Told { answer: self.executed(verdict(&pushed), command, &pushed.reports), failure })
     }
 
-    /// Writes what was asked for and turns results into an exit code.
-    fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Exit, Failure> {
+    /// What `exec` answers.
+    fn executed(&self, verdict: &str, command: String, reports: &[HostReport]) -> Executed {
+        let Summary { run, verdict, world_seconds, .. } = self.tally.summary(verdict);
+        let mut hosts: Vec<HostOutput> = reports.iter().map(Into::into).collect();
+        hosts.sort_by_key(|host| host.slot);
+        Executed { run, verdict, command, hosts, world_seconds, api_calls: self.calls() }
+    }
+
+    /// Writes what was asked for and tells what is wrong with the results, if anything.
+    fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Option<Failure>, Failure> {
         let write = |path: &Path, result: std::io::Result<()>| {
             result.map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))
         };
@@ -130,15 +148,8 @@ impl Context {
             }
             write(path, junit.write(path))?;
         }
-        let verdict = if pushed.failed() { "partial" } else { "done" };
-        let summary = Summary {
-            push: pushed.reports.iter().map(Into::into).collect(),
-            api_calls: self.calls(),
-            ..self.tally.summary(verdict)
-        };
-        print(&self.global, &summary, || outputs(verb, pushed))?;
         if !pushed.failed() {
-            return Ok(Exit::Done);
+            return Ok(None);
         }
         let mut failure = Failure::new(
             Exit::Partial,
@@ -147,7 +158,7 @@ impl Context {
         if let Some(again) = failures::rerun(verb, &pushed.reports) {
             failure = failure.hint(again);
         }
-        Err(failure)
+        Ok(Some(failure))
     }
 
     /// Running hosts in slot order, as far as they were asked for.
@@ -269,22 +280,13 @@ async fn one(reach: Reach, target: Target, host: Host, mut lane: Lane, command: 
     }
 }
 
-/// What hosts said, the same output once with its hosts; only `exec` has any to show.
-fn outputs(verb: &str, pushed: &Pushed) -> String {
-    if verb != "exec" {
-        let good = pushed.reports.iter().filter(|report| report.result.good()).count();
-        return format!("{good} of {} hosts have the release\n", pushed.reports.len());
-    }
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
-    for report in &pushed.reports {
-        match groups.iter_mut().find(|(text, _)| *text == report.output) {
-            Some((_, hosts)) => hosts.push(report.host.to_string()),
-            None => groups.push((&report.output, vec![report.host.to_string()])),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(text, hosts)| format!("--- {} ({})\n{}\n", hosts.join(", "), hosts.len(), text.trim_end()))
-        .collect::<Vec<_>>()
-        .concat()
+/// How a push or exec came out, in one word.
+fn verdict(pushed: &Pushed) -> &'static str {
+    if pushed.failed() { "partial" } else { "done" }
+}
+
+/// A host on which nothing was tried.
+fn skipped(host: Host) -> HostReport {
+    let output = String::new();
+    HostReport { host, result: HostResult::Skipped, stage: None, cause: None, exit_status: None, output, took: Duration::ZERO }
 }

@@ -8,11 +8,10 @@ use crate::engine::failure::Failure;
 use crate::event::{Event, Events};
 use crate::exit::Exit;
 use crate::rehearse::{Chosen, Outcome, Wanted, choose, run};
-use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Summary};
+use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Rehearsed, Summary, answer};
 use crate::spec::Fleet;
 use crate::time::SystemClock;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -75,12 +74,13 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
     let summary = summary(&outcome, hosts, &tally.summary(""), exit);
     events.emit(Event::RunFinished { exit: exit.code(), summary: summary.verdict.clone(), cost: None });
     if let Some(path) = &wanted.report {
-        let text = serde_json::to_string_pretty(&summary)
+        let text = answer::value(&summary)
+            .and_then(|value| serde_json::to_string_pretty(&value))
             .map_err(|e| Failure::new(Exit::Bug, format!("write the report: {e}")))?;
         std::fs::write(path, text + "\n")
             .map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))?;
     }
-    print(&global, &summary, || page(&outcome, &summary))?;
+    print(&global, &summary)?;
     if exit == Exit::Done && !wanted.keep {
         std::fs::remove_dir_all(&work).unwrap_or_default();
         // The base folder goes too, where nothing else is in it.
@@ -197,32 +197,17 @@ fn summary(outcome: &Outcome, wanted: u32, base: &Summary, exit: Exit) -> Summar
         world_seconds: outcome.world_seconds as i64,
         cost_usd: outcome.world["cost_usd"].as_f64().or_else(|| cost_text(&outcome.world)),
         api_calls: outcome.calls.clone(),
+        rehearsal: Some(Rehearsed {
+            broken: outcome.sabotaged.iter().map(|(id, how)| (id.clone(), (*how).to_owned())).collect(),
+            killed: outcome.killed.clone(),
+            redelivered: outcome.redelivered,
+            replaced: outcome.replaced.clone(),
+            surprises: outcome.surprises.clone(),
+        }),
         ..base.clone()
     }
 }
 
 fn cost_text(world: &Value) -> Option<f64> {
     world["cost_usd"].as_str()?.parse().ok()
-}
-
-/// The summary for people: what was done, what was broken on purpose, what stood in for what.
-fn page(outcome: &Outcome, summary: &Summary) -> String {
-    let mut text = summary.page(None);
-    for (id, how) in &outcome.sabotaged {
-        let _infallible = writeln!(text, "broken on purpose: {id}, so that push finds it {how}");
-    }
-    for id in &outcome.killed {
-        let _infallible =
-            writeln!(text, "worker killed in the middle of an item: {id}; {} items came back", outcome.redelivered);
-    }
-    if let Some(compared) = &outcome.compared {
-        let _infallible = writeln!(text, "records recomputed: {} of {} equal", compared.equal, compared.expected);
-    }
-    for line in &outcome.replaced {
-        let _infallible = writeln!(text, "stand-in: {line}");
-    }
-    for surprise in &outcome.surprises {
-        let _infallible = writeln!(text, "not as foretold: {surprise}");
-    }
-    text
 }

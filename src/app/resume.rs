@@ -1,10 +1,12 @@
 //! `resume`: go on where a run stopped, with the plan that it had.
 
+use super::Told;
 use super::context::Context;
 use crate::cli::request::Resume;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::Plan;
+use crate::report::answer::Resumed;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
@@ -14,8 +16,7 @@ impl Context {
         let Some(begun) = found else {
             return match &wanted.run {
                 None => {
-                    self.events.note("no run is unfinished");
-                    Ok(Exit::Done)
+                    self.tell(Told::good(Resumed { run: None }))
                 }
                 Some(name) => Err(Failure::new(Exit::Usage, format!("find an unfinished run {name}"))
                     .hint("fleetwright status     # lists unfinished runs")),

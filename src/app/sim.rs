@@ -9,14 +9,13 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::rehearse::world::{self, Folders};
 use crate::rehearse::{Control, build_release};
+use crate::report::answer::Served;
 use crate::sim::hosts::{HostsError, RealHosts, RealHostsOptions, TemplateSetup};
 use crate::sim::seed::Seed;
 use crate::sim::{Bodies, FaultScript, ServeError, ServeOptions, serve as start};
 use crate::spec::{self, Fleet};
 use crate::ssh::KeyPair;
-use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -24,19 +23,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// First line of `sim serve -o json`.
-#[derive(Debug, Serialize)]
-struct Served {
-    endpoint: String,
-    pid: u32,
-    ssh_port: Option<u16>,
-    template: Option<String>,
-    env: BTreeMap<String, String>,
-    set: Vec<String>,
-    mounts: BTreeMap<String, PathBuf>,
-    replaced: Vec<String>,
-}
 
 /// How long the template may take to boot, wall time.
 const BOOT: Duration = Duration::from_secs(20);
@@ -124,7 +110,7 @@ async fn run(
         replaced: fleet.map(replaced).unwrap_or_default(),
     };
     let line = Global { output: one_line(global.output), ..global.clone() };
-    print(&line, &served, || shell(&served))?;
+    print(&line, &served)?;
     cancel.wait(Level::StopStarting).await;
     running.shutdown().await;
     Ok(Exit::Done)
@@ -303,15 +289,6 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
         all.push("the release was packed from files named in the spec and this binary".to_owned());
     }
     all
-}
-
-/// The lines that a shell takes.
-fn shell(served: &Served) -> String {
-    let mut text = String::new();
-    for (name, value) in &served.env {
-        let _infallible = writeln!(text, "export {name}='{}'", value.replace('\'', "'\\''"));
-    }
-    text
 }
 
 impl Bodies {

@@ -1,7 +1,7 @@
 //! `wait`: until the job is done, failed, stalled, unaccounted for, or the deadline is reached. Changes nothing.
 
 use super::context::{Context, state};
-use super::print;
+use super::Told;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -21,6 +21,12 @@ const KEPT: usize = 4096;
 
 impl Context {
     pub(super) async fn wait(&self) -> Result<Exit, Failure> {
+        let told = self.waited().await?;
+        self.tell(told)
+    }
+
+    /// Waits and tells how the job came out.
+    pub(super) async fn waited(&self) -> Result<Told<Summary>, Failure> {
         self.need(Need::Queue)?;
         self.check_account().await?;
         let dir = self.state_dir()?;
@@ -84,7 +90,7 @@ impl Context {
             }
             self.pause(self.fleet.done.poll).await?;
         };
-        self.judged(&verdict, fed)
+        Ok(self.judged(&verdict, fed))
     }
 
     /// What the newest feed of this campaign says of itself. A queue that somebody else feeds counts as closed: only its
@@ -136,22 +142,26 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn judged(&self, verdict: &Verdict, fed: u64) -> Result<Exit, Failure> {
+    fn judged(&self, verdict: &Verdict, fed: u64) -> Told<Summary> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
         // Without a ledger nobody can miss an item: unknown is not zero.
         let missing = missing.filter(|_| self.fleet.done.completed.is_some());
         let items = ItemCounts { fed: Some(fed), ok, failed, unaccounted: missing };
-        let summary = Summary { items: Some(items), api_calls: self.calls(), ..self.tally.summary(word) };
         let (outlook, _) = words(verdict);
+        let answer = Summary {
+            items: Some(items),
+            api_calls: self.calls(),
+            outlook: Some(outlook.clone()),
+            ..self.tally.summary(word)
+        };
         self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost: None });
-        print(&self.global, &summary, || format!("{word}: {outlook}\n"))?;
-        match exit {
-            Exit::Done => Ok(exit),
-            exit => Err(Failure::new(exit, format!("{word}: {outlook}"))
+        let failure = (exit != Exit::Done).then(|| {
+            Failure::new(exit, format!("{word}: {outlook}"))
                 .hint("fleetwright status     # hosts and queue")
-                .hint("fleetwright down       # ends the fleet, which is still running")),
-        }
+                .hint("fleetwright down       # ends the fleet, which is still running")
+        });
+        Told { answer, failure }
     }
 }
 

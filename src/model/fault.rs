@@ -1,10 +1,11 @@
 //! Why a call to AWS failed, in a closed list that the rest of the program decides by.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The closed list of kinds; AWS codes never leave `aws/classify.rs` except for show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// Too many calls: the same call may go through later.
@@ -46,7 +47,7 @@ impl FaultKind {
 }
 
 /// One failed call, with all that its report needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// What to decide by.
     pub kind: FaultKind,
