@@ -1,8 +1,8 @@
 //! `bake`: an image of the verified template.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::Told;
 use crate::cli::request::Bake;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

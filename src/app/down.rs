@@ -1,8 +1,8 @@
 //! `down`: nothing that costs money is left.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::Told;
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

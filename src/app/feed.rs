@@ -1,8 +1,8 @@
 //! `feed`: items into the queue.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::Told;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::source::{self, Items};

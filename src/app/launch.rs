@@ -1,8 +1,8 @@
 //! `launch`: the fleet has N hosts, or the shortfall named.
 
+use super::Told;
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
-use super::Told;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

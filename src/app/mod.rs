@@ -23,23 +23,29 @@ use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::report::answer::Validated;
-use crate::report::{Answer, output, table};
+use crate::report::{Answer, Style, output, table};
 use context::Context;
-use std::io::IsTerminal;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs one request to its end and tells how to exit.
 pub fn run(request: Request) -> Exit {
     let style = context::style(&request.global);
-    let result = match &request.verb {
+    ended(style, || match &request.verb {
         // Neither a runtime nor the SDK is needed to judge a spec.
         Verb::Validate => validate(&request.global),
         _ => with_runtime(request),
+    })
+}
+
+/// Runs to the end, whatever end that is. A panic is a bug like any other: its own words are on standard error already.
+fn ended(style: Style, run: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+    let error = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(exit)) => return exit,
+        Ok(Err(failure)) if failure.exit == Exit::Done => return Exit::Done,
+        Ok(Err(failure)) => AppError::from(failure),
+        Err(_) => AppError::bug("fleetwright met what it did not foresee").hint("the same command again goes on"),
     };
-    match result {
-        Ok(exit) => exit,
-        Err(failure) if failure.exit == Exit::Done => Exit::Done,
-        Err(failure) => AppError::from(failure).print(&mut std::io::stderr(), style),
-    }
+    error.print(&mut std::io::stderr(), style)
 }
 
 /// Every problem of spec and playbooks, no AWS call.
@@ -149,10 +155,22 @@ impl Context {
 
 /// Prints an answer to standard output; a reader that went away is no failure.
 fn print(global: &Global, answer: &impl Answer) -> Result<(), Failure> {
-    let width = std::io::stdout().is_terminal().then(table::terminal_width).flatten();
-    match output::print(&mut std::io::stdout(), global.output, answer, width) {
+    match output::print(&mut std::io::stdout(), global.output, answer, table::terminal_width()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::new(Exit::State, format!("write to standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_exits_as_a_bug() {
+        assert_eq!(ended(Style::default(), || panic!("on purpose")), Exit::Bug);
+        assert_eq!(ended(Style::default(), || Ok(Exit::Stalled)), Exit::Stalled);
+        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Done, "dry run"))), Exit::Done);
+        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Locked, "held"))), Exit::Locked);
     }
 }

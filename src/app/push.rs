@@ -1,8 +1,8 @@
 //! `push` and `exec`: many hosts at once, results per host.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::Told;
 use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lane, Lanes, fan_out};
@@ -288,5 +288,13 @@ fn verdict(pushed: &Pushed) -> &'static str {
 /// A host on which nothing was tried.
 fn skipped(host: Host) -> HostReport {
     let output = String::new();
-    HostReport { host, result: HostResult::Skipped, stage: None, cause: None, exit_status: None, output, took: Duration::ZERO }
+    HostReport {
+        host,
+        result: HostResult::Skipped,
+        stage: None,
+        cause: None,
+        exit_status: None,
+        output,
+        took: Duration::ZERO,
+    }
 }

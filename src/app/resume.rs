@@ -15,9 +15,7 @@ impl Context {
         let found = history.unfinished().find_map(|past| past.fold.begun.as_ref().filter(|begun| matches(&begun.run)));
         let Some(begun) = found else {
             return match &wanted.run {
-                None => {
-                    self.tell(Told::good(Resumed { run: None }))
-                }
+                None => self.tell(Told::good(Resumed { run: None })),
                 Some(name) => Err(Failure::new(Exit::Usage, format!("find an unfinished run {name}"))
                     .hint("fleetwright status     # lists unfinished runs")),
             };

@@ -1,7 +1,7 @@
 //! `status`: fleet, hosts, images, queue. Changes nothing.
 
-use super::context::{Context, state};
 use super::Told;
+use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;

@@ -1,8 +1,8 @@
 //! `verify`: what must be true of the template before it is copied.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::Context;
-use super::Told;
 use crate::cli::request::Verify;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

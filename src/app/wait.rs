@@ -1,7 +1,7 @@
 //! `wait`: until the job is done, failed, stalled, unaccounted for, or the deadline is reached. Changes nothing.
 
-use super::context::{Context, state};
 use super::Told;
+use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;

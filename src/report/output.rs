@@ -28,7 +28,8 @@ pub fn print(out: &mut dyn Write, format: Format, answer: &impl Answer, width: O
         Format::Table => answer.page(width),
         Format::Json => serde_json::to_string_pretty(&versioned)?,
         Format::Jsonl => serde_json::to_string(&versioned)?,
-        Format::Yaml => serde_yaml::to_string(&versioned).map_err(io::Error::other)?,
+        // By way of JSON: the YAML writer would mark variants with tags, which `-o json` does not have.
+        Format::Yaml => serde_yaml::to_string(&serde_json::to_value(&versioned)?).map_err(io::Error::other)?,
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');

@@ -118,7 +118,9 @@ impl Story {
             Event::StepFinished { step, end, detail } => vec![self.step_end(step, *end, detail, stamped.at)],
             Event::Retrying { fault, attempt, wait } => {
                 let text = format!("{}; attempt {attempt} in {}", safe(&fault.to_string()), span(*wait));
-                say("retry", Mark::Warn, Level::Passing, text)
+                // One repetition is nothing special; a row of them is why nothing moves, and no bar shows that.
+                let level = if *attempt > 1 { Level::Lasting } else { Level::Passing };
+                say("retry", Mark::Warn, level, text)
             }
             Event::Capacity { market, wanted, got, refused } => {
                 let mark = if got < wanted { Mark::Warn } else { Mark::Good };

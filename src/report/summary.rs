@@ -180,7 +180,8 @@ impl Rehearsed {
         let broken =
             self.broken.iter().map(|(id, how)| format!("broken on purpose: {id}, so that push finds it {how}"));
         let back = count(self.redelivered, "item");
-        let killed = self.killed.iter().map(|id| format!("worker killed in the middle of an item: {id}; {back} came back"));
+        let killed =
+            self.killed.iter().map(|id| format!("worker killed in the middle of an item: {id}; {back} came back"));
         let replaced = self.replaced.iter().map(|line| format!("stand-in: {line}"));
         let surprises = self.surprises.iter().map(|line| format!("not as foretold: {line}"));
         let lines = broken.chain(killed).chain(replaced).chain(surprises);

@@ -67,7 +67,9 @@ pub fn render(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) 
     table.load_style(presets::NOTHING).force_no_tty().set_content_arrangement(ContentArrangement::Disabled);
     if let Some(width) = width {
         // The last column's gap lies beyond the edge.
-        table.set_content_arrangement(ContentArrangement::Dynamic).set_width(u16::try_from(width + GAP).unwrap_or(u16::MAX));
+        table
+            .set_content_arrangement(ContentArrangement::Dynamic)
+            .set_width(u16::try_from(width + GAP).unwrap_or(u16::MAX));
     }
     let pick = |cells: &[String]| shown.iter().filter_map(|index| cells.get(*index).cloned()).collect::<Vec<_>>();
     if heads.iter().any(|head| !head.is_empty()) {
@@ -90,7 +92,7 @@ pub fn render(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) 
     let left: Vec<&str> =
         (0..columns.len()).filter(|index| !shown.contains(index)).map(|index| heads[index].as_str()).collect();
     if !left.is_empty() {
-        text.push_str(&format!("(too narrow for {}; -o json has all)\n", left.join(", ")));
+        text.push_str(&format!("(-o json also has {})\n", left.join(", ")));
     }
     text
 }
@@ -138,18 +140,36 @@ mod tests {
 
     #[test]
     fn columns_line_up() {
-        insta::assert_snapshot!(render(&columns(), &rows(), None), @r"");
+        insta::assert_snapshot!(render(&columns(), &rows(), None), @r"
+        HOST                 RESULT   ZONE        REASON
+        i-0123456789abcdef0  changed  us-east-1a
+        i-0fedcba9876543210  failed   us-east-1b  restart: \x1b[31mexit status 3 of 日本語 worker
+        ");
     }
 
     #[test]
     fn narrow_terminals_wrap_text_and_leave_out_what_is_spare() {
-        let text = render(&columns(), &rows(), Some(60));
-        insta::assert_snapshot!(text, @r"");
+        insta::assert_snapshot!(render(&columns(), &rows(), Some(60)), @r"
+        HOST                 RESULT   ZONE        REASON
+        i-0123456789abcdef0  changed  us-east-1a
+        i-0fedcba9876543210  failed   us-east-1b  restart:
+                                                  \x1b[31mexit
+                                                  status 3 of 日本語
+                                                  worker
+        ");
+        insta::assert_snapshot!(render(&columns(), &rows(), Some(50)), @r"
+        HOST                 RESULT   REASON
+        i-0123456789abcdef0  changed
+        i-0fedcba9876543210  failed   restart:
+                                      \x1b[31mexit status
+                                      3 of 日本語 worker
+        (-o json also has ZONE)
+        ");
         for width in 40..120 {
             let text = render(&columns(), &rows(), Some(width));
             let widest = text.lines().map(|line| line.width()).max().unwrap();
             // Ids and results are never broken, so a terminal of fewer columns than they need has to wrap them itself.
-            assert!(widest <= usize::from(width).max(54), "{width}: {text}");
+            assert!(widest <= usize::from(width).max(46), "{width}: {text}");
             assert!(text.contains("i-0123456789abcdef0") && text.contains("i-0fedcba9876543210"), "{width}: {text}");
         }
     }

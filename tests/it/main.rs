@@ -1,11 +1,13 @@
 //! One integration binary: real processes, real servers on loopback, the binary itself.
 
+mod answers;
 mod architecture;
 mod capacity;
 mod compile_fail;
 mod conformance;
 mod crash;
 mod env;
+mod exits;
 mod hosts;
 mod house;
 mod play;
@@ -15,3 +17,4 @@ mod source;
 mod ssh;
 mod sshd;
 mod sync_order;
+mod terminal;

@@ -62,6 +62,9 @@ impl Answer for Executed {
             let hosts: Vec<String> = self.hosts.iter().map(|host| format!("#{} {}", host.slot, host.host)).collect();
             return format!("would run {} on {}\n", escape::line(&self.command), hosts.join(", "));
         }
+        if self.hosts.is_empty() {
+            return format!("{}: no host is running\n", self.verdict);
+        }
         let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
         for host in &self.hosts {
             let name = format!("#{} {}", host.slot, host.host);

@@ -138,8 +138,7 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
 }
 
 fn images(images: &[ImageLine], width: Option<u16>) -> String {
-    let columns =
-        [Column::keep("image"), Column::keep("state"), Column::keep("attested"), Column::spare("name")];
+    let columns = [Column::keep("image"), Column::keep("state"), Column::keep("attested"), Column::spare("name")];
     let rows: Vec<Vec<String>> = images
         .iter()
         .map(|image| {
