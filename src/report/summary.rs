@@ -185,7 +185,7 @@ impl Rehearsed {
         let replaced = self.replaced.iter().map(|line| format!("stand-in: {line}"));
         let surprises = self.surprises.iter().map(|line| format!("not as foretold: {line}"));
         let lines = broken.chain(killed).chain(replaced).chain(surprises);
-        lines.map(|line| format!("{}\n", escape::line(&line))).collect()
+        lines.flat_map(|line| [escape::line(&line).into_owned(), "\n".to_owned()]).collect()
     }
 }
 

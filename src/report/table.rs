@@ -92,7 +92,9 @@ pub fn render(columns: &[Column<'_>], rows: &[Vec<String>], width: Option<u16>) 
     let left: Vec<&str> =
         (0..columns.len()).filter(|index| !shown.contains(index)).map(|index| heads[index].as_str()).collect();
     if !left.is_empty() {
-        text.push_str(&format!("(-o json also has {})\n", left.join(", ")));
+        text.push_str("(-o json also has ");
+        text.push_str(&left.join(", "));
+        text.push_str(")\n");
     }
     text
 }
@@ -167,7 +169,7 @@ mod tests {
         ");
         for width in 40..120 {
             let text = render(&columns(), &rows(), Some(width));
-            let widest = text.lines().map(|line| line.width()).max().unwrap();
+            let widest = text.lines().map(UnicodeWidthStr::width).max().unwrap();
             // Ids and results are never broken, so a terminal of fewer columns than they need has to wrap them itself.
             assert!(widest <= usize::from(width).max(46), "{width}: {text}");
             assert!(text.contains("i-0123456789abcdef0") && text.contains("i-0fedcba9876543210"), "{width}: {text}");
