@@ -44,7 +44,7 @@ impl Context {
             Some(attestation) => Some(attestation.digest),
             None if wanted.unverified || wanted.no_login => None,
             None => {
-                return Err(Failure::new(
+                return Err(Failure::to(
                     Exit::Refused,
                     format!("bake {}: no verification of the last 24 h stands behind it", template.instance),
                 )
@@ -80,7 +80,7 @@ impl Context {
             .and_then(|output| serde_json::from_value::<Made>(output).ok());
         match made {
             Some(made) => Ok(self.baked(made.image.as_str())),
-            None => Err(Failure::new(Exit::Bug, "find the image that was made")),
+            None => Err(Failure::to(Exit::Bug, "find the image that was made")),
         }
     }
 
@@ -105,7 +105,7 @@ impl Context {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Failure::new(Exit::Usage, format!("read release {}: {error}", release.from.display())));
+                return Err(Failure::to(Exit::Usage, format!("read release {}: {error}", release.from.display())));
             }
         };
         let archive = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));

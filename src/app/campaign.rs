@@ -58,13 +58,15 @@ impl Context {
     pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
         let state = Arc::new(self.state_dir()?);
         if self.in_ci && !self.global.local_state {
-            return Err(Failure::new(Exit::Refused, format!("{verb} in CI with its state on this machine only"))
-                .hint("--local-state says that this machine's disk outlives the job"));
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{verb} in CI would keep its journal on this machine only, and lose it with the machine"),
+            )
+            .hint(format!("fleetwright {verb} --local-state     # when this machine's disk outlives the job")));
         }
         let holder =
             Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
-        let claim =
-            state.claim(&holder).map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
+        let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
         let caller = self.check_account().await?;
         Ok(Held { claim, caller, state })
     }
@@ -72,7 +74,15 @@ impl Context {
     /// Refuses a wrong account before anything is changed.
     pub(super) async fn check_account(&self) -> Result<AccountId, Failure> {
         let clients = self.clients().await?;
-        let caller = self.read("ask who we are", async || clients.caller().await).await?;
+        let asked = self.read("ask AWS whose credentials these are", async || clients.caller().await).await;
+        let caller = asked.map_err(|failure| {
+            match self.global.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()) {
+                Some(name) if failure.exit == Exit::Denied => failure.hint(format!(
+                    "profile `{name}` was asked for; `aws configure list-profiles` names those there are"
+                )),
+                Some(_) | None => failure,
+            }
+        })?;
         if caller.account != self.fleet.account {
             return Err(Failure::new(
                 Exit::Refused,
@@ -105,7 +115,7 @@ impl Context {
             let mut plan = planner(look).await?;
             plan.arguments = std::env::args().skip(1).collect();
             if let Some(broken) = lint::lint(&plan).first() {
-                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
             if plan.is_empty() {
                 for note in &plan.notes {
@@ -120,7 +130,7 @@ impl Context {
                 fleet: self.fleet.key(),
                 request,
                 plan: serde_json::to_value(&plan)
-                    .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
                 at: self.clock.now(),
             };
             let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
@@ -199,7 +209,7 @@ impl Context {
     pub(super) fn whole_history(state: &FleetDir) -> Result<History, Failure> {
         let history = History::read(state).map_err(super::context::state)?;
         if let Some(error) = history.unreadable().next() {
-            return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
+            return Err(Failure::to(error.exit(), error).hint(error.hint()));
         }
         Ok(history)
     }
@@ -220,7 +230,7 @@ impl Context {
             let anew = verb == "down";
             if !anew && (named || begun.request == request) {
                 let plan = serde_json::from_value(begun.plan.clone())
-                    .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {run}: {e}")))?;
+                    .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {run}: {e}")))?;
                 self.events.note(format!("going on with run {run} of {verb}"));
                 return Ok(Some((run, journal, plan)));
             }

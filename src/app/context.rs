@@ -57,7 +57,7 @@ pub(super) fn clock() -> Result<SharedClock, Failure> {
     match std::env::var("FLEETWRIGHT_CLOCK") {
         Ok(url) if !url.is_empty() => EndpointClock::connect(&url)
             .map(|clock| Arc::new(clock) as SharedClock)
-            .map_err(|e| Failure::new(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
+            .map_err(|e| Failure::to(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
         _ => Ok(Arc::new(SystemClock)),
     }
 }
@@ -103,7 +103,7 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
         return Ok(file.clone());
     }
     std::env::current_dir().ok().and_then(|here| crate::cli::find_spec(&here)).ok_or_else(|| {
-        Failure::new(Exit::Usage, "find fleet.yaml here or in any folder above")
+        Failure::to(Exit::Usage, "find fleet.yaml here or in any folder above")
             .hint("name it with -f FILE, or set FLEETWRIGHT_FILE")
     })
 }
@@ -126,7 +126,7 @@ pub(super) fn read_spec(global: &Global) -> Result<spec::Loaded, (Failure, spec:
         }
         Err(problems) => {
             talk(&problems.render(colour));
-            let failure = Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
+            let failure = Failure::to(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
             Err((failure, problems))
         }
     }
@@ -148,7 +148,7 @@ const OTHERWISE: Rate = Rate { burst: 50.0, per_second: 5.0 };
 /// What every verb works with, in its usual setting.
 pub(super) fn tools(clock: SharedClock, events: Events) -> Result<Tools, Failure> {
     let named = PACES.map(|(action, burst, per_second)| (action.to_owned(), Rate { burst, per_second }));
-    let cancel = Cancel::install_signals().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    let cancel = Cancel::install_signals().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     Ok(Tools {
         limits: Arc::new(Limits::new(Arc::clone(&clock), named, OTHERWISE)),
         clock,
@@ -251,7 +251,7 @@ impl Sink for Shared {
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     let error = error.into();
     let hint = error.hint();
-    Failure::new(error.exit(), error.to_string()).hint(hint)
+    Failure::to(error.exit(), &error).hint(hint)
 }
 
 impl Context {

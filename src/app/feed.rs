@@ -83,9 +83,9 @@ impl Context {
     /// Reads the spec's source; a command runs on the template.
     pub(super) async fn items(&self, held: &Held) -> Result<Source, Failure> {
         let Some(feed) = &self.fleet.feed else {
-            return Err(Failure::new(Exit::Usage, "read the items: the spec has no `feed` section"));
+            return Err(Failure::to(Exit::Usage, "read the items: the spec has no `feed` section"));
         };
-        let usage = |error: source::SourceError| Failure::new(Exit::Usage, format!("read the items: {error}"));
+        let usage = |error: source::SourceError| Failure::to(Exit::Usage, format!("read the items: {error}"));
         let items = match &feed.from {
             FeedSource::Lines(path) => source::lines(path).map_err(usage)?,
             FeedSource::Files(path) => source::items_of(source::files(path).map_err(usage)?).map_err(usage)?,
@@ -95,7 +95,7 @@ impl Context {
             }
         };
         if items.items.is_empty() {
-            return Err(Failure::new(Exit::Usage, "read the items: the source is empty"));
+            return Err(Failure::to(Exit::Usage, "read the items: the source is empty"));
         }
         Ok(items.into())
     }
@@ -105,28 +105,25 @@ impl Context {
         let reach = self.reach(&held.state)?;
         let clients = self.clients().await?;
         let Some(template) = &self.fleet.template else {
-            return Err(Failure::new(Exit::Usage, "run a command on the template: the spec names none"));
+            return Err(Failure::to(Exit::Usage, "run a command on the template: the spec names none"));
         };
         let id = &template.instance;
         let instance = self.read(&format!("look at template {id}"), async || clients.instance(id).await).await?;
         let host = instance.and_then(|instance| self.host(&instance, 0)).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
+            Failure::to(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
         })?;
         let target = crate::ssh::Target::of(&host, &self.fleet.ssh.user);
         let reached = reach.ssh.connect(&target, &reach.template_trust).await;
-        let session = reached.map_err(|fault| Failure::new(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
+        let session = reached.map_err(|fault| Failure::to(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
         let execution = session
             .exec(command, Input::Empty, limits)
             .await
-            .map_err(|fault| Failure::new(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
+            .map_err(|fault| Failure::to(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
         if !execution.success() {
             let said = crate::ssh::output::line(&String::from_utf8_lossy(&execution.stderr));
-            return Err(Failure::new(
-                Exit::Partial,
-                format!("run {command:?} on {id}: {:?}: {said}", execution.status),
-            ));
+            return Err(Failure::to(Exit::Partial, format!("run {command:?} on {id}: {:?}: {said}", execution.status)));
         }
         String::from_utf8(execution.stdout)
-            .map_err(|_| Failure::new(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))
+            .map_err(|_| Failure::to(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))
     }
 }

@@ -30,7 +30,9 @@ impl Context {
     pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
         self.need(Need::Hosts)?;
         for _ in 0..ROUNDS {
-            let arguments = format!("{launch:?}");
+            // The size is no part of the spec's digest, but a plan for another size is another plan.
+            let hosts = self.fleet.fleet.as_ref();
+            let arguments = format!("{launch:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
             let options = Options { adopt: launch.adopt, ..Options::default() };
             let order = Order { verb: "launch", arguments, options };
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
@@ -50,7 +52,7 @@ impl Context {
                 return self.launched(launch).await;
             }
         }
-        Err(Failure::new(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
+        Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))
     }
 
@@ -74,7 +76,7 @@ impl Context {
         let user_data = match &hosts.user_data {
             Some(path) => Some(
                 std::fs::read(path)
-                    .map_err(|e| Failure::new(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
+                    .map_err(|e| Failure::to(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
             ),
             None => None,
         };
@@ -112,7 +114,7 @@ impl Context {
         let image = ImageId::new(id);
         let found = self.read(&format!("look at image {id}"), async || clients.image(&image).await).await?;
         found.ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
+            Failure::to(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
                 .hint("fleetwright status     # lists this fleet's images")
         })
     }
@@ -158,7 +160,7 @@ impl Context {
     pub(super) fn need(&self, need: Need) -> Result<(), Failure> {
         require(&self.fleet, &[need]).map_err(|problems| {
             super::context::talk(&problems.render(false));
-            Failure::new(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
+            Failure::to(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
         })
     }
 }

@@ -48,6 +48,12 @@ fn ended(style: Style, run: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
     error.print(&mut std::io::stderr(), style)
 }
 
+/// `--timeout` as people read it.
+fn span(timeout: Option<std::time::Duration>) -> String {
+    let span = timeout.and_then(|span| jiff::SignedDuration::try_from(span).ok());
+    crate::report::span(span.unwrap_or(jiff::SignedDuration::MAX))
+}
+
 /// Every problem of spec and playbooks, no AWS call.
 fn validate(global: &Global) -> Result<Exit, Failure> {
     let file = context::spec_file(global)?.display().to_string();
@@ -64,7 +70,7 @@ fn with_runtime(request: Request) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(Exit::Bug, format!("start the runtime: {e}")))?;
+        .map_err(|e| Failure::to(Exit::Bug, format!("start the runtime: {e}")))?;
     let exit = runtime.block_on(dispatch(request));
     // A blocked read of standard input or a slow name lookup must not keep the process.
     runtime.shutdown_background();
@@ -100,8 +106,8 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             };
             tokio::select! {
                 done = with_context(&context, verb) => done,
-                () = late => Err(Failure::new(Exit::Deadline, "finish within --timeout")
-                    .hint("the same command again goes on; --timeout gives it longer")),
+                () = late => Err(Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
+                    .hint("the same command again goes on; a longer --timeout gives it more time")),
                 // The third Ctrl-C: the journal knows the rest.
                 () = context.cancel.wait(Level::Leave) => {
                     Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
@@ -158,7 +164,7 @@ fn print(global: &Global, answer: &impl Answer) -> Result<(), Failure> {
     match output::print(&mut std::io::stdout(), global.output, answer, table::terminal_width()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(Exit::State, format!("write to standard output: {error}"))),
+        Err(error) => Err(Failure::to(Exit::State, format!("write to standard output: {error}"))),
     }
 }
 

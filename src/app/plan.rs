@@ -32,7 +32,7 @@ impl Context {
         }
         for plan in &plans {
             if let Some(broken) = lint::lint(plan).first() {
-                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
         }
         let answer = Plans { plans };
@@ -100,7 +100,7 @@ impl Context {
                 plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
                 Ok(plan)
             }
-            PlanVerb::Up => Err(Failure::new(Exit::Bug, "plan `up` as one: it is a row of plans")),
+            PlanVerb::Up => Err(Failure::to(Exit::Bug, "plan `up` as one: it is a row of plans")),
         }
     }
 }

@@ -43,8 +43,10 @@ impl Context {
         let Some(release) = &self.fleet.release else {
             return Err(Failure::new(Exit::Usage, "push: the spec has no `release` section"));
         };
-        let bytes = std::fs::read(&release.from)
-            .map_err(|e| Failure::new(Exit::Usage, format!("read release {}: {e}", release.from.display())))?;
+        let bytes = std::fs::read(&release.from).map_err(|e| {
+            Failure::to(Exit::Usage, format!("read release {}: {e}", release.from.display()))
+                .hint("build it, or correct `release.from` in the spec")
+        })?;
         let hosts = self.pick(&held.state, &wanted.target).await?;
         if hosts.is_empty() {
             self.events.note("no host is running: nothing to push to");
@@ -70,7 +72,7 @@ impl Context {
             .journal
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("push").cloned()))
             .and_then(|output| serde_json::from_value::<Pushed>(output).ok())
-            .ok_or_else(|| Failure::new(Exit::Bug, "read what the push came to"))?;
+            .ok_or_else(|| Failure::to(Exit::Bug, "read what the push came to"))?;
         let failure = self.finish("push", &wanted.target, &pushed)?;
         let answer = Summary {
             push: pushed.reports.iter().map(Into::into).collect(),
@@ -135,7 +137,7 @@ impl Context {
     /// Writes what was asked for and tells what is wrong with the results, if anything.
     fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Option<Failure>, Failure> {
         let write = |path: &Path, result: std::io::Result<()>| {
-            result.map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))
+            result.map_err(|e| Failure::to(Exit::State, format!("write {}: {e}", path.display())))
         };
         if let Some(path) = &target.failed_to {
             write(path, failures::write_failed_to(path, &pushed.reports))?;
@@ -188,7 +190,7 @@ impl Context {
             })
             .collect();
         if !lacking.is_empty() {
-            return Err(Failure::new(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")))
+            return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")))
                 .hint("fleetwright status     # lists ids and slots"));
         }
         hosts.retain(|host| target.only.iter().any(|pick| named(host, pick)));
@@ -208,7 +210,7 @@ impl Context {
     pub(super) fn reach(&self, dir: &FleetDir) -> Result<Reach, Failure> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         crate::ssh::raise_open_files()
-            .map_err(|e| Failure::new(Exit::State, format!("raise the limit of open files: {e}")))?;
+            .map_err(|e| Failure::to(Exit::State, format!("raise the limit of open files: {e}")))?;
         let identities = Identities::load(&self.fleet.ssh.identity, home.as_deref(), std::env::var_os("SSH_AUTH_SOCK"));
         let keys = HostKeys::open(dir.path().join("known_hosts"))
             .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
@@ -221,7 +223,7 @@ impl Context {
         };
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let user =
-            UserKnownHosts::load(&paths).map_err(|e| Failure::new(Exit::Usage, format!("read known_hosts: {e}")))?;
+            UserKnownHosts::load(&paths).map_err(|e| Failure::to(Exit::Usage, format!("read known_hosts: {e}")))?;
         let trust = Trust::pinned(keys.clone());
         Ok(Reach {
             ssh: Arc::new(Ssh::new(identities, self.fleet.ssh.timeout)),
@@ -241,7 +243,7 @@ impl Context {
                 reach
                     .keys
                     .pin(&host.id, &keys)
-                    .map_err(|error| Failure::new(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
+                    .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
             }
         }
         Ok(())

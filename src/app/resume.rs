@@ -16,17 +16,17 @@ impl Context {
         let Some(begun) = found else {
             return match &wanted.run {
                 None => self.tell(Told::good(Resumed { run: None })),
-                Some(name) => Err(Failure::new(Exit::Usage, format!("find an unfinished run {name}"))
+                Some(name) => Err(Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
                     .hint("fleetwright status     # lists unfinished runs")),
             };
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());
         let plan: Plan = serde_json::from_value(begun.plan.clone())
-            .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
+            .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
         let words = std::iter::once("fleetwright".to_owned()).chain(plan.arguments);
         match crate::cli::parse(words) {
             Ok(request) => Box::pin(super::with_context(self, request.verb)).await,
-            Err(stop) => Err(Failure::new(
+            Err(stop) => Err(Failure::to(
                 Exit::State,
                 format!("go on with run {}: its command line is not understood any more: {}", begun.run, stop.text()),
             )),

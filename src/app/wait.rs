@@ -39,7 +39,7 @@ impl Context {
                 let what = format!("find dead-letter queue {name}");
                 let url = self.read(&what, async || clients.queue_by_name(name).await).await?;
                 Some(url.ok_or_else(|| {
-                    Failure::new(Exit::Usage, format!("{what}: it is not there"))
+                    Failure::to(Exit::Usage, format!("{what}: it is not there"))
                         .hint("correct `queue.dead_letter` in the spec")
                 })?)
             }
@@ -61,7 +61,7 @@ impl Context {
             let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
-                Err(fault) => return Err(Failure::call("look at the queue", fault)),
+                Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
             };
             baseline = baseline.or(fed.dead_before).or(sample.as_ref().and_then(|sample| sample.dead));
             let completed = match &self.fleet.done.completed {

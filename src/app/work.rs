@@ -19,7 +19,7 @@ pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failu
     };
     let clients = Clients::connect(&settings).await.map_err(|fault| Failure::call("reach AWS", fault))?;
     let clock = context::clock()?;
-    let stop = Stop::listen().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    let stop = Stop::listen().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     let asked = stop.clone();
     let seed = u64::from(std::process::id());
     let worked = run(clients, clock, &options, stop, seed, &mut std::io::stderr()).await.map_err(failed)?;

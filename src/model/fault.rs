@@ -65,7 +65,13 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered {}: {}", self.action, self.code, self.message)?;
+        let Self { action, code, message, .. } = self;
+        // AWS's codes begin with a capital; the words of our own are for calls that AWS has not answered.
+        match (code.starts_with(|c: char| c.is_ascii_lowercase()), self.kind) {
+            (false, _) => write!(f, "{action} answered {code}: {message}")?,
+            (true, FaultKind::Transport) => write!(f, "{action} got no answer to rely on ({code}): {message}")?,
+            (true, _) => write!(f, "{action} was not sent ({code}): {message}")?,
+        }
         if let Some(id) = &self.request_id {
             write!(f, " (request id {id})")?;
         }

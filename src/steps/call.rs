@@ -41,7 +41,7 @@ impl Steps {
         let permit = match last {
             Some(IntentState { outcome: Some(Outcome::Done { data, .. }), .. }) => {
                 return serde_json::from_value(data)
-                    .map_err(|e| Failure::new(Exit::State, format!("read the stored outcome of step {step}: {e}")));
+                    .map_err(|e| Failure::to(Exit::State, format!("read the stored outcome of step {step}: {e}")));
             }
             Some(intent) if intent.open() && repeat == Repeat::Safe => {
                 let age = self.clock.now().duration_since(intent.at);
@@ -94,7 +94,7 @@ impl Steps {
         match sent {
             Ok((ids, made)) => {
                 let data = serde_json::to_value(&made)
-                    .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down what {what} made: {e}")))?;
                 self.journal.settle(permit.intent(), Outcome::Done { ids, data }, now).map_err(state)?;
                 Ok(made)
             }
@@ -130,5 +130,5 @@ impl Steps {
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     let error = error.into();
     let hint = error.hint();
-    Failure::new(error.exit(), error.to_string()).hint(hint)
+    Failure::to(error.exit(), &error).hint(hint)
 }

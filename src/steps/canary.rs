@@ -28,7 +28,7 @@ impl Steps {
     /// Feeds the first items to a queue of our own, has the template work on them, and demands that none is left.
     pub(super) async fn canary(&self, step: &str, items: u32, within: Duration, queue: &str) -> Result<Done, Failure> {
         let command = self.fleet.worker.as_ref().and_then(|worker| worker.command.clone()).ok_or_else(|| {
-            Failure::new(Exit::Usage, "run the canary: the spec has no `worker.command`")
+            Failure::to(Exit::Usage, "run the canary: the spec has no `worker.command`")
                 .hint("worker: {command: \"... {{ queue_url }} ...\"}")
         })?;
         let first: Vec<(String, String)> = self
@@ -41,7 +41,7 @@ impl Steps {
             .map(|(index, body)| (index.to_string(), body.clone()))
             .collect();
         if first.is_empty() {
-            return Err(Failure::new(Exit::Usage, "run the canary: the feed has no items"));
+            return Err(Failure::to(Exit::Usage, "run the canary: the feed has no items"));
         }
         let request =
             QueueRequest { name: queue.to_owned(), visibility: VISIBILITY, redrive: None, tags: self.queue_tags() };
@@ -147,5 +147,5 @@ fn render(command: &str, url: &str) -> Result<String, Failure> {
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine
         .render_str(command, minijinja::context! { queue_url => shell_word(url) })
-        .map_err(|e| Failure::new(Exit::Usage, format!("render `worker.command`: {e}")))
+        .map_err(|e| Failure::to(Exit::Usage, format!("render `worker.command`: {e}")))
 }

@@ -56,7 +56,7 @@ impl Steps {
             let stage = report.stage.unwrap_or_else(|| "connect".to_owned());
             let cause = report.cause.unwrap_or_default();
             let exit = if report.result == HostResult::Refused { Exit::Refused } else { Exit::Partial };
-            return Err(Failure::new(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
+            return Err(Failure::to(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
                 .hint("mend the template, then verify again; nothing was launched"));
         }
         let detail = match (&self.fleet.worker, reboots) {
@@ -83,7 +83,7 @@ impl Steps {
                 return Ok(crate::ssh::output::line(text.lines().next().unwrap_or_default().trim_end()));
             }
             if begun.elapsed() > COMES_UP {
-                return Err(Failure::new(
+                return Err(Failure::to(
                     Exit::Partial,
                     format!(
                         "prove that the worker starts on boot: after the reboot of {} no process holds {wanted:?}",

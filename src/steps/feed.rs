@@ -36,9 +36,9 @@ impl Steps {
         let mut mark = match stored {
             Some(value) => {
                 let mark: FeedMark = serde_json::from_value(value)
-                    .map_err(|e| Failure::new(Exit::State, format!("read the feed's cursor: {e}")))?;
+                    .map_err(|e| Failure::to(Exit::State, format!("read the feed's cursor: {e}")))?;
                 mark.cursor.check(&fingerprint, items.len()).map_err(|changed| {
-                    Failure::new(Exit::Refused, format!("go on feeding: {changed}"))
+                    Failure::to(Exit::Refused, format!("go on feeding: {changed}"))
                         .hint("restore the source as it was, or feed --replan what is there now")
                 })?;
                 mark
@@ -109,7 +109,7 @@ impl Steps {
         let what = format!("find dead-letter queue {name}");
         let found = self.read(&what, async || self.clients.queue_by_name(name).await).await?;
         let Some(dead) = found else {
-            return Err(Failure::new(Exit::Usage, format!("{what}: it is not there"))
+            return Err(Failure::to(Exit::Usage, format!("{what}: it is not there"))
                 .hint("correct `queue.dead_letter` in the spec"));
         };
         let sample = self

@@ -64,7 +64,7 @@ impl Steps {
         let detail = format!("{got} of {wanted} hosts");
         let done = Done::new(super::output(&outcome)?, detail);
         if let Some(denied) = outcome.refused.iter().find(|pool| pool.kind == FaultKind::Denied && got == 0) {
-            return Err(Failure::new(Exit::Denied, format!("{}: {} ({})", rung.title(), denied.code, denied.message)));
+            return Err(Failure::to(Exit::Denied, format!("{}: {} ({})", rung.title(), denied.code, denied.message)));
         }
         Ok(if got == usize::try_from(wanted).unwrap_or(usize::MAX) {
             done

@@ -89,7 +89,7 @@ impl Steps {
             .map(|finding| format!("{} ({})", output::line(&finding.path), finding.why))
             .collect();
         if !secrets.is_empty() {
-            return Err(Failure::new(
+            return Err(Failure::to(
                 Exit::Refused,
                 format!("scan {}: every copy would carry {}", host.id, secrets.join(", ")),
             )

@@ -63,7 +63,7 @@ fn a_shortfall_is_4() {
     ends(
         &mut launch(&cloud, &["--set", "fleet.accept={min: 2, within: 1m, otherwise: abort}"]),
         4,
-        "only 0 could be had",
+        "none could be had",
     );
 }
 

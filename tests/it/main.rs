@@ -7,6 +7,7 @@ mod compile_fail;
 mod conformance;
 mod crash;
 mod env;
+mod errors;
 mod exits;
 mod hosts;
 mod house;

@@ -130,11 +130,17 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
                 host.instance_type.clone(),
                 host.market.clone(),
                 host.zone.clone(),
-                or_none(&host.expires),
+                host.expires.as_deref().map_or("-".to_owned(), to_the_second),
             ]
         })
         .collect();
     table::render(&columns, &rows, width)
+}
+
+/// An instant without its fraction of a second.
+fn to_the_second(instant: &str) -> String {
+    let read: Result<jiff::Timestamp, _> = instant.parse();
+    read.map_or(instant.to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
 }
 
 fn images(images: &[ImageLine], width: Option<u16>) -> String {
