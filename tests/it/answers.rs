@@ -75,12 +75,11 @@ pub(crate) fn hold(command: &Command, output: &Output) {
             let lines: Vec<Value> =
                 text.lines().map(|line| serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {line}"))).collect();
             for (line, left) in lines.iter().zip((0..lines.len()).rev()) {
-                match line.get("event") {
-                    Some(_) => valid("event", line),
-                    None => {
-                        assert_eq!(left, 0, "the answer is the last line: {line}");
-                        answer(line);
-                    }
+                if line.get("event").is_some() {
+                    valid("event", line);
+                } else {
+                    assert_eq!(left, 0, "the answer is the last line: {line}");
+                    answer(line);
                 }
             }
         }

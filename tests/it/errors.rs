@@ -22,7 +22,7 @@ impl Said {
         let shown = if problems { &talk } else { &talk[from..] };
         let code = output.status.code().unwrap();
         assert!(output.stdout.is_empty() && code != 0, "{what}: {}", String::from_utf8_lossy(&output.stdout));
-        writeln!(self.0, "# {what}\n{}[exit {code}]\n", shown).unwrap();
+        writeln!(self.0, "# {what}\n{shown}[exit {code}]\n").unwrap();
     }
 
     #[track_caller]

@@ -104,7 +104,7 @@ fn plain(text: &str) -> String {
     let mut chars = text.chars();
     while let Some(c) = chars.next() {
         match c {
-            '\x1b' => drop(chars.by_ref().find(|c| c.is_ascii_alphabetic())),
+            '\x1b' => drop(chars.by_ref().find(char::is_ascii_alphabetic)),
             '\r' => {}
             c => out.push(c),
         }
@@ -182,7 +182,7 @@ fn sixty_columns_are_enough() {
         help.args(verb);
         let (code, text) = Screen::start(&help, 60).end();
         assert_eq!(code, Some(0));
-        let widest = plain(&text).lines().map(|line| line.width()).max().unwrap();
+        let widest = plain(&text).lines().map(UnicodeWidthStr::width).max().unwrap();
         assert!(widest <= 60, "{verb:?}: {widest} columns\n{}", plain(&text));
     }
 }
