@@ -175,7 +175,7 @@ impl Context {
             Ok(()) => (Exit::Done, format!("{} done", order.verb)),
             Err(failure) => (failure.exit, failure.to_string()),
         };
-        let open = journal.with_fold(|fold| fold.open_intents().next().is_some());
+        let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
         if !resumable(exit, open) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
@@ -234,7 +234,7 @@ impl Context {
                 self.events.note(format!("going on with run {run} of {verb}"));
                 return Ok(Some((run, journal, plan)));
             }
-            let open = past.fold.open_intents().count();
+            let open = past.fold.unresolved().count();
             if anew || self.global.replan && open == 0 {
                 journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
                 continue;

@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
 use crate::report::answer::TornDown;
-use crate::steps::{Options, past};
+use crate::steps::{Options, leftovers, past};
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
@@ -27,7 +27,8 @@ impl Context {
         };
         self.run(held, order, async |look| {
             let history = History::read(look.state).map_err(state)?;
-            let open = past::open_launch(&history);
+            // What another machine asked for a moment ago is in no journal here: it may be any call.
+            let open = if wanted.adopt { Some(self.clock.now()) } else { past::open_creation(&history) };
             let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();
             plan.notes.push(format!("{live} hosts are there now"));
@@ -40,10 +41,17 @@ impl Context {
         let clients = self.clients().await?;
         let images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
+        let snapshots = self
+            .read("list this fleet's snapshots", async || clients.snapshots_of_fleet(&self.fleet.name).await)
+            .await?;
+        let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
+        let loose: Vec<String> =
+            leftovers::loose(snapshots, &images).iter().map(|snapshot| snapshot.id.to_string()).collect();
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),
             remaining: Vec::new(),
-            images_kept: images.iter().map(|image| image.id.to_string()).collect(),
+            images_kept: kept,
+            loose_snapshots: loose,
             api_calls: self.calls(),
         })
     }

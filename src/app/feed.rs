@@ -2,18 +2,18 @@
 
 use super::Told;
 use super::campaign::{Held, Order};
-use super::context::{Context, state};
+use super::context::Context;
+use super::fed::{Fed, Open};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::source::{self, Items};
-use crate::journal::History;
 use crate::plan::feed;
-use crate::report::answer::{Fed, FedItems};
+use crate::report::answer::{self, FedItems};
 use crate::spec::Need;
 use crate::spec::fleet::FeedSource;
 use crate::ssh::{Input, Limits};
-use crate::steps::{FeedMark, Options};
-use std::sync::Arc;
+use crate::steps::Options;
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 /// A source command may read a whole table.
@@ -40,44 +40,52 @@ impl Context {
         self.tell(Told::good(answer))
     }
 
-    /// Feeds under a claim that is held already. The same items are fed once per epoch of the fleet's state directory: a
-    /// feed that was finished is not done again unless `--replan` says so.
-    pub(super) async fn feed_held(&self, held: &Held) -> Result<Fed, Failure> {
+    /// Feeds under a claim that is held already. The same items are fed into the same queue once per campaign: a feed
+    /// that was finished is not done again unless `--replan` says so, and one that was not is gone on with.
+    pub(super) async fn feed_held(&self, held: &Held) -> Result<answer::Fed, Failure> {
         self.need(Need::Feed)?;
         let source = self.items(held).await?;
         let total = source.items.len();
-        if !self.global.replan
-            && let Some(fed) = Self::fed_before(held, &source)?
-        {
-            self.events.note(format!("all {fed} items were fed before; --replan feeds them again"));
-            return Ok(self.told_fed(fed));
+        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
+        let fed = Fed::read(&held.state, &queue, true)?;
+        if let Some(open) = &fed.open {
+            self.same_source(open, &source)?;
+        } else if !self.global.replan && fed.sources.contains(&source.fingerprint) {
+            self.events.note(format!("all {total} items were fed before; --replan feeds them again"));
+            return Ok(self.told_fed(total as u64));
+        } else if fed.feeder.items > 0 && !fed.sources.contains(&source.fingerprint) {
+            self.events.note(format!(
+                "{} items of another source were fed into this queue before: items of both count twice, and `wait` \
+                 misses them when each is completed once",
+                fed.feeder.items
+            ));
         }
         let options =
             Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
-        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
         self.run(held, order, async |look| Ok(feed::plan(&self.fleet, total, look.request))).await?;
         Ok(self.told_fed(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
-    fn told_fed(&self, fed: u64) -> Fed {
-        Fed { items: FedItems { fed }, api_calls: self.calls() }
+    fn told_fed(&self, fed: u64) -> answer::Fed {
+        answer::Fed { items: FedItems { fed }, api_calls: self.calls() }
     }
 
-    /// How many items an earlier run of this campaign fed to the end from the same source into the same queue.
-    fn fed_before(held: &Held, source: &Source) -> Result<Option<u64>, Failure> {
-        let history = History::read(&held.state).map_err(state)?;
-        for past in history.campaign() {
-            let Some(begun) = &past.fold.begun else { continue };
-            if begun.verb != "feed" || past.fold.ended != Some(Exit::Done) {
-                continue;
+    /// A feed that was not finished goes on when source and queue are the same, whatever else was changed in the spec: fed
+    /// from the beginning, its items would be worked on twice. Nothing is ended here that could be gone on with.
+    fn same_source(&self, open: &Open, source: &Source) -> Result<(), Failure> {
+        let Some(cursor) = &open.cursor else { return Ok(()) };
+        let mut resuming = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
+        match cursor.check(&source.fingerprint, source.items.len()) {
+            Ok(()) => *resuming = Some(open.run.clone()),
+            Err(changed) if resuming.as_ref() == Some(&open.run) => {
+                return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run)).hint(
+                    "restore the source as it was, or: fleetwright feed --replan     # feeds what is there now",
+                ));
             }
-            let mark = past.fold.cursors.get("feed").and_then(|v| serde_json::from_value::<FeedMark>(v.clone()).ok());
-            if mark.is_some_and(|mark| mark.cursor.check(&source.fingerprint, source.items.len()).is_ok()) {
-                return Ok(u64::try_from(source.items.len()).ok());
-            }
+            Err(_) => {}
         }
-        Ok(None)
+        Ok(())
     }
 
     /// Reads the spec's source; a command runs on the template.
@@ -88,7 +96,9 @@ impl Context {
         let usage = |error: source::SourceError| Failure::to(Exit::Usage, format!("read the items: {error}"));
         let items = match &feed.from {
             FeedSource::Lines(path) => source::lines(path).map_err(usage)?,
-            FeedSource::Files(path) => source::items_of(source::files(path).map_err(usage)?).map_err(usage)?,
+            FeedSource::Files(path) => {
+                source::items_of(source::files(&self.fleet.dir, path).map_err(usage)?).map_err(usage)?
+            }
             FeedSource::Run(command) => {
                 let text = self.on_template(held, command, COMMAND).await?;
                 source::output(text.as_bytes()).map_err(usage)?

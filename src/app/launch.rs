@@ -7,9 +7,8 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Image, ImageId, InstanceId, Survey, tags};
-use crate::plan::CONSISTENT;
-use crate::plan::launch::{Input, check_attested, choose_image, plan, unseen};
+use crate::model::{Image, ImageId, Survey, tags};
+use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
@@ -62,7 +61,7 @@ impl Context {
             return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
         };
         let history = History::read(look.state).map_err(state)?;
-        let survey = past::without_ended(look.survey.clone(), &history);
+        let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
         Self::check_strangers(&survey, &past::known_intents(&history), launch.adopt)?;
         let named;
         let image = match &launch.image {
@@ -73,6 +72,15 @@ impl Context {
             }
             None => choose_image(&survey.images, launch.unattested)?,
         };
+        if let (Some(then), Some(now)) = (image.tags.get(tags::RELEASE), self.release_digest()?)
+            && then != now
+        {
+            self.events.warn(format!(
+                "image {} was verified with another release or playbook than the spec names now: `push` brings the release, \
+                 `fleetwright verify` and `bake` make an image of today's",
+                image.id
+            ));
+        }
         let user_data = match &hosts.user_data {
             Some(path) => Some(
                 std::fs::read(path)
@@ -81,13 +89,6 @@ impl Context {
             None => None,
         };
         let now = self.clock.now();
-        // What we ended ourselves is missing for good: only what nobody ended may be there without being seen yet.
-        let ended = past::ended(&history);
-        let recent: BTreeSet<InstanceId> = past::launched(&history)
-            .into_iter()
-            .filter(|(id, at)| now.duration_since(*at) < CONSISTENT && !ended.contains(id.as_str()))
-            .map(|(id, _)| id)
-            .collect();
         let plan = plan(&Input {
             fleet: &self.fleet,
             hosts,
@@ -99,7 +100,7 @@ impl Context {
                 CliUntil::Ssh => Until::Ssh,
                 CliUntil::Ready => Until::Ready,
             },
-            unseen: unseen(&recent, &survey),
+            unseen: past::unseen(&history, &survey).into_keys().collect(),
             attempts: &past::attempts(&history),
             user_data: user_data.as_deref(),
             release: image.tags.get(tags::RELEASE),
@@ -107,6 +108,17 @@ impl Context {
             now,
         })?;
         Ok(plan)
+    }
+
+    /// The survey, or a later one: while nobody knows whether a teardown that was cut short ended hosts, a look may still
+    /// show them as living.
+    async fn certain(&self, survey: &Survey, history: &History) -> Result<Survey, Failure> {
+        let Some(until) = past::doubtful_until(history, survey.at) else { return Ok(survey.clone()) };
+        self.events
+            .note(format!("a teardown was cut short: waiting until {until}, when all that it ended is seen as ended"));
+        self.pause_until(until).await?;
+        let clients = self.clients().await?;
+        self.read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await).await
     }
 
     async fn named_image(&self, id: &str) -> Result<Image, Failure> {

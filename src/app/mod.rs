@@ -4,6 +4,8 @@ mod bake;
 mod campaign;
 mod context;
 mod down;
+mod exec;
+mod fed;
 mod feed;
 mod launch;
 mod plan;

@@ -83,8 +83,7 @@ impl Context {
             PlanVerb::Launch => self.plan_launch(look, &Launch::default()).await,
             PlanVerb::Push => {
                 let hosts = self.pick(look.state, &crate::cli::request::Target::default()).await?;
-                let release = self.release_digest()?.unwrap_or_else(|| "not built yet".to_owned());
-                Ok(push::plan(&self.fleet, hosts.len(), &release, look.request))
+                Ok(push::plan(&self.fleet, hosts.len(), self.release_digest()?.as_deref(), look.request))
             }
             PlanVerb::Feed => {
                 let mut plan = feed::plan(&self.fleet, 0, look.request);
@@ -95,7 +94,7 @@ impl Context {
             }
             PlanVerb::Down => {
                 let history = History::read(look.state).map_err(state)?;
-                let open = past::open_launch(&history);
+                let open = past::open_creation(&history);
                 let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
                 plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
                 Ok(plan)

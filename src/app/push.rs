@@ -1,34 +1,27 @@
-//! `push` and `exec`: many hosts at once, results per host.
+//! `push`: a release to many hosts at once, results per host; and what `exec` shares with it.
 
 use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use crate::cli::request::{Exec, HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
+use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
-use crate::engine::fanout::{Lane, Lanes, fan_out};
-use crate::event::{Event, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Address, Host, HostReport, HostResult, Instance, InstanceState, shell_word};
-use crate::plan::waves::{MaxFail, Waves};
+use crate::model::{Address, Host, Instance, InstanceState};
+use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
-use crate::report::answer::{DRY_RUN, Executed, HostOutput};
-use crate::report::{JunitReport, Summary, failures};
+use crate::report::{Summary, failures, junit};
 use crate::spec::Need;
 use crate::spec::fleet::Connect;
-use crate::ssh::console::learn_from_console;
-use crate::ssh::{HostKeys, Identities, Input, Limits, Ssh, Status, Target, Trust, UserKnownHosts, output};
+use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
 
 /// The verdict when there is no host to work on.
-const NOTHING: &str = "nothing to do";
-/// A command on every host may take so long, wall time.
-const COMMAND: Limits = Limits { timeout: Duration::from_hours(1), max_output: 64 * 1024 };
+pub(super) const NOTHING: &str = "nothing to do";
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
@@ -65,7 +58,7 @@ impl Context {
         let options = Options { push: Some(order), ..Options::default() };
         let ran = self
             .run(held, Order { verb: "push", arguments, options }, async |look| {
-                Ok(push::plan(&self.fleet, n, &digest, look.request))
+                Ok(push::plan(&self.fleet, n, Some(&digest), look.request))
             })
             .await?;
         let pushed = ran
@@ -82,60 +75,8 @@ impl Context {
         Ok(Told { answer, failure })
     }
 
-    pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
-        self.check_account().await?;
-        let dir = self.state_dir()?;
-        let hosts = self.pick(&dir, &wanted.target).await?;
-        let command = match wanted.command.as_slice() {
-            [line] => line.clone(),
-            words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
-        };
-        if hosts.is_empty() {
-            self.events.note("no host is running");
-            return self.tell(Told::good(self.executed(NOTHING, command, &[])));
-        }
-        if self.global.dry_run {
-            let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
-            return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
-        }
-        self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
-        let reach = self.reach(&dir)?;
-        self.learn_all(&reach, &hosts).await?;
-        let n = hosts.len();
-        let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
-        let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
-        self.events.emit(Event::RunStarted {
-            run: self.new_run().to_string(),
-            verb: "exec".to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed: false,
-        });
-        let user = self.fleet.ssh.user.clone();
-        let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
-            one(reach.clone(), Target::of(&host, &user), host, lane, command.clone())
-        })
-        .await;
-        let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
-        let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
-        let failure = self.finish("exec", &wanted.target, &pushed)?;
-        let (exit, summary) = match &failure {
-            None => (Exit::Done, "exec done".to_owned()),
-            Some(failure) => (failure.exit, failure.to_string()),
-        };
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
-        self.tell(Told { answer: self.executed(verdict(&pushed), command, &pushed.reports), failure })
-    }
-
-    /// What `exec` answers.
-    fn executed(&self, verdict: &str, command: String, reports: &[HostReport]) -> Executed {
-        let Summary { run, verdict, world_seconds, .. } = self.tally.summary(verdict);
-        let mut hosts: Vec<HostOutput> = reports.iter().map(Into::into).collect();
-        hosts.sort_by_key(|host| host.slot);
-        Executed { run, verdict, command, hosts, world_seconds, api_calls: self.calls() }
-    }
-
     /// Writes what was asked for and tells what is wrong with the results, if anything.
-    fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Option<Failure>, Failure> {
+    pub(super) fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Option<Failure>, Failure> {
         let write = |path: &Path, result: std::io::Result<()>| {
             result.map_err(|e| Failure::to(Exit::State, format!("write {}: {e}", path.display())))
         };
@@ -143,12 +84,7 @@ impl Context {
             write(path, failures::write_failed_to(path, &pushed.reports))?;
         }
         if let Some(path) = &target.junit {
-            let junit = JunitReport::default();
-            for report in &pushed.reports {
-                let event = Event::HostFinished { report: report.clone() };
-                junit.emit(&Stamped { at: self.clock.now(), event });
-            }
-            write(path, junit.write(path))?;
+            write(path, junit::write(path, &format!("{verb} {}", self.fleet.name), &pushed.reports))?;
         }
         if !pushed.failed() {
             return Ok(None);
@@ -232,71 +168,17 @@ impl Context {
             trust,
         })
     }
-
-    async fn learn_all(&self, reach: &Reach, hosts: &[Host]) -> Result<(), Failure> {
-        let clients = self.clients().await?;
-        for host in hosts.iter().filter(|host| !reach.keys.knows(&host.id)) {
-            let what = format!("read the console of {}", host.id);
-            let console = self.read(&what, async || clients.console(&host.id).await).await?;
-            let keys = learn_from_console(&console);
-            if !keys.is_empty() {
-                reach
-                    .keys
-                    .pin(&host.id, &keys)
-                    .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
-            }
-        }
-        Ok(())
-    }
 }
 
-fn max_fail(limit: CliMaxFail) -> MaxFail {
+/// The same as plans know it.
+pub(super) fn max_fail(limit: CliMaxFail) -> MaxFail {
     match limit {
         CliMaxFail::Percent(percent) => MaxFail::Percent(percent),
         CliMaxFail::Hosts(hosts) => MaxFail::Count(usize::try_from(hosts).unwrap_or(usize::MAX)),
     }
 }
 
-/// One command on one host.
-async fn one(reach: Reach, target: Target, host: Host, mut lane: Lane, command: String) -> HostReport {
-    let begun = Instant::now();
-    let session = match reach.ssh.connect(&target, &reach.trust).await {
-        Ok(session) => session,
-        Err(fault) => return fault.host_report(host, begun.elapsed()),
-    };
-    lane.connected().await;
-    match session.exec(&command, Input::Empty, COMMAND).await {
-        Ok(execution) => {
-            let mut said = execution.stdout.clone();
-            said.extend_from_slice(&execution.stderr);
-            let text = output::sanitise(&said, output::Bounds::default());
-            let (result, exit_status, cause) = match &execution.status {
-                Status::Exit(0) => (HostResult::Ok, Some(0), None),
-                Status::Exit(code) => (HostResult::Failed, Some(*code), Some(format!("exit {code}"))),
-                Status::Signal(name) => (HostResult::Failed, None, Some(format!("signal {name}"))),
-            };
-            let stage = cause.as_ref().map(|_| "command".to_owned());
-            HostReport { host, result, stage, cause, exit_status, output: text, took: begun.elapsed() }
-        }
-        Err(fault) => fault.host_report(host, begun.elapsed()),
-    }
-}
-
 /// How a push or exec came out, in one word.
-fn verdict(pushed: &Pushed) -> &'static str {
+pub(super) fn verdict(pushed: &Pushed) -> &'static str {
     if pushed.failed() { "partial" } else { "done" }
-}
-
-/// A host on which nothing was tried.
-fn skipped(host: Host) -> HostReport {
-    let output = String::new();
-    HostReport {
-        host,
-        result: HostResult::Skipped,
-        stage: None,
-        cause: None,
-        exit_status: None,
-        output,
-        took: Duration::ZERO,
-    }
 }

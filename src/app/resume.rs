@@ -17,6 +17,7 @@ impl Context {
             return match &wanted.run {
                 None => self.tell(Told::good(Resumed { run: None })),
                 Some(name) => Err(Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
+                    .hint("a `down` that was carried out ends all runs before it")
                     .hint("fleetwright status     # lists unfinished runs")),
             };
         };

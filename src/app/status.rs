@@ -21,9 +21,15 @@ impl Context {
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
         let queue = match &self.fleet.queue {
-            Some(queue) => Some(
-                self.read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await).await?,
-            ),
+            // The hosts are worth showing all the same.
+            Some(queue) => self
+                .read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await)
+                .await
+                .map_err(|failure| {
+                    let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+                    self.events.warn(format!("{failure}{why}"));
+                })
+                .ok(),
             None => None,
         };
         let unfinished = history
@@ -33,7 +39,7 @@ impl Context {
                 Some(RunLine {
                     run: begun.run.clone(),
                     verb: begun.verb.clone(),
-                    unresolved_calls: past.fold.open_intents().count(),
+                    unresolved_calls: past.fold.unresolved().count(),
                 })
             })
             .collect();
@@ -54,6 +60,21 @@ impl Context {
                 reason: instance.state_reason.clone(),
             })
             .collect();
+        // Launched moments ago and not shown yet: absence proves nothing.
+        let unseen = past::unseen(&history, &survey);
+        hosts.extend(unseen.into_iter().map(|(id, launched)| HostLine {
+            slot: slots.get(&id).copied(),
+            id: id.to_string(),
+            state: "not visible yet".to_owned(),
+            instance_type: "-".to_owned(),
+            market: "-".to_owned(),
+            zone: "-".to_owned(),
+            address: None,
+            release: None,
+            expires: None,
+            launched: launched.to_string(),
+            reason: None,
+        }));
         hosts.sort_by_key(|host| (host.slot.unwrap_or(u32::MAX), host.id.clone()));
         let status = Status {
             fleet: self.fleet.name.to_string(),

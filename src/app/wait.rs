@@ -1,17 +1,16 @@
 //! `wait`: until the job is done, failed, stalled, unaccounted for, or the deadline is reached. Changes nothing.
 
 use super::Told;
-use super::context::{Context, state};
+use super::context::Context;
+use super::fed::Fed;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
-use crate::journal::History;
-use crate::plan::verdict::{Feeder, Look, Seen, Verdict, verdict};
+use crate::plan::verdict::{Look, Seen, Verdict, verdict};
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
 use crate::ssh::{Input, Limits, Session, Target};
-use crate::steps::FeedMark;
 use std::time::Duration;
 
 /// The ledger's command may take so long, wall time.
@@ -56,65 +55,37 @@ impl Context {
         let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;
         let mut ledger: Option<Session> = None;
+        let planned = self.fleet.feed.is_some();
         let (verdict, fed) = loop {
-            let fed = Self::fed(&dir)?;
+            let fed = Fed::read(&dir, &queue.url, planned)?;
+            // The ledger first: its command may take a minute, and the counts must be fresh.
+            let completed = match &self.fleet.done.completed {
+                Some(command) => self.completed(&dir, command, &mut ledger).await,
+                None => None,
+            };
             let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
                 Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
             };
-            baseline = baseline.or(fed.dead_before).or(sample.as_ref().and_then(|sample| sample.dead));
-            let completed = match &self.fleet.done.completed {
-                Some(command) => self.completed(&dir, command, &mut ledger).await,
-                None => None,
-            };
+            baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
             if looks.len() >= KEPT {
                 looks.remove(0);
             }
             let at = self.clock.now();
-            looks.push(Look { at, sample: sample.clone(), fed: fed.items, completed });
-            let seen = Seen {
-                feeder: fed.feeder,
-                looks: &looks,
-                dead_before: baseline,
-                started: begun,
-                now: self.clock.now(),
-            };
+            looks.push(Look { at, sample: sample.clone(), fed: fed.sent, completed });
+            let seen = Seen { feeder: fed.feeder, looks: &looks, dead_before: baseline, started: begun, now: at };
             let now = verdict(&seen, &self.fleet.done);
             let (outlook, eta) = words(&now);
             if let Some(sample) = sample {
                 self.events.emit(Event::Sampled { sample, outlook, eta });
             }
             if !matches!(now, Verdict::Working { .. }) {
-                break (now, fed.items);
+                break (now, fed);
             }
             self.pause(self.fleet.done.poll).await?;
         };
-        Ok(self.judged(&verdict, fed))
-    }
-
-    /// What the newest feed of this campaign says of itself. A queue that somebody else feeds counts as closed: only its
-    /// counts can tell.
-    fn fed(dir: &FleetDir) -> Result<Fed, Failure> {
-        let history = History::read(dir).map_err(state)?;
-        for past in history.campaign() {
-            let Some(begun) = &past.fold.begun else { continue };
-            if begun.verb != "feed" {
-                continue;
-            }
-            let mark = past.fold.cursors.get("feed").and_then(|v| serde_json::from_value::<FeedMark>(v.clone()).ok());
-            let Some(mark) = mark else { continue };
-            return Ok(Fed {
-                feeder: Feeder {
-                    closed: past.fold.ended.is_some(),
-                    total: u64::try_from(mark.cursor.total()).ok(),
-                    last_send: mark.sent_at,
-                },
-                items: u64::try_from(mark.cursor.next()).unwrap_or(u64::MAX),
-                dead_before: mark.dead_before,
-            });
-        }
-        Ok(Fed { feeder: Feeder { closed: true, total: None, last_send: None }, items: 0, dead_before: None })
+        Ok(self.judged(&verdict, &fed))
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.
@@ -142,12 +113,20 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn judged(&self, verdict: &Verdict, fed: u64) -> Told<Summary> {
+    fn judged(&self, verdict: &Verdict, fed: &Fed) -> Told<Summary> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
         // Without a ledger nobody can miss an item: unknown is not zero.
-        let missing = missing.filter(|_| self.fleet.done.completed.is_some());
-        let items = ItemCounts { fed: Some(fed), ok, failed, unaccounted: missing };
+        let surplus = ok.zip(failed).is_some_and(|(ok, failed)| ok + failed > fed.feeder.items);
+        let missing = missing.filter(|_| self.fleet.done.completed.is_some() && !surplus);
+        if surplus && fed.feeder.items > 0 {
+            self.events.note(format!(
+                "the ledger counts more than the {} items that were fed: older results or attempts too, so it can't show \
+                 that an item is missing",
+                fed.feeder.items
+            ));
+        }
+        let items = ItemCounts { fed: Some(fed.feeder.items), ok, failed, unaccounted: missing };
         let (outlook, _) = words(verdict);
         let answer = Summary {
             items: Some(items),
@@ -157,19 +136,14 @@ impl Context {
         };
         self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost: None });
         let failure = (exit != Exit::Done).then(|| {
-            Failure::new(exit, format!("{word}: {outlook}"))
+            let mut failure = Failure::new(exit, format!("{word}: {outlook}"));
+            failure.hints.extend(fed.next.clone());
+            failure
                 .hint("fleetwright status     # hosts and queue")
                 .hint("fleetwright down       # ends the fleet, which is still running")
         });
         Told { answer, failure }
     }
-}
-
-/// The feeder's state and what it saw before it began.
-struct Fed {
-    feeder: Feeder,
-    items: u64,
-    dead_before: Option<u64>,
 }
 
 /// Completed, failed and missing items, as far as the verdict knows them.
@@ -188,6 +162,7 @@ fn counts(verdict: &Verdict) -> (Option<u64>, Option<u64>, Option<u64>) {
 fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
     match verdict {
         Verdict::Working { outlook, eta } => (outlook.clone(), *eta),
+        Verdict::Done { ok: 0 } => ("the queue is empty; what was in it was not fed from here".to_owned(), None),
         Verdict::Done { ok } => (format!("all {ok} items are completed"), None),
         Verdict::DoneWithFailures { ok, failed } => (format!("{ok} items completed, {failed} failed"), None),
         Verdict::Unaccounted { missing, ok, failed } => {

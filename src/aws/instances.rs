@@ -13,7 +13,6 @@ use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType, I
 
 const DESCRIBE: &str = "DescribeInstances";
 const TERMINATE: &str = "TerminateInstances";
-const REBOOT: &str = "RebootInstances";
 const CONSOLE: &str = "GetConsoleOutput";
 
 /// Ids in one TerminateInstances: EC2 takes 1,000 and advises fewer; Karpenter's batches have 500.
@@ -104,18 +103,6 @@ impl Clients {
             Ok((InstanceId::new(id), parse_state(TERMINATE, word.as_ref().map(InstanceStateName::as_str))?))
         };
         changes.into_iter().map(state).collect()
-    }
-
-    /// Drafts the reboot of one instance.
-    pub async fn draft_reboot(&self, id: &InstanceId) -> Result<Draft, Fault> {
-        let call = self.ec2().reboot_instances().instance_ids(id.as_str());
-        capture(REBOOT, None, |hook| call.customize().interceptor(hook).send()).await
-    }
-
-    /// Asks for the drafted reboot; EC2 only queues it.
-    pub async fn reboot(&self, permit: &Permit) -> Result<(), Fault> {
-        let call = self.ec2().reboot_instances().customize();
-        send(REBOOT, permit, |hook| call.interceptor(hook).send()).await.map(drop)
     }
 }
 

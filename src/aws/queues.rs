@@ -10,8 +10,8 @@ use crate::journal::{Draft, Permit};
 use crate::model::{Fault, FaultKind, Sample, Tags};
 use crate::time::Clock;
 use aws_sdk_sqs::types::{
-    BatchResultErrorEntry, DeleteMessageBatchRequestEntry, Message, MessageAttributeValue, MessageSystemAttributeName,
-    QueueAttributeName, SendMessageBatchRequestEntry,
+    BatchResultErrorEntry, ChangeMessageVisibilityBatchRequestEntry, DeleteMessageBatchRequestEntry, Message,
+    MessageAttributeValue, MessageSystemAttributeName, QueueAttributeName, SendMessageBatchRequestEntry,
 };
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::time::Duration;
@@ -21,6 +21,7 @@ const DELETE: &str = "DeleteQueue";
 const ATTRIBUTES: &str = "GetQueueAttributes";
 const SEND: &str = "SendMessageBatch";
 const ACKNOWLEDGE: &str = "DeleteMessageBatch";
+const EXTEND: &str = "ChangeMessageVisibilityBatch";
 
 /// Messages in one batch: SQS's bound.
 const BATCH: usize = 10;
@@ -239,11 +240,30 @@ impl Clients {
         Ok(entry_results(ACKNOWLEDGE, receipts.len(), &deleted, &answer.failed))
     }
 
-    /// Hides a taken message for `visibility` from now; zero gives it back at once. `Gone` if it is nobody's any more.
-    pub async fn extend(&self, url: &str, receipt: &str, visibility: Duration) -> Result<(), Fault> {
+    /// Hides up to ten taken messages for `visibility` from now; zero gives them back at once. One result for each, in
+    /// order; `Gone` or `Invalid` for a message that is nobody's any more.
+    ///
+    /// # Errors
+    ///
+    /// `Invalid` for none or more than ten.
+    pub async fn extend(
+        &self,
+        url: &str,
+        receipts: &[String],
+        visibility: Duration,
+    ) -> Result<Vec<Result<(), Fault>>, Fault> {
+        bounded(EXTEND, receipts.len())?;
         let seconds = i32::try_from(visibility.as_secs()).unwrap_or(i32::MAX);
-        let call = self.sqs().change_message_visibility().queue_url(url).receipt_handle(receipt);
-        read("ChangeMessageVisibility", call.visibility_timeout(seconds).send()).await.map(drop)
+        let mut entries = Vec::with_capacity(receipts.len());
+        for (index, receipt) in receipts.iter().enumerate() {
+            let entry = ChangeMessageVisibilityBatchRequestEntry::builder().id(index.to_string());
+            let entry = entry.receipt_handle(receipt).visibility_timeout(seconds);
+            entries.push(entry.build().map_err(|error| invalid(EXTEND, &error.to_string()))?);
+        }
+        let call = self.sqs().change_message_visibility_batch().queue_url(url).set_entries(Some(entries));
+        let answer = read(EXTEND, call.send()).await?;
+        let extended = answer.successful.into_iter().map(|entry| entry.id).collect();
+        Ok(entry_results(EXTEND, receipts.len(), &extended, &answer.failed))
     }
 }
 

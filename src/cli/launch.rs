@@ -16,7 +16,7 @@ pub(super) struct LaunchArgs {
     /// The wanted size [default: the spec's fleet.size]
     #[arg(short = 'n', long = "size", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     n: Option<u32>,
-    /// Image to launch [default: the newest attested one]
+    /// Image to launch [default: the newest, which must be attested]
     #[arg(long, value_name = "ID")]
     image: Option<String>,
     /// When a host counts as there

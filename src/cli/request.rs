@@ -217,7 +217,7 @@ pub enum Until {
 pub struct Launch {
     /// The wanted size instead of the spec's, at least 1.
     pub n: Option<u32>,
-    /// The image instead of the newest attested one.
+    /// The image instead of the newest one.
     pub image: Option<String>,
     /// When it is over.
     pub until: Until,
@@ -280,10 +280,12 @@ pub struct Push {
 }
 
 /// `exec`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Exec {
     /// Which hosts.
     pub target: Target,
+    /// How long the command may take on one host, wall time.
+    pub within: Duration,
     /// The command: one word is a shell line, several are quoted each.
     pub command: Vec<String>,
 }

@@ -130,7 +130,8 @@ where
             return Err(fault);
         }
         cx.events.emit(Event::Retrying { fault: fault.clone(), attempt, wait });
-        if !cx.pause(wait).await {
+        // A machine that slept meanwhile may wake up long after the budget.
+        if !cx.pause(wait).await || cx.clock.now() > last_start {
             return Err(fault);
         }
     }

@@ -131,6 +131,32 @@ async fn waits_are_jittered_below_a_doubling_limit_and_the_budget_is_kept() {
     }
 }
 
+/// A machine that falls asleep whenever somebody waits, and wakes up a day later.
+struct Lid(ManualClock);
+
+impl Clock for Lid {
+    fn now(&self) -> Timestamp {
+        self.0.now()
+    }
+
+    fn sleep_until(&self, instant: Timestamp) -> BoxFuture<'_, ()> {
+        self.0.sleep_until(instant + SignedDuration::from_hours(24))
+    }
+}
+
+#[tokio::test]
+async fn a_machine_that_slept_past_the_budget_does_not_try_again() {
+    let bench = Bench::new(Arc::new(Lid(ManualClock::default())), 7);
+    let calls = Cell::new(0);
+    let result: Result<(), _> =
+        retry(bench.cx(), "RunInstances", &Policy::default(), FaultKind::retryable, async || {
+            calls.set(calls.get() + 1);
+            Err(fault(FaultKind::Server))
+        })
+        .await;
+    assert_eq!((result, calls.get()), (Err(fault(FaultKind::Server)), 1));
+}
+
 #[tokio::test]
 async fn what_will_not_pass_is_tried_once() {
     for kind in [

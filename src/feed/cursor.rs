@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// Messages in one SendMessageBatch call (API reference).
 const BATCH: usize = 10;
 /// Bytes of all messages of one call together; see [`super::source`] on 256 KiB.
-const BYTES: usize = 256 * 1024;
+const BYTES: usize = super::source::MESSAGE;
 
 /// A place in a source that can be come back to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,6 +41,16 @@ impl Cursor {
         Err(Changed { was: self.total, now: total })
     }
 
+    /// Digest of the source.
+    pub fn fingerprint(&self) -> &str {
+        &self.fingerprint
+    }
+
+    /// Items that were not sent yet.
+    pub fn left(&self) -> usize {
+        self.total.saturating_sub(self.next)
+    }
+
     /// Index of the next item.
     pub fn next(&self) -> usize {
         self.next
@@ -71,7 +81,7 @@ pub fn batch(items: &[String], from: usize, allowed: usize) -> impl Iterator<Ite
         .take(allowed.min(BATCH))
         .enumerate()
         .take_while(move |(index, item)| {
-            bytes += item.len();
+            bytes += item.len() + super::source::ATTRIBUTES;
             *index == 0 || bytes <= BYTES
         })
         .map(|(_, item)| item)
@@ -100,7 +110,7 @@ mod tests {
             while !cursor.done() {
                 let sent: Vec<usize> = batch(&items, cursor.next(), allowed).map(String::len).collect();
                 prop_assert!(!sent.is_empty() && sent.len() <= BATCH.min(allowed));
-                prop_assert!(sent.len() == 1 || sent.iter().sum::<usize>() <= BYTES);
+                prop_assert!(sent.len() == 1 || sent.iter().map(|n| n + super::super::source::ATTRIBUTES).sum::<usize>() <= BYTES);
                 cursor.advance(sent.len());
             }
             prop_assert_eq!(cursor.next(), items.len());

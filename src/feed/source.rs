@@ -5,8 +5,13 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// Longest item: SQS took 256 KiB a message for most of its life, and some regions and SDKs still do.
-const LONGEST: usize = 256 * 1024;
+/// Longest message: SQS took 256 KiB for most of its life, and queues made then still do.
+pub(super) const MESSAGE: usize = 256 * 1024;
+/// What a message carries beside its item, which counts too: name, type and value of the attribute with the item's id
+/// (16 + 6 + 32 bytes), and a little room.
+pub(super) const ATTRIBUTES: usize = 64;
+/// Longest item.
+const LONGEST: usize = MESSAGE - ATTRIBUTES;
 /// Most items of one feed.
 const MOST: usize = 10_000_000;
 
@@ -118,8 +123,11 @@ pub fn items_of(items: Vec<String>) -> Result<Items, SourceError> {
     for (index, item) in items.iter().enumerate() {
         let why = match item {
             item if item.is_empty() => Some("is empty"),
-            item if item.len() > LONGEST => Some("is longer than 256 KiB"),
-            item if item.contains(['\0', '\n']) => Some("holds a NUL or a line break"),
+            item if item.len() > LONGEST => Some("is longer than 256 KiB with its id"),
+            item if item.contains('\n') => Some("holds a line break"),
+            item if !item.chars().all(sendable) => {
+                Some("holds a character that SQS takes in no message (U+0000 to U+001F, U+FFFE, U+FFFF)")
+            }
             _ => None,
         };
         if let Some(why) = why {
@@ -131,12 +139,19 @@ pub fn items_of(items: Vec<String>) -> Result<Items, SourceError> {
     Ok(Items { items, fingerprint: data_encoding::HEXLOWER.encode(&hash.finalize()) })
 }
 
-/// Every regular file below a folder, relative to it, sorted bytewise. Symbolic links are neither followed nor listed.
+/// What a message may hold: `#x9 | #xA | #xD | #x20 to #xD7FF | #xE000 to #xFFFD | #x10000 to #x10FFFF` (SendMessage). Found
+/// out before the first item is sent: a feed that can't be finished is none.
+fn sendable(character: char) -> bool {
+    matches!(character, '\t' | '\n' | '\r' | '\u{20}'..='\u{D7FF}' | '\u{E000}'..='\u{FFFD}' | '\u{10000}'..)
+}
+
+/// Every regular file below a folder, sorted bytewise, named as from `base`: `src/lib.rs` for the folder `src` in it, whole
+/// paths for a folder elsewhere. Symbolic links are neither followed nor listed.
 ///
 /// # Errors
 ///
 /// When a folder can't be read or a name can't be an item.
-pub fn files(folder: &Path) -> Result<Vec<String>, SourceError> {
+pub fn files(base: &Path, folder: &Path) -> Result<Vec<String>, SourceError> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
     while let Some(next) = folders.pop() {
@@ -147,7 +162,7 @@ pub fn files(folder: &Path) -> Result<Vec<String>, SourceError> {
                 folders.push(entry.path());
             } else if kind.is_file() {
                 let path = entry.path();
-                let relative = path.strip_prefix(folder).unwrap_or(&path);
+                let relative = path.strip_prefix(base).unwrap_or(&path);
                 let name = |why| SourceError::Name { path: path.clone(), why };
                 let text = relative.to_str().ok_or_else(|| name("is not UTF-8"))?;
                 if text.contains(['\n', '\t', '#']) {
@@ -233,9 +248,13 @@ mod tests {
         fs::write(dir.path().join("b/c/x"), "1").unwrap();
         fs::write(dir.path().join("a"), "2").unwrap();
         std::os::unix::fs::symlink("a", dir.path().join("link")).unwrap();
-        assert_eq!(files(dir.path()).unwrap(), ["a", "b/c/x"]);
+        assert_eq!(files(dir.path(), dir.path()).unwrap(), ["a", "b/c/x"]);
+        assert_eq!(files(dir.path(), &dir.path().join("b")).unwrap(), ["b/c/x"]);
+        let whole = dir.path().join("b/c/x").display().to_string();
+        assert_eq!(files(&dir.path().join("b"), &dir.path().join("b")).unwrap(), ["c/x"]);
+        assert_eq!(files(Path::new("/nowhere"), &dir.path().join("b")).unwrap(), [whole]);
         fs::write(dir.path().join("x#y"), "3").unwrap();
-        assert!(files(dir.path()).unwrap_err().to_string().contains("x#y"));
+        assert!(files(dir.path(), dir.path()).unwrap_err().to_string().contains("x#y"));
     }
 
     proptest! {

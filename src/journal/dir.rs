@@ -2,7 +2,7 @@
 
 use super::error::JournalError;
 use super::frame::TornTail;
-use super::lock::{Claim, ClaimError, Holder};
+use super::lock::{self, Claim, ClaimError, Holder};
 use super::log::{self, Journal};
 use super::record::{Begun, Fold};
 use super::store::{self, FileStore};
@@ -59,6 +59,15 @@ impl FleetDir {
         }
         store::ensure_directory(&self.root)?;
         Claim::take(&self.root.join("lock"), holder)
+    }
+
+    /// Who holds the fleet now, if anybody does. Changes nothing and claims nothing.
+    ///
+    /// # Errors
+    ///
+    /// When the lock file is there and can't be read or trusted.
+    pub fn holder(&self) -> Result<Option<Holder>, JournalError> {
+        lock::holder(&self.root.join("lock"))
     }
 
     /// Begins a run: makes its directory and its journal, whose first record is durable when this returns.

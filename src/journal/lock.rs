@@ -4,10 +4,13 @@ use super::error::JournalError;
 use super::store;
 use crate::exit::Exit;
 use jiff::Timestamp;
+use nix::errno::Errno;
+use nix::sys::signal::kill;
+use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{Read, Seek, Write};
+use std::io::{self, Read, Seek, Write};
 use std::path::Path;
 
 /// Who holds a fleet, as written into the lock file for others to read.
@@ -59,6 +62,28 @@ impl ClaimError {
             Self::Held { .. } => "wait until it has ended, or interrupt it; the lock goes with the process",
             Self::State(error) => error.hint(),
         }
+    }
+}
+
+/// Who holds the lock file, if anybody does. What a killed process left in it names nobody.
+pub(super) fn holder(path: &Path) -> Result<Option<Holder>, JournalError> {
+    let text = match store::read_only(path) {
+        Ok(text) => text,
+        Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    // Emptied by its holder's end, or not yet written by a new one.
+    let Ok(holder) = serde_json::from_slice::<Holder>(&text) else { return Ok(None) };
+    let pid = i32::try_from(holder.pid).unwrap_or(i32::MAX);
+    if kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH) {
+        return Ok(None);
+    }
+    // Its number may be another process's by now. Only then is the lock there to be had, for a moment.
+    let file = File::open(path).map_err(JournalError::io("open", path))?;
+    match file.try_lock_shared() {
+        Ok(()) => Ok(None),
+        Err(TryLockError::WouldBlock) => Ok(Some(holder)),
+        Err(TryLockError::Error(error)) => Err(JournalError::io("lock", path)(error)),
     }
 }
 

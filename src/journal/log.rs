@@ -185,17 +185,20 @@ impl Journal {
         Ok(permits)
     }
 
-    /// Leave to send an intent's stored call once more. `None` when its outcome is known, when it is older than
-    /// [`REPLAY_LIMIT`] (or so far in the future that its age can't be told): then only tags can say what became of it;
-    /// and when the journal can't be written any more.
-    pub fn reopen(&self, intent: IntentId, now: Timestamp) -> Option<Permit> {
-        let inner = self.lock();
-        if inner.poison.is_some() {
-            return None;
-        }
-        let state = inner.fold.open_intents().find(|state| state.id == intent)?;
-        let young = now.duration_since(state.at).abs() <= REPLAY_LIMIT;
-        young.then(|| Permit { intent, call: state.call.clone(), replayed: true })
+    /// Leave to send an intent's stored call once more; that it is sent now is durable when this returns. `None` when its
+    /// outcome is known, and when it is older than [`REPLAY_LIMIT`] (or so far in the future that its age can't be told):
+    /// then only tags can say what became of it.
+    ///
+    /// # Errors
+    ///
+    /// When the repetition could not be made durable: it must not be sent.
+    pub fn reopen(&self, intent: IntentId, now: Timestamp) -> Result<Option<Permit>, JournalError> {
+        let mut inner = self.lock();
+        let young = |at: Timestamp| now.duration_since(at).abs() <= REPLAY_LIMIT;
+        let open = inner.fold.open_intents().find(|state| state.id == intent && young(state.at));
+        let Some(call) = open.map(|state| state.call.clone()) else { return Ok(None) };
+        self.write(&mut inner, vec![Record::Again { id: intent, at: now }])?;
+        Ok(Some(Permit { intent, call, replayed: true }))
     }
 
     /// Says how a call came out. `Unknown` may be replaced later, nothing else may.

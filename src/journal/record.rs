@@ -23,6 +23,14 @@ pub struct Draft {
     pub body: String,
 }
 
+impl Draft {
+    /// Whether the call makes something that costs money or takes a name. The others are idempotent by nature and decided
+    /// anew each time: when nobody knows how one came out, nothing is missing.
+    pub fn makes(&self) -> bool {
+        self.action.starts_with("Create") && self.action != "CreateTags"
+    }
+}
+
 /// How a call came out.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -67,6 +75,13 @@ pub enum Record {
         step: String,
         /// The call.
         call: Draft,
+        /// World time.
+        at: Timestamp,
+    },
+    /// A call is about to be sent once more: it may be carried out from now on as well.
+    Again {
+        /// The intent.
+        id: IntentId,
         /// World time.
         at: Timestamp,
     },
@@ -117,6 +132,8 @@ pub struct IntentState {
     pub call: Draft,
     /// When it was written.
     pub at: Timestamp,
+    /// When it was last sent or answered: what it made was made before, or, while it is open, by an attempt begun by then.
+    pub last: Timestamp,
     /// How it came out; `None` when the process died before it could say.
     pub outcome: Option<Outcome>,
 }
@@ -192,7 +209,7 @@ impl Fold {
     /// # Errors
     ///
     /// When the record can't follow what came before: a second `Begun`, an intent whose number is not the next, an outcome
-    /// without intent or after a final outcome, anything after `Ended`.
+    /// or a repetition without intent or after a final outcome, anything after `Ended`.
     pub fn add(&mut self, position: u64, record: Record) -> Result<(), IllegalRecord> {
         self.may_follow(&record).map_err(|why| IllegalRecord { position, why })?;
         match record {
@@ -200,10 +217,16 @@ impl Fold {
                 self.begun = Some(Begun { run, verb, fleet, request, plan, at });
             }
             Record::Intent { id, step, call, at } => {
-                self.intents.push(IntentState { id, step, call, at, outcome: None });
+                self.intents.push(IntentState { id, step, call, at, last: at, outcome: None });
             }
-            Record::Outcome { id, outcome, at: _ } => {
+            Record::Again { id, at } => {
                 if let Some(intent) = self.intents.iter_mut().find(|intent| intent.id == id) {
+                    intent.last = at;
+                }
+            }
+            Record::Outcome { id, outcome, at } => {
+                if let Some(intent) = self.intents.iter_mut().find(|intent| intent.id == id) {
+                    intent.last = at;
                     intent.outcome = Some(outcome);
                 }
             }
@@ -230,11 +253,13 @@ impl Fold {
         }
         match record {
             Record::Intent { id, .. } if *id != self.next_intent() => Err("its intent number is not the next"),
-            Record::Outcome { id, .. } => match self.intents.iter().find(|intent| intent.id == *id) {
-                None => Err("its intent does not exist"),
-                Some(intent) if !intent.open() => Err("its intent has a final outcome"),
-                Some(_) => Ok(()),
-            },
+            Record::Outcome { id, .. } | Record::Again { id, .. } => {
+                match self.intents.iter().find(|intent| intent.id == *id) {
+                    None => Err("its intent does not exist"),
+                    Some(intent) if !intent.open() => Err("its intent has a final outcome"),
+                    Some(_) => Ok(()),
+                }
+            }
             Record::Step { step, .. } if self.steps.contains_key(step) => Err("its step is finished already"),
             Record::Begun { .. }
             | Record::Intent { .. }
@@ -257,6 +282,11 @@ impl Fold {
     /// Whether this is a teardown that was carried out.
     pub fn tore_down(&self) -> bool {
         self.ended == Some(Exit::Done) && self.begun.as_ref().is_some_and(|begun| begun.verb == "down")
+    }
+
+    /// Open intents that may have made something: nobody may ask for it anew before they are settled.
+    pub fn unresolved(&self) -> impl Iterator<Item = &IntentState> {
+        self.open_intents().filter(|intent| intent.call.makes())
     }
 
     /// Intents of which nobody knows whether they were carried out.

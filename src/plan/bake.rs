@@ -53,13 +53,14 @@ pub fn plan(input: &Input<'_>) -> Plan {
     };
     let (mut steps, mut notes) = (Vec::new(), Vec::new());
     let stopped = input.login && fleet.worker.is_some();
-    if stopped {
-        steps.push(Step::new("quiesce", "stop the worker", Action::Quiesce));
-    }
+    // The search comes first: a template that is refused keeps its worker.
     if input.login {
         steps.push(Step::new("scan", "look for what must not be copied", Action::Scan));
     } else {
         notes.push(format!("{} is not searched for keys and credentials, and its worker goes on", template.instance));
+    }
+    if stopped {
+        steps.push(Step::new("quiesce", "stop the worker", Action::Quiesce));
     }
     steps.push(Step::new("image", format!("image {}", request.name), Action::Image(request)));
     steps.push(Step::new("available", "wait until the image is available", Action::ImageAvailable));

@@ -10,14 +10,18 @@ pub const QUIET: SignedDuration = SignedDuration::from_secs(90 + 300);
 
 /// Plans a teardown. Creators first, hosts next, what hosts held after them, then a second look.
 ///
-/// `open` is when the last launch call of unknown outcome was written down, if any is unresolved.
+/// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one.
 pub fn plan(fleet: &Fleet, images: bool, open: Option<Timestamp>, now: Timestamp, request: String) -> Plan {
     let mut steps = Vec::new();
     if let Some(at) = open {
         let left = QUIET - now.duration_since(at);
         if left > SignedDuration::ZERO {
             let seconds = left.as_secs();
-            steps.push(Step::new("quiet", "wait for a launch of unknown outcome", Action::Quiet { seconds }));
+            steps.push(Step::new(
+                "quiet",
+                "wait for what a call of unknown outcome may have made",
+                Action::Quiet { seconds },
+            ));
         }
     }
     steps.push(Step::new("hosts", "end every host", Action::Terminate));

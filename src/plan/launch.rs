@@ -8,7 +8,7 @@ use crate::model::{Image, ImageState, InstanceId, Market, Survey, Tags, Template
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// All that a launch is planned from.
 #[derive(Clone, Debug)]
@@ -312,9 +312,4 @@ pub fn settled(
 /// Tags of one fleet request's hosts that the launch template can't carry.
 pub fn intent_tags(token: &str, epoch: &str) -> Tags {
     Tags::default().with(tags::INTENT, token).with(tags::EPOCH, epoch)
-}
-
-/// Hosts that the journals launched recently and that the survey does not show.
-pub fn unseen(recent: &BTreeSet<InstanceId>, survey: &Survey) -> Vec<InstanceId> {
-    recent.iter().filter(|id| !survey.instances.iter().any(|instance| &instance.id == *id)).cloned().collect()
 }

@@ -4,6 +4,7 @@ use super::shelltext::ShellText;
 use crate::model::{Address, FleetName, InstanceId, Play, PlayKind, PlayStep, Region, shell_word};
 use crate::spec::playbook::{Action, Command, PutContent, Text};
 use crate::spec::{Playbook, Step};
+use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use sha2::{Digest, Sha256};
@@ -295,6 +296,10 @@ fn environment() -> Environment<'static> {
     let mut environment = Environment::new();
     environment.set_undefined_behavior(UndefinedBehavior::Strict);
     environment.set_debug(false);
+    // A file is written as its playbook says, its last line feed too.
+    let syntax = SyntaxConfig::builder().keep_trailing_newline(true).build();
+    // Only delimiters of one's own can be refused.
+    environment.set_syntax(syntax.unwrap_or_default());
     for filter in ["safe", "escape", "e"] {
         environment.remove_filter(filter);
     }

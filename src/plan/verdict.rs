@@ -5,21 +5,37 @@
 //! that a queue is empty). So one zero proves nothing: an item on its way from delayed to waiting to in flight can be missing
 //! from all three counts. Many fresh zeros in a row over the quiet time, all after the last send, prove it.
 
+mod quiet;
+
 use super::eta;
 use crate::model::Sample;
 use crate::spec::fleet::Done;
 use jiff::{SignedDuration, Timestamp};
+use quiet::{Quiet, Watched, needed_time, needed_zeros};
 use std::time::Duration;
 
 /// After the last send the counts are not believed for this long (SQS: "at least 1 minute").
 pub const SETTLE: SignedDuration = SignedDuration::from_secs(60);
 
+/// Whether more will be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Feeding {
+    /// Nothing more: all was sent, or somebody else sends and only the counts can tell.
+    Closed,
+    /// A process is at it.
+    Open,
+    /// Not everything was sent, and nobody is at it.
+    Stopped,
+}
+
 /// What is known of the side that fills the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Feeder {
-    /// Whether nothing more will be sent.
-    pub closed: bool,
-    /// Items in all, where known before the end.
+    /// Whether more will be sent.
+    pub feeding: Feeding,
+    /// Different items that the queue confirmed: each of them must be completed or given up on.
+    pub items: u64,
+    /// How many will have been sent in the end, where known before; in the terms of [`Look::fed`].
     pub total: Option<u64>,
     /// When the queue confirmed the last item; `None` when nothing was sent.
     pub last_send: Option<Timestamp>,
@@ -32,7 +48,7 @@ pub struct Look {
     pub at: Timestamp,
     /// The queue's counts; `None` when they could not be read.
     pub sample: Option<Sample>,
-    /// Items confirmed by the queue until then.
+    /// Items confirmed by the queue until then; those fed twice on purpose count twice.
     pub fed: u64,
     /// Distinct items completed, as the ledger says; `None` without a ledger, or when it could not be read.
     pub completed: Option<u64>,
@@ -103,11 +119,18 @@ pub enum Verdict {
 
 /// Judges. Unknown is never taken for zero, and a job is only over when that was seen.
 pub fn verdict(seen: &Seen<'_>, done: &Done) -> Verdict {
-    let quiet = Quiet::of(seen, done);
-    if quiet.full(done)
-        && let Some(over) = over(seen, done)
-    {
-        return over;
+    let watched = Watched::of(seen, done);
+    let quiet = Quiet::of(seen, &watched, done);
+    if quiet.full(done) {
+        match seen.feeder.feeding {
+            Feeding::Open => {}
+            Feeding::Stopped => return Verdict::Stalled { why: unfed(seen) },
+            Feeding::Closed => {
+                if let Some(over) = over(seen, done, &quiet) {
+                    return over;
+                }
+            }
+        }
     }
     if let Some(deadline) = done.deadline
         && seen.now.duration_since(seen.started) >= span(deadline)
@@ -115,84 +138,54 @@ pub fn verdict(seen: &Seen<'_>, done: &Done) -> Verdict {
         return Verdict::Deadline { outlook: outlook(seen, &quiet, done) };
     }
     let patience = span(done.stalled_after);
-    let since = seen.looks.iter().rev().find(|look| usable(look, seen, done)).map(|look| look.at);
-    if seen.now.duration_since(since.unwrap_or(seen.started)) >= patience {
-        return Verdict::Blind { since };
+    let last = seen.looks.iter().rposition(|look| usable(look, seen, done));
+    if watched.since(last) >= patience {
+        return Verdict::Blind { since: last.and_then(|last| seen.looks.get(last)).map(|look| look.at) };
     }
-    if let Some(why) = stalled(seen, patience) {
+    if let Some(why) = stalled(seen, &watched, patience) {
         return Verdict::Stalled { why };
     }
     Verdict::Working { outlook: outlook(seen, &quiet, done), eta: time_left(seen) }
 }
 
-/// The run of zeros that ends with the newest look.
-struct Quiet {
-    zeros: usize,
-    lasted: SignedDuration,
-}
-
-impl Quiet {
-    fn of(seen: &Seen<'_>, done: &Done) -> Self {
-        let nothing = Self { zeros: 0, lasted: SignedDuration::ZERO };
-        if !seen.feeder.closed {
-            return nothing;
-        }
-        let believed_from = seen.feeder.last_send.and_then(|last| last.saturating_add(SETTLE).ok());
-        let stale = span(done.poll) * 2;
-        let (mut zeros, mut first) = (0, None);
-        let mut newest: Option<Timestamp> = None;
-        for look in seen.looks {
-            let zero = look.sample.as_ref().filter(|sample| sample.empty()).filter(|sample| {
-                look.at.duration_since(sample.at) <= stale
-                    && newest.is_none_or(|newest| sample.at > newest)
-                    && believed_from.is_none_or(|from| sample.at >= from)
-            });
-            (zeros, first) = match zero {
-                Some(sample) => (zeros + 1, first.or(Some(sample.at))),
-                None => (0, None),
-            };
-            newest = newest.max(look.sample.as_ref().map(|sample| sample.at));
-        }
-        match (first, newest) {
-            (Some(first), Some(last)) if seen.now.duration_since(last) <= stale => {
-                Self { zeros, lasted: last.duration_since(first) }
-            }
-            _ => nothing,
-        }
-    }
-
-    fn full(&self, done: &Done) -> bool {
-        self.zeros >= needed_zeros(done) && self.lasted >= needed_time(done)
-    }
-}
-
-fn needed_zeros(done: &Done) -> usize {
-    usize::try_from(done.samples.max(2)).unwrap_or(usize::MAX)
-}
-
-/// At least two polls long, however short a quiet time the spec asks for.
-fn needed_time(done: &Done) -> SignedDuration {
-    span(done.quiet).max(span(done.poll) * 2)
-}
-
 /// The queue is empty for certain: what became of the items? `None` while a count that matters is unknown.
-fn over(seen: &Seen<'_>, done: &Done) -> Option<Verdict> {
+fn over(seen: &Seen<'_>, done: &Done, quiet: &Quiet) -> Option<Verdict> {
     let look = seen.looks.last()?;
     if !usable(look, seen, done) {
         return None;
     }
-    let failed = match seen.dead_before {
-        Some(before) => look.sample.as_ref()?.dead?.saturating_sub(before),
-        None => 0,
-    };
+    let fed = seen.feeder.items;
+    let failed = given_up(seen, done, quiet);
     // Without a ledger, what was fed and not given up on is taken for completed.
-    let ok = look.completed.unwrap_or(look.fed.saturating_sub(failed));
-    let missing = look.fed.saturating_sub(ok.saturating_add(failed));
+    let ok = look.completed.unwrap_or(fed.saturating_sub(failed));
+    let missing = fed.saturating_sub(ok.saturating_add(failed));
     Some(match (missing, failed) {
         (0, 0) => Verdict::Done { ok },
         (0, failed) => Verdict::DoneWithFailures { ok, failed },
         (missing, failed) => Verdict::Unaccounted { missing, ok, failed },
     })
+}
+
+/// Dead letters of this job. The count is approximate too, so the most that was seen while the queue was quiet counts. Where
+/// it stayed below that of before for many looks, somebody took letters away: then those of before can't be told from
+/// ours any more, and all that are there count.
+fn given_up(seen: &Seen<'_>, done: &Done, quiet: &Quiet) -> u64 {
+    let Some(before) = seen.dead_before else { return 0 };
+    let dead = |look: &Look| look.sample.as_ref().and_then(|sample| sample.dead);
+    let most = quiet.looks(seen).iter().filter_map(dead).max().unwrap_or(0);
+    let fewer = |looks: &[Look]| looks.iter().all(|look| dead(look).is_some_and(|dead| dead < before));
+    if seen.looks.windows(needed_zeros(done)).any(fewer) { most } else { most.saturating_sub(before) }
+}
+
+/// Why nothing will come any more although not everything was sent.
+fn unfed(seen: &Seen<'_>) -> String {
+    let fed = seen.looks.last().map_or(0, |look| look.fed);
+    match seen.feeder.total {
+        Some(total) => {
+            format!("the queue is empty, but only {fed} of {total} items were fed and nobody feeds the rest")
+        }
+        None => "the queue is empty, but nothing was fed and nobody feeds it".to_owned(),
+    }
 }
 
 /// Whether every count that the spec relies on is known.
@@ -213,25 +206,25 @@ fn finished(look: &Look) -> Option<i64> {
 }
 
 /// Why nothing gets on, when that has been so for as long as `patience`.
-fn stalled(seen: &Seen<'_>, patience: SignedDuration) -> Option<String> {
+fn stalled(seen: &Seen<'_>, watched: &Watched, patience: SignedDuration) -> Option<String> {
     let mut most: Option<(i64, u64)> = None;
-    let mut since = seen.started;
+    let mut since = None;
     let mut last = None;
-    for look in seen.looks {
+    for (position, look) in seen.looks.iter().enumerate() {
         let (Some(sample), Some(finished)) = (&look.sample, finished(look)) else { continue };
         let dead = sample.dead.unwrap_or(0);
         // Items that nobody can take yet, or none at all, are no stall; nor is an item that was given up on.
         let idle = sample.waiting == Some(0) && sample.in_flight == Some(0);
         let progress = most.is_none_or(|(items, given_up)| finished > items || dead > given_up);
         if idle || progress {
-            since = look.at;
+            since = Some(position);
         }
         let before = most.unwrap_or((finished, dead));
         most = Some((before.0.max(finished), before.1.max(dead)));
         last = (!idle).then_some(sample);
     }
     let sample = last?;
-    if seen.now.duration_since(since) < patience {
+    if watched.since(since) < patience {
         return None;
     }
     let (waiting, in_flight) = (sample.waiting?, sample.in_flight?);
@@ -251,8 +244,10 @@ fn outlook(seen: &Seen<'_>, quiet: &Quiet, done: &Done) -> String {
     let number = |count: Option<u64>| count.map_or_else(|| "?".to_owned(), |count| count.to_string());
     let (waiting, in_flight, delayed) = (number(sample.waiting), number(sample.in_flight), number(sample.delayed));
     let counts = format!("{waiting} waiting, {in_flight} in flight, {delayed} delayed");
-    if !seen.feeder.closed {
+    if seen.feeder.feeding == Feeding::Open {
         format!("filling: {} fed, {counts}", look.fed)
+    } else if seen.feeder.feeding == Feeding::Stopped {
+        format!("nobody feeds the rest: {} fed, {counts}", look.fed)
     } else if quiet.full(done) {
         "the queue is empty, but what became of its items is not known yet".to_owned()
     } else if quiet.zeros > 0 {
@@ -271,10 +266,10 @@ fn outlook(seen: &Seen<'_>, quiet: &Quiet, done: &Done) -> String {
 /// Time to the end at today's pace: what is in the queue and what is still to be fed.
 fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
     let look = seen.looks.last()?;
-    let unfed = match seen.feeder.total {
-        Some(total) => total.saturating_sub(look.fed),
-        None if seen.feeder.closed => 0,
-        None => return None,
+    let unfed = match (seen.feeder.feeding, seen.feeder.total) {
+        (Feeding::Closed, _) => 0,
+        (Feeding::Open, Some(total)) => total.saturating_sub(look.fed),
+        (Feeding::Open, None) | (Feeding::Stopped, _) => return None,
     };
     let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
     let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();

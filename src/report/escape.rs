@@ -6,12 +6,13 @@ use std::fmt::Write as _;
 /// Whether a terminal may act on this character, or show it as something it is not.
 ///
 /// C0 and C1 controls and DEL drive the terminal; the bidirectional controls reorder what is read (CVE-2021-42574);
-/// line separators break a line that was meant as one; the zero-width and tag characters can't be seen.
+/// line separators break a line that was meant as one; the zero-width and tag characters can't be seen; U+FFFE and U+FFFF
+/// are no characters, and XML can't hold them.
 fn dangerous(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{061c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+            | '\u{fff9}'..='\u{fffb}' | '\u{fffe}' | '\u{ffff}' | '\u{e0000}'..='\u{e007f}')
 }
 
 /// Appends one character in a form that can be read: `\n`, `\x1b`, `\u{202e}`.

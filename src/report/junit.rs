@@ -1,47 +1,25 @@
 //! A JUnit report of a push or exec: one test case a host, for CI systems.
 
-use crate::event::{Event, Sink, Stamped};
 use crate::model::{HostReport, HostResult};
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
-use std::io::{self, Write};
+use std::io;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
 
-/// Collects the hosts of a run.
-#[derive(Debug, Default)]
-pub struct JunitReport {
-    run: Mutex<Collected>,
-}
-
-#[derive(Debug, Default)]
-struct Collected {
-    name: String,
-    hosts: Vec<HostReport>,
-}
-
-impl JunitReport {
-    /// Writes the report to a file, whole or not at all.
-    ///
-    /// # Errors
-    ///
-    /// When the file can't be written.
-    pub fn write(&self, path: &Path) -> io::Result<()> {
-        let mut bytes = Vec::new();
-        self.render(&mut bytes)?;
-        std::fs::write(path, bytes)
-    }
-
-    /// Writes the report as XML.
-    fn render(&self, out: &mut dyn Write) -> io::Result<()> {
-        let run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut hosts: Vec<&HostReport> = run.hosts.iter().collect();
-        hosts.sort_by_key(|report| report.host.slot);
-        let mut suite = TestSuite::new(run.name.as_str());
-        suite.add_test_cases(hosts.into_iter().map(case));
-        let mut report = Report::new("fleetwright");
-        report.add_test_suite(suite);
-        report.serialize(out).map_err(io::Error::other)
-    }
+/// Writes a report with one suite of this name: a test case a host, in slot order.
+///
+/// # Errors
+///
+/// When the file can't be written.
+pub fn write(path: &Path, name: &str, reports: &[HostReport]) -> io::Result<()> {
+    let mut hosts: Vec<&HostReport> = reports.iter().collect();
+    hosts.sort_by_key(|report| report.host.slot);
+    let mut suite = TestSuite::new(name);
+    suite.add_test_cases(hosts.into_iter().map(case));
+    let mut report = Report::new("fleetwright");
+    report.add_test_suite(suite);
+    let mut bytes = Vec::new();
+    report.serialize(&mut bytes).map_err(io::Error::other)?;
+    std::fs::write(path, bytes)
 }
 
 /// One host. What the host said no to is a failure; what kept us from asking it is an error.
@@ -64,38 +42,20 @@ fn case(report: &HostReport) -> TestCase {
     case
 }
 
-impl Sink for JunitReport {
-    fn emit(&self, event: &Stamped) {
-        let mut run = self.run.lock().unwrap_or_else(PoisonError::into_inner);
-        match &event.event {
-            Event::RunStarted { verb, fleet, .. } => run.name = format!("{verb} {fleet}"),
-            Event::HostFinished { report } => run.hosts.push(report.clone()),
-            Event::StepStarted { .. }
-            | Event::StepProgress { .. }
-            | Event::StepFinished { .. }
-            | Event::Retrying { .. }
-            | Event::Capacity { .. }
-            | Event::HostStarted { .. }
-            | Event::Sampled { .. }
-            | Event::Fed { .. }
-            | Event::Warning { .. }
-            | Event::Note { .. }
-            | Event::RunFinished { .. } => {}
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::super::testing::play;
+    use super::super::testing::campaign;
     use super::*;
+    use crate::event::Event;
 
     #[test]
     fn one_case_a_host() {
-        let report = JunitReport::default();
-        play(&report);
+        let finished = campaign().into_iter().filter_map(|stamped| match stamped.event {
+            Event::HostFinished { report } => Some(report),
+            _ => None,
+        });
         let file = tempfile::NamedTempFile::new().unwrap();
-        report.write(file.path()).unwrap();
+        write(file.path(), "push crawl", &finished.collect::<Vec<_>>()).unwrap();
         insta::assert_snapshot!(std::fs::read_to_string(file.path()).unwrap());
     }
 }

@@ -1,15 +1,15 @@
 //! Consumers of events, and how answers are printed: stdout is data, stderr is talk.
 //!
 //! [`Terminal`] and [`Lines`] tell the run to people in the same words; [`Jsonl`] tells it to programs and to
-//! the run directory; [`JunitReport`] and [`Tally`] collect it for the end. [`answer`] holds what each verb answers
-//! on standard output.
+//! the run directory; [`Tally`] collects it for the end. [`junit`] and [`failures`] tell how hosts came out, [`answer`] what
+//! each verb prints on standard output.
 
 pub mod answer;
 pub mod color;
 pub mod escape;
 pub mod failures;
 mod jsonl;
-mod junit;
+pub mod junit;
 mod lines;
 pub mod output;
 mod story;
@@ -20,7 +20,6 @@ mod terminal;
 pub use answer::{Answer, SCHEMA_VERSION};
 pub use color::{Style, When};
 pub use jsonl::Jsonl;
-pub use junit::JunitReport;
 pub use lines::Lines;
 pub use output::Format;
 pub use story::Verbosity;

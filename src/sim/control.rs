@@ -8,6 +8,7 @@
 //! | `GET`, `POST`, `DELETE /_sim/faults` | shows, replaces or empties the fault script |
 //! | `GET /_sim/hosts/<id>` | its private address and its console so far |
 //! | `POST /_sim/hosts/<id>` | `{"do": "kill"}`, `blackhole`, `restore`, `interrupt`, `reboot`, `rekey` |
+//! | `POST /_sim/tags/<id>` | tags an instance as AWS itself would (`aws:...`), which no user may: `{"KEY": "value"}` |
 //! | `GET`, `POST /_sim/gate` | lists gates, arms one: `{"action": "RunInstances", "call": 3, "point": "after-commit"}` |
 //! | `POST /_sim/gate/release` | lets one go (same document) or all: `{"all": true}` |
 //! | `POST /_sim/reset` | begins the world again; not with real hosts |
@@ -24,6 +25,7 @@ use hyper::{Method, Response, StatusCode};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 
 /// Where the control port begins.
 pub(crate) const PREFIX: &str = "/_sim/";
@@ -126,6 +128,12 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
                 Refusal(status, format!("{}: {}", error.code, error.message))
             })?;
             json!({"id": id, "do": order.act})
+        }
+        (&Method::POST, path) if path.starts_with("tags/") => {
+            let id = path.trim_start_matches("tags/");
+            let tags: BTreeMap<String, String> = read(body)?;
+            world.stamp(id, tags).map_err(|error| bad(format!("{}: {}", error.code, error.message)))?;
+            json!({"id": id})
         }
         (method, path) => {
             return Err(Refusal(StatusCode::NOT_FOUND, format!("the control port has no {method} {PREFIX}{path}")));

@@ -14,6 +14,7 @@ use super::sqs::Sqs;
 use super::sts;
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch;
 
@@ -267,6 +268,12 @@ impl World {
         let now = self.clock.now();
         state.advance(now);
         state.ec2.act(id, act, now)
+    }
+
+    /// Tags an instance as AWS itself would.
+    pub(crate) fn stamp(&self, id: &str, tags: BTreeMap<String, String>) -> Result<(), ApiError> {
+        let now = self.clock.now();
+        self.state().ec2.stamp(id, tags, now)
     }
 
     /// Begins again: seed, clock, fault script, audit and gates as at the start.

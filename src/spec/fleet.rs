@@ -229,7 +229,7 @@ pub struct Feed {
 pub enum FeedSource {
     /// `{lines: FILE}`: one item a line, empty lines left out.
     Lines(PathBuf),
-    /// `{files: DIR}`: the path of every regular file below, sorted, relative to the folder.
+    /// `{files: DIR}`: the path of every regular file below, sorted, as written from the spec's own folder.
     Files(PathBuf),
     /// `{run: COMMAND, on: template}`: one item per line of the command's output on the template.
     Run(String),

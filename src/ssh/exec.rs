@@ -15,6 +15,8 @@ pub enum Input {
     Empty,
     /// These bytes, then the end.
     Bytes(Arc<[u8]>),
+    /// Nothing, and no end either while the connection stands.
+    Held,
 }
 
 /// Bounds of one command.
@@ -97,9 +99,11 @@ impl Session {
         let mut out = Capture::new(limits.max_output);
         let mut err = Capture::new(limits.max_output);
         let send = async {
-            if let Input::Bytes(bytes) = &stdin {
+            match &stdin {
+                Input::Held => return,
+                Input::Empty => {}
                 // A command may end without having read everything: its exit status tells, not the write.
-                write.data(&bytes[..]).await.ok();
+                Input::Bytes(bytes) => drop(write.data(&bytes[..]).await),
             }
             write.eof().await.ok();
         };

@@ -20,6 +20,7 @@ mod progress;
 mod reboot;
 mod runner;
 mod session;
+mod tied;
 mod trust;
 mod user_known;
 

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 /// Bounds for what is shown.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Characters of one line; the rest of the line is replaced by a mark.
+    /// Characters of one line; of a longer one the middle is replaced by a mark.
     pub line: usize,
     /// Bytes of everything; of longer output the end is kept, since errors come last.
     pub total: usize,
@@ -38,7 +38,7 @@ pub fn sanitise(bytes: &[u8], bounds: Bounds) -> String {
     text
 }
 
-/// Text for one line: as [`sanitise`], with line feeds escaped too, at most 500 characters.
+/// Text for one line: as [`sanitise`], with line feeds escaped too, at most 1000 characters.
 pub fn line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     escape_line(text.trim().as_bytes(), Bounds::default().line * 2, &mut line);
@@ -46,24 +46,27 @@ pub fn line(text: &str) -> String {
 }
 
 fn escape_line(line: &[u8], most: usize, out: &mut String) {
-    let mut left = most;
-    for chunk in line.utf8_chunks() {
-        for c in chunk.valid().chars() {
-            if left == 0 {
-                out.push_str("[... line cut]");
-                return;
+    let units: Vec<Result<char, u8>> = line
+        .utf8_chunks()
+        .flat_map(|chunk| chunk.valid().chars().map(Ok).chain(chunk.invalid().iter().copied().map(Err)))
+        .collect();
+    let mut show = |units: &[Result<char, u8>]| {
+        for unit in units {
+            match unit {
+                Ok(c) => escape(*c, out),
+                Err(byte) => add(out, format_args!("\\x{byte:02x}")),
             }
-            left -= 1;
-            escape(c, out);
         }
-        for byte in chunk.invalid() {
-            if left == 0 {
-                out.push_str("[... line cut]");
-                return;
-            }
-            left -= 1;
-            add(out, format_args!("\\x{byte:02x}"));
+    };
+    match units.len().checked_sub(most) {
+        Some(over) if over > 0 => {
+            let (head, tail) = (most / 2, most - most / 2);
+            show(&units[..head]);
+            let mark: Vec<_> = format!("[... {over} left out ...]").chars().map(Ok).collect();
+            show(&mark);
+            show(&units[units.len() - tail..]);
         }
+        _ => show(&units),
     }
 }
 
@@ -87,11 +90,11 @@ fn escape(c: char, out: &mut String) {
 }
 
 /// C1 controls (a terminal may take U+009B for CSI), line separators, and characters that change direction, join or
-/// vanish: what the reader sees would not be what is there.
+/// vanish: what the reader sees would not be what is there; and the two that XML can't hold.
 fn unseen(c: char) -> bool {
     matches!(u32::from(c),
         0x80..=0x9f | 0xad | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5 | 0x180b..=0x180f | 0x200b..=0x200f
-        | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb
+        | 0x2028..=0x202e | 0x2060..=0x206f | 0x3164 | 0xfe00..=0xfe0f | 0xfeff | 0xffa0 | 0xfff0..=0xfffb | 0xfffe | 0xffff
         | 0xe0000..=0xe0fff | 0xe000..=0xf8ff | 0xf_0000..=0x10_ffff)
 }
 
@@ -115,7 +118,7 @@ mod tests {
 
     #[test]
     fn long_things_are_cut_with_a_mark() {
-        assert_eq!(sanitise(b"abcdef\ngh", Bounds { line: 3, total: 100 }), "abc[... line cut]\ngh");
+        assert_eq!(sanitise(b"abcdef\ngh", Bounds { line: 3, total: 100 }), "a[... 3 left out ...]ef\ngh");
         assert_eq!(sanitise(b"abcdef", Bounds { line: 9, total: 2 }), "[... 4 bytes left out]\nef");
     }
 

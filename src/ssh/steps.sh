@@ -12,7 +12,8 @@ fail() {
     end failed 1
 }
 digest() { sha256sum <"$1" | cut -d ' ' -f 1; }
-aside() { printf '%s/.%s.fleetwright\n' "$(dirname -- "$1")" "$(basename -- "$1")"; }
+# Cut by the shell itself: a substitution would lose line feeds at the end of a name.
+aside() { printf '%s/.%s.fleetwright\n' "${1%/*}" "${1##*/}"; }
 owner_of() {
     case $owner in
     *:*) stat -c %U:%G -- "$1" ;;
@@ -27,7 +28,7 @@ put() {
         end ok 0
     fi
     new=$(aside "$path")
-    mkdir -p -- "$(dirname -- "$path")" && rm -rf -- "$new" || fail
+    mkdir -p -- "${path%/*}/" && rm -rf -- "$new" || fail
     (umask 077 && set -C && cat -- "$from" >"$new") || fail
     [ "$(owner_of "$new")" = "$owner" ] || chown -- "$owner" "$new" || fail
     chmod -- "$mode" "$new" || fail
@@ -57,7 +58,7 @@ unpack() {
 link() {
     to=$1 at=$2 new=$(aside "$2")
     if [ -L "$at" ] && [ "$(readlink -- "$at")" = "$to" ]; then end ok 0; fi
-    mkdir -p -- "$(dirname -- "$at")" && rm -rf -- "$new" && ln -s -- "$to" "$new" && mv -T -f -- "$new" "$at" || fail
+    mkdir -p -- "${at%/*}/" && rm -rf -- "$new" && ln -s -- "$to" "$new" && mv -T -f -- "$new" "$at" || fail
     end changed 0
 }
 # unit

@@ -2,13 +2,16 @@
 
 use super::Steps;
 use crate::engine::failure::Failure;
-use crate::engine::retry::retry;
+use crate::engine::retry::{Policy, retry};
 use crate::exit::Exit;
+use crate::gate::FRESH;
 use crate::journal::log::REPLAY_LIMIT;
 use crate::journal::{Draft, IntentState, JournalError, Outcome, Permit};
 use crate::model::{Fault, FaultKind};
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
+use std::cell::Cell;
 
 /// How a call may be sent again while nobody knows whether it was carried out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,36 +40,22 @@ impl Steps {
         D: AsyncFn() -> Result<Draft, Fault>,
         S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
     {
-        let last = self.journal.with_fold(|fold| fold.of_step(step).last().cloned());
-        let permit = match last {
+        let permit = match self.last_intent(step) {
             Some(IntentState { outcome: Some(Outcome::Done { data, .. }), .. }) => {
                 return serde_json::from_value(data)
                     .map_err(|e| Failure::to(Exit::State, format!("read the stored outcome of step {step}: {e}")));
             }
             Some(intent) if intent.open() && repeat == Repeat::Safe => {
-                let age = self.clock.now().duration_since(intent.at);
-                if age > REPLAY_LIMIT {
-                    return Err(Failure::new(
-                        Exit::Residue,
-                        format!(
-                            "{what}: its outcome is unknown and {} h old, too old to be sent again",
-                            age.as_hours()
-                        ),
-                    )
-                    .hint("fleetwright status     # what is there by its tags")
-                    .hint("fleetwright down       # ends what is there"));
-                }
                 self.events.note(format!("{what}: sending the stored {} again under its token", intent.call.action));
-                self.journal
-                    .reopen(intent.id, self.clock.now())
-                    .ok_or_else(|| Failure::new(Exit::State, format!("{what}: its stored call can't be sent again")))?
+                let permit = self.journal.reopen(intent.id, self.clock.now()).map_err(state)?;
+                permit.ok_or_else(|| too_old(what))?
             }
             Some(_) | None => {
                 let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
                 self.journal.intend(step, call, self.clock.now()).map_err(state)?
             }
         };
-        self.deliver(what, repeat, permit, send).await
+        self.deliver(what, repeat, self.policy, permit, send).await
     }
 
     /// Makes a mutating call that is idempotent by nature and was decided just now: always a new draft, never a stored one.
@@ -78,41 +67,117 @@ impl Steps {
     {
         let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
         let permit = self.journal.intend(step, call, self.clock.now()).map_err(state)?;
-        self.deliver(what, Repeat::Safe, permit, send).await
+        self.deliver(what, Repeat::Safe, self.policy, permit, send).await
     }
 
-    /// Sends until the answer is definite or the patience is over; every answer is written down.
-    async fn deliver<T, S>(&self, what: &str, repeat: Repeat, permit: Permit, send: S) -> Result<T, Failure>
+    /// As [`Steps::change`] for a call that ends what the gate let through: not repeated longer than the gate's facts hold.
+    /// `None` when AWS did not take it in that time: look and decide again.
+    pub(super) async fn end_owned<D, S>(
+        &self,
+        step: &str,
+        what: &str,
+        draft: D,
+        send: S,
+    ) -> Result<Option<usize>, Failure>
+    where
+        D: AsyncFn() -> Result<Draft, Fault>,
+        S: AsyncFn(&Permit) -> Result<Vec<String>, Fault>,
+    {
+        let call = draft().await.map_err(|fault| Failure::call(format!("prepare to {what}"), fault))?;
+        let permit = self.journal.intend(step, call, self.clock.now()).map_err(state)?;
+        let policy = Policy { budget: FRESH.unsigned_abs().min(self.policy.budget), ..self.policy };
+        let send = async |permit: &Permit| {
+            let ids = send(permit).await?;
+            let ended = ids.len();
+            Ok((ids, ended))
+        };
+        match self.deliver(what, Repeat::Safe, policy, permit, send).await {
+            Ok(ended) => Ok(Some(ended)),
+            // What is busy may have got another owner: the caller knows what that means.
+            Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
+                Some(kind) if kind.retryable() && kind != FaultKind::Busy => Ok(None),
+                Some(_) | None => Err(failure),
+            },
+        }
+    }
+
+    /// The step's last intent, when its outcome is unknown and it is too old to be sent again: only what is there tells
+    /// what came of it.
+    pub(super) fn forgotten(&self, step: &str, limit: SignedDuration) -> Option<IntentState> {
+        let old = |intent: &IntentState| self.clock.now().duration_since(intent.at).abs() > limit.min(REPLAY_LIMIT);
+        self.last_intent(step).filter(|intent| intent.open() && old(intent))
+    }
+
+    /// Whether a call of the step was carried out, or may have been.
+    pub(super) fn perhaps_made(&self, step: &str) -> bool {
+        self.last_intent(step).is_some_and(|intent| !matches!(intent.outcome, Some(Outcome::Failed(_))))
+    }
+
+    fn last_intent(&self, step: &str) -> Option<IntentState> {
+        self.journal.with_fold(|fold| fold.of_step(step).last().cloned())
+    }
+
+    /// Sends until the answer is definite or the patience is over. Every send is in the journal before it is made, every
+    /// last answer after it.
+    ///
+    /// A definite error says only that *this* send was not carried out. Once an earlier one may have been, the call stays
+    /// open under its token, whatever the error: a throttle or expired credentials prove nothing about the past.
+    async fn deliver<T, S>(
+        &self,
+        what: &str,
+        repeat: Repeat,
+        policy: Policy,
+        permit: Permit,
+        send: S,
+    ) -> Result<T, Failure>
     where
         T: Serialize,
         S: AsyncFn(&Permit) -> Result<(Vec<String>, T), Fault>,
     {
         let again = |kind: FaultKind| kind.retryable() && (!kind.outcome_unknown() || repeat == Repeat::Safe);
-        let action = permit.call().action.clone();
-        let sent = retry(self.context(), &action, &self.policy, again, || send(&permit)).await;
+        let (intent, call) = (permit.intent(), permit.call().clone());
+        let perhaps_made = Cell::new(permit.replayed());
+        let first = Cell::new(Some(permit));
+        let sent = retry(self.context(), &call.action, &policy, again, async || {
+            let permit = match first.take() {
+                Some(permit) => permit,
+                None => match self.journal.reopen(intent, self.clock.now()) {
+                    Ok(Some(permit)) => permit,
+                    Ok(None) => return Ok(Err(too_old(what))),
+                    Err(error) => return Ok(Err(state(error))),
+                },
+            };
+            let answer = send(&permit).await;
+            if answer.as_ref().is_err_and(|fault| fault.kind.outcome_unknown()) {
+                perhaps_made.set(true);
+            }
+            answer.map(Ok)
+        })
+        .await;
         let now = self.clock.now();
         match sent {
-            Ok((ids, made)) => {
+            Ok(Err(failure)) => Err(failure),
+            Ok(Ok((ids, made))) => {
                 let data = serde_json::to_value(&made)
                     .map_err(|e| Failure::to(Exit::Bug, format!("write down what {what} made: {e}")))?;
-                self.journal.settle(permit.intent(), Outcome::Done { ids, data }, now).map_err(state)?;
+                self.journal.settle(intent, Outcome::Done { ids, data }, now).map_err(state)?;
                 Ok(made)
             }
             Err(fault) => {
-                let unknown = fault.kind.outcome_unknown();
+                let unknown =
+                    fault.kind.outcome_unknown() || call.token.is_some() && perhaps_made.get() && !disproves(&fault);
                 let outcome = if unknown { Outcome::Unknown(fault.clone()) } else { Outcome::Failed(fault.clone()) };
-                self.journal.settle(permit.intent(), outcome, now).map_err(state)?;
+                self.journal.settle(intent, outcome, now).map_err(state)?;
                 match self.stopped() {
                     Some(exit) => Err(Failure::interrupted(exit)),
-                    None => Err(Self::refused(what, &permit, fault)),
+                    None => Err(Self::refused(what, &call.action, fault, unknown)),
                 }
             }
         }
     }
 
-    fn refused(what: &str, permit: &Permit, fault: Fault) -> Failure {
-        if fault.kind == FaultKind::Invalid && fault.code == "IdempotentParameterMismatch" {
-            let action = permit.call().action.clone();
+    fn refused(what: &str, action: &str, fault: Fault, unknown: bool) -> Failure {
+        if mismatch(&fault) {
             return Failure {
                 exit: Exit::Refused,
                 ..Failure::call(
@@ -122,8 +187,32 @@ impl Steps {
             }
             .hint("fleetwright status     # another machine may be running this campaign");
         }
-        Failure::call(what, fault)
+        // A fault of unknown outcome says so itself.
+        let unsaid = unknown && !fault.kind.outcome_unknown();
+        let failure = Failure::call(what, fault);
+        if unsaid { failure.hint("it may have been carried out all the same: the next run finds out") } else { failure }
     }
+}
+
+/// The token was used before with other parameters.
+fn mismatch(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Invalid && fault.code == "IdempotentParameterMismatch"
+}
+
+/// Whether an error shows that no earlier send of the same bytes was carried out either: name or token are somebody
+/// else's.
+fn disproves(fault: &Fault) -> bool {
+    fault.kind == FaultKind::Exists || mismatch(fault)
+}
+
+fn too_old(what: &str) -> Failure {
+    let hours = REPLAY_LIMIT.as_hours();
+    Failure::new(
+        Exit::Residue,
+        format!("{what}: its outcome is unknown and more than {hours} h old: it is not sent again"),
+    )
+    .hint("fleetwright status     # what is there by its tags")
+    .hint("fleetwright down       # ends what is there")
 }
 
 /// A journal failure: no further call may be made.

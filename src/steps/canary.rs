@@ -2,22 +2,25 @@
 
 use super::Steps;
 use super::call::Repeat;
+use super::reach::{self, unreached};
 use crate::aws::QueueRequest;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::engine::tools::Until;
-use crate::engine::wait::Seen;
+use crate::engine::wait::{self, Patience, Seen, WaitError};
 use crate::exit::Exit;
-use crate::gate::Candidate;
-use crate::model::{Tags, shell_word, tags};
+use crate::gate::{Candidate, OwnedIds};
+use crate::journal::IntentState;
+use crate::model::{Fault, FaultKind, Tags, shell_word, tags};
 use crate::plan::token::run_intent;
-use crate::ssh::{Input, Limits};
+use crate::ssh::Limits;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// How long a canary item stays hidden from a second try.
 const VISIBILITY: Duration = Duration::from_mins(2);
+/// How much longer than the canary the worker's command may take, wall time.
+const SLACK: Duration = Duration::from_mins(1);
 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct MadeQueue {
@@ -57,14 +60,30 @@ impl Steps {
                 },
             )
             .await?;
+        let ended = format!("{step}:end");
+        if self.journal.with_fold(|fold| fold.of_step(&ended).next().is_some()) {
+            self.delete_canary_queue(&ended, &made.url).await?;
+            return Err(Failure::to(
+                Exit::Partial,
+                "go on with the canary: this run was stopped when its queue was over",
+            )
+            .hint("fleetwright verify     # begins anew"));
+        }
         let worked = self.work_on(step, &made.url, &first, &command, within).await;
-        let deleted = self.delete_canary_queue(step, &made.url).await;
+        // A run that is gone on with later goes on with its queue; whatever else came of it, the queue has served.
+        let over = match &worked {
+            Ok(()) => true,
+            Err(failure) => matches!(failure.exit, Exit::Partial | Exit::Refused | Exit::Usage),
+        };
+        let deleted = if over { self.delete_canary_queue(&ended, &made.url).await } else { Ok(()) };
         worked?;
         deleted?;
         let n = first.len();
         Ok(Done::new(json!({ "items": n }), format!("{n} of {n} items completed by the template alone")))
     }
 
+    /// Has a worker of our own on the private queue until that is empty. The worker ends with its connection, so that the
+    /// template is left as it was, however this comes out.
     async fn work_on(
         &self,
         step: &str,
@@ -86,29 +105,60 @@ impl Steps {
         }
         let command = render(command, url)?;
         let (host, session) = self.enter_template().await?;
-        let limits = Limits { timeout: within, max_output: 64 * 1024 };
-        let what = "work on the canary's items";
-        self.on_template(&session, &host.id, what, &command, Input::Empty, limits).await?;
-        session.close().await;
+        let n = items.len();
+        // The queue's emptiness is waited for in world time; the command's own limit only has to be the longer one.
+        let limits = Limits { timeout: within.saturating_add(SLACK), max_output: 64 * 1024 };
         let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
-        let wanted = Until {
-            step: step.to_owned(),
-            what: "the canary's items to be acknowledged".to_owned(),
-            good: 3,
-            deadline,
+        let patience = Patience::until(deadline);
+        let worked = {
+            let mut worker = Box::pin(session.exec_tied(&command, limits));
+            let mut emptied = Box::pin(wait::until(self.context(), step, &patience, || self.emptied(url)));
+            let mut ended = None;
+            loop {
+                tokio::select! {
+                    biased;
+                    result = &mut emptied => break result.map_err(|error| {
+                        let state = match &ended {
+                            Some(words) => format!("the worker had left them behind with {words}"),
+                            None => "the worker still ran".to_owned(),
+                        };
+                        self.not_emptied(error, &format!("{n} real items on {}", host.id), within, &state)
+                    }),
+                    result = &mut worker, if ended.is_none() => match result {
+                        Ok(execution) if execution.success() => ended = Some(reach::ended(&execution)),
+                        Ok(execution) => break Err(Failure::new(
+                            Exit::Partial,
+                            format!("work on {n} real items on {}: the worker broke down: {}", host.id, reach::ended(&execution)),
+                        )
+                        .hint("run `worker.command` by hand on the template, mend it, then verify again")),
+                        Err(fault) => break Err(unreached(&host.id, &fault).hint("while the worker was at the canary's items")),
+                    },
+                }
+            }
         };
-        self.until(wanted, async || {
-            let sample = self.clients.sample(url, None, &*self.clock).await?;
-            Ok(match sample.remaining() {
-                Some(0) => Seen::Good(()),
-                Some(left) => Seen::NotYet(format!("{left} left").into()),
-                None => Seen::NotYet("counts unknown".into()),
-            })
+        session.close().await;
+        worked
+    }
+
+    async fn emptied(&self, url: &str) -> Result<Seen<()>, Fault> {
+        let sample = self.clients.sample(url, None, &*self.clock).await?;
+        Ok(match sample.remaining() {
+            Some(0) => Seen::Good(()),
+            Some(left) => Seen::NotYet(format!("{left} left").into()),
+            None => Seen::NotYet("counts unknown".into()),
         })
-        .await
-        .map_err(|failure| {
-            failure.hint(format!("step {step}: the worker ended well but did not acknowledge every item"))
-        })
+    }
+
+    fn not_emptied(&self, error: WaitError, what: &str, within: Duration, state: &str) -> Failure {
+        match error {
+            WaitError::Deadline { last } => {
+                Failure::to(Exit::Partial, format!("see {what} completed within {within:?}: {last}, {state}"))
+                    .hint("does the worker acknowledge what it has done? `template.canary.within` gives it longer")
+            }
+            WaitError::Never(why) => Failure::to(Exit::Partial, format!("see {what} completed: {why}")),
+            WaitError::Cancelled { .. } => Failure::interrupted(self.stopped().unwrap_or(Exit::Interrupted)),
+            WaitError::Blind(fault) => Failure::call("look at the private queue", fault),
+        }
     }
 
     fn queue_tags(&self) -> Tags {
@@ -116,21 +166,25 @@ impl Steps {
         tags.with(tags::FLEET, self.fleet.name.as_str()).with(tags::INTENT, run_intent(&self.run.to_string()))
     }
 
-    /// Deletes the private queue through the gate; what is left of a killed run, `down` deletes.
+    /// Deletes the private queue through the gate, or goes on with that; what is left of a killed run, `down` deletes.
     async fn delete_canary_queue(&self, step: &str, url: &str) -> Result<(), Failure> {
-        let passed = loop {
-            let read_at = self.clock.now();
-            let tags = self.read("read the private queue's tags", async || self.clients.queue_tags(url).await).await?;
-            let candidate = Candidate { id: url.to_owned(), tags, termination_protected: false };
-            if let Some(passed) = self.gate(vec![candidate], read_at)? {
-                break passed;
-            }
+        let begun = self.journal.with_fold(|fold| fold.of_step(step).last().map(IntentState::open));
+        let owned = match begun {
+            Some(false) => return Ok(()),
+            Some(true) => None,
+            None => match self.owned_queue(url).await? {
+                None => return Ok(()),
+                owned => owned,
+            },
         };
-        let Some(owned) = passed.owned else { return Ok(()) };
-        self.change(
+        self.mutate(
             step,
             "delete the private queue",
-            async || self.clients.draft_delete_queue(&owned).await,
+            Repeat::Safe,
+            async || match &owned {
+                Some(owned) => self.clients.draft_delete_queue(owned).await,
+                None => Err(lost_draft()),
+            },
             async |permit| {
                 self.clients.delete_queue(permit).await?;
                 Ok((vec![url.to_owned()], Value::Null))
@@ -138,6 +192,29 @@ impl Steps {
         )
         .await
         .map(drop)
+    }
+
+    async fn owned_queue(&self, url: &str) -> Result<Option<OwnedIds>, Failure> {
+        loop {
+            let read_at = self.clock.now();
+            let tags = self.read("read the private queue's tags", async || self.clients.queue_tags(url).await).await?;
+            let candidate = Candidate { id: url.to_owned(), tags, termination_protected: false };
+            if let Some(passed) = self.gate(vec![candidate], read_at)? {
+                return Ok(passed.owned);
+            }
+        }
+    }
+}
+
+/// A call that is in the journal already is never drafted again.
+fn lost_draft() -> Fault {
+    Fault {
+        kind: FaultKind::Invalid,
+        action: "DeleteQueue".to_owned(),
+        code: "LostDraft".to_owned(),
+        message: "the journal no longer has the call that it had".to_owned(),
+        reason: "a bug".to_owned(),
+        request_id: None,
     }
 }
 

@@ -2,31 +2,41 @@
 
 use super::Steps;
 use super::reach::unreached;
+use super::scan::as_root;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::model::{HostResult, PlayKind};
+use crate::model::{HostResult, InstanceId, PlayKind, PlayStep, shell_word};
 use crate::plan::play::{HostFacts, render};
-use crate::ssh::{Input, Limits, Marker, PlayEnd, Runner, Target};
+use crate::spec::fleet::Worker;
+use crate::ssh::{Input, Limits, Marker, PlayEnd, Runner, Session, Target};
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-/// Prints the command line of every process that holds the text on standard input; the text itself is in no command line.
+/// Prints id and command line of every process that holds the text on standard input; the text itself is in no command line.
 const FIND_PROCESS: &str = r#"
 IFS= read -r wanted
 for dir in /proc/[0-9]*; do
     line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
-    case $line in *"$wanted"*) printf '%s\n' "$line"; found=1;; esac
+    case $line in *"$wanted"*) printf '%s %s\n' "${dir#/proc/}" "$line";; esac
 done
-[ -n "${found:-}" ]
+exit 0
 "#;
 
-/// How long a worker may take to come up after the playbook's last step, wall time.
-const COMES_UP: Duration = Duration::from_mins(1);
+/// How long a worker may take to come up after the playbook's last step, and how long one process of it must then stay: world
+/// time. One that is started again and again, 5 s apart or less, is never seen to stay.
+const COMES_UP: SignedDuration = SignedDuration::from_mins(3);
+const STAYS: SignedDuration = SignedDuration::from_secs(10);
+/// Between two looks for it, world time.
+const LOOK: Duration = Duration::from_secs(2);
+/// Each small command on the template, wall time.
+const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 16 * 1024 };
 
 impl Steps {
-    /// Runs the playbook's steps in order. After a reboot among them the worker's process must be there again: every process
-    /// is newer than the boot, and the runner saw another boot id answer.
+    /// Runs the playbook's steps in order. Before a reboot among them the worker's unit must be enabled; after it the worker's
+    /// process must be there again, and stay: every process is newer than the boot, and the runner saw another boot id answer.
     pub(super) async fn checks(&self) -> Result<Done, Failure> {
         let playbook = self
             .verify
@@ -43,14 +53,17 @@ impl Steps {
             queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
         };
         let files = super::push::files(playbook)?;
-        let play = render(playbook, &std::collections::BTreeMap::new(), &facts, &files)
+        let mut play = render(playbook, &BTreeMap::new(), &facts, &files)
             .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
-        let reboots = play.steps.iter().any(|step| matches!(step.kind, PlayKind::Reboot { .. }));
+        let first_reboot = play.steps.iter().position(|step| matches!(step.kind, PlayKind::Reboot { .. }));
+        if let (Some(worker), Some(at)) = (&self.fleet.worker, first_reboot) {
+            play.steps.insert(at, enabled(&worker.service));
+        }
         let target = Target::of(&host, &self.fleet.ssh.user);
         let runner = Runner::new(&self.reach.ssh, &target, &self.reach.template_trust);
         let begun = Instant::now();
         let report = runner.run(session, &play, None, Marker::None, &mut |_| {}).await;
-        let n = report.steps.len();
+        let n = playbook.steps.len();
         if report.end != PlayEnd::Done {
             let report = report.host_report(host.clone(), begun.elapsed());
             let stage = report.stage.unwrap_or_else(|| "connect".to_owned());
@@ -59,40 +72,81 @@ impl Steps {
             return Err(Failure::to(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
                 .hint("mend the template, then verify again; nothing was launched"));
         }
-        let detail = match (&self.fleet.worker, reboots) {
-            (Some(worker), true) => {
-                let seen = self.find_process(&worker.process).await?;
+        let detail = match (&self.fleet.worker, first_reboot) {
+            (Some(worker), Some(_)) => {
+                let seen = self.worker_stays(worker).await?;
                 format!("{n} steps hold; rebooted, and the worker came up by itself: {seen}")
             }
             _ => format!("{n} steps hold"),
         };
-        Ok(Done::new(json!({ "steps": n, "reboot_proof": reboots }), detail))
+        Ok(Done::new(json!({ "steps": n, "reboot_proof": first_reboot.is_some() }), detail))
     }
 
-    /// Waits until a process of the template holds the text in its command line.
-    async fn find_process(&self, wanted: &str) -> Result<String, Failure> {
-        let begun = Instant::now();
-        let limits = Limits { timeout: Duration::from_secs(30), max_output: 16 * 1024 };
+    /// Waits until one and the same process of the worker has been there for a while; tells its command line.
+    async fn worker_stays(&self, worker: &Worker) -> Result<String, Failure> {
+        let deadline = self.clock.now() + COMES_UP;
+        let (host, session) = self.enter_template().await?;
+        let mut first_seen: BTreeMap<String, Timestamp> = BTreeMap::new();
         loop {
-            let (host, session) = self.enter_template().await?;
-            let stdin = Input::Bytes(format!("{wanted}\n").into_bytes().into());
-            let found = session.exec(FIND_PROCESS, stdin, limits).await.map_err(|fault| unreached(&host.id, &fault))?;
-            session.close().await;
-            if found.success() {
-                let text = String::from_utf8_lossy(&found.stdout);
-                return Ok(crate::ssh::output::line(text.lines().next().unwrap_or_default().trim_end()));
+            let stdin = Input::Bytes(format!("{}\n", worker.process).into_bytes().into());
+            let found = session.exec(FIND_PROCESS, stdin, SHORT).await.map_err(|fault| unreached(&host.id, &fault))?;
+            let now = self.clock.now();
+            let text = String::from_utf8_lossy(&found.stdout).into_owned();
+            let there: BTreeMap<&str, &str> = text.lines().filter_map(|line| line.split_once(' ')).collect();
+            for pid in there.keys() {
+                first_seen.entry((*pid).to_owned()).or_insert(now);
             }
-            if begun.elapsed() > COMES_UP {
+            let stayed = there.iter().find(|(pid, _)| now.duration_since(first_seen[**pid]) >= STAYS);
+            if let Some((_, line)) = stayed {
+                session.close().await;
+                return Ok(crate::ssh::output::line(line.trim_end()));
+            }
+            if now >= deadline {
+                let seen = match first_seen.len() {
+                    0 => format!("no process holds {:?}", worker.process),
+                    1 => "its process did not stay".to_owned(),
+                    n => format!("it was started again and again, {n} processes were seen"),
+                };
+                let says = self.unit_says(&host.id, &session, &worker.service).await?;
                 return Err(Failure::to(
                     Exit::Partial,
-                    format!(
-                        "prove that the worker starts on boot: after the reboot of {} no process holds {wanted:?}",
-                        host.id
-                    ),
+                    format!("prove that the worker comes up by itself: after the reboot of {} {seen}; {says}", host.id),
                 )
-                .hint("systemctl enable the worker's service on the template, then verify again"));
+                .hint(format!(
+                    "journalctl -u {} on the template tells more; mend it, then verify again",
+                    worker.service
+                )));
             }
-            tokio::time::sleep(Duration::from_millis(500)).await;
+            self.pause(LOOK).await?;
         }
+    }
+
+    /// What systemd says of a unit, and the unit's own last word.
+    async fn unit_says(&self, id: &InstanceId, session: &Session, unit: &str) -> Result<String, Failure> {
+        let word = shell_word(unit);
+        let command = as_root(&format!("systemctl is-active {word}; journalctl -u {word} -n 5 --no-pager 2>/dev/null"));
+        let asked = session.exec(&command, Input::Empty, SHORT).await.map_err(|fault| unreached(id, &fault))?;
+        let text = String::from_utf8_lossy(&asked.stdout).into_owned();
+        let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
+        let state = crate::ssh::output::line(lines.next().unwrap_or("unknown"));
+        Ok(match lines.next_back() {
+            Some(last) => format!("{unit} is {state}, its last word: {}", crate::ssh::output::line(last)),
+            None => format!("{unit} is {state}"),
+        })
+    }
+}
+
+/// Asks right before a reboot whether the worker would be there after it: a template that fails here is not rebooted.
+fn enabled(service: &str) -> PlayStep {
+    let word = shell_word(service);
+    let script = format!(
+        "state=$(systemctl is-enabled {word} 2>&1) && exit 0; code=$?\n\
+         echo \"it is $state, so that no copy would start it; systemctl enable\" {word}; exit $code"
+    );
+    PlayStep {
+        name: format!("{service} starts on boot"),
+        timeout: SHORT.timeout,
+        retries: 0,
+        kind: PlayKind::Check { script },
     }
 }

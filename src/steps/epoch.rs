@@ -8,8 +8,8 @@ use crate::engine::run::Done;
 use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
 use crate::exit::Exit;
-use crate::journal::{History, IntentState};
-use crate::model::{FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, TemplateVersion, tags};
+use crate::journal::{History, IntentState, Outcome};
+use crate::model::{Fault, FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, TemplateVersion, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::launch::{epoch_name, reusable, settled};
 use jiff::{SignedDuration, Timestamp};
@@ -70,7 +70,13 @@ impl Steps {
         wanted: &TemplateRequest,
         expires_seconds: i64,
     ) -> Result<Done, Failure> {
-        let expires = self.clock.now() + SignedDuration::from_secs(expires_seconds);
+        let exact = self.clock.now() + SignedDuration::from_secs(expires_seconds);
+        let expires = Timestamp::from_second(exact.as_second()).unwrap_or(exact);
+        // A stored version whose hosts would live for less than a quarter of their time is not sent again. Should it be
+        // there all the same: it is found by template and description, and costs nothing.
+        if let Some(old) = self.forgotten(step, SignedDuration::from_secs(expires_seconds / 4 * 3)) {
+            self.journal.settle(old.id, Outcome::Failed(outdated(&old)), self.clock.now()).map_err(state)?;
+        }
         for _ in 0..3 {
             let mut survey = self.template_survey(wanted).await?;
             if survey.launch_template.as_ref().is_some_and(|template| template.versions.is_empty()) {
@@ -171,6 +177,18 @@ impl Steps {
 
 fn expiry(tags: &crate::model::Tags) -> Option<Timestamp> {
     tags.get(tags::EXPIRES).and_then(|text| text.parse().ok())
+}
+
+/// Why a stored creation is not sent again.
+fn outdated(intent: &IntentState) -> Fault {
+    Fault {
+        kind: FaultKind::Gone,
+        action: intent.call.action.clone(),
+        code: "outdated".to_owned(),
+        message: format!("asked at {}, never answered", intent.at),
+        reason: "its hosts would end themselves too soon: a new version is made".to_owned(),
+        request_id: None,
+    }
 }
 
 /// The name is taken, or the token was used for other bytes (another `expires`): both mean that somebody else is starting

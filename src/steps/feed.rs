@@ -8,6 +8,7 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::feed::cursor::Cursor;
 use crate::feed::pace::Pace;
+use crate::journal::Fold;
 use crate::plan::token::digest;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -15,6 +16,8 @@ use serde_json::json;
 /// What the feed keeps beside its place: what `wait` needs to judge.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct FeedMark {
+    /// URL of the queue.
+    pub queue: String,
     /// Where it stands.
     pub cursor: Cursor,
     /// When the queue confirmed the last batch.
@@ -22,6 +25,23 @@ pub struct FeedMark {
     /// Dead letters that were there before the first item.
     pub dead_before: Option<u64>,
 }
+
+impl FeedMark {
+    /// What a run's feed wrote down; none where it did not come that far.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be understood: a feed that is overlooked would be fed again, or counted as nothing.
+    pub fn of(fold: &Fold) -> Result<Option<Self>, Failure> {
+        let Some(value) = fold.cursors.get(STEP) else { return Ok(None) };
+        serde_json::from_value(value.clone())
+            .map(Some)
+            .map_err(|e| Failure::to(Exit::State, format!("read the feed's cursor: {e}")))
+    }
+}
+
+/// The step's id in plans.
+const STEP: &str = "feed";
 
 impl Steps {
     /// Sends every item from the cursor on. A batch that was under way when the process died is sent again: its items carry
@@ -32,22 +52,21 @@ impl Steps {
         let items =
             self.options.items.clone().ok_or_else(|| Failure::new(Exit::Usage, "feed: the spec names no source"))?;
         let fingerprint = self.options.fingerprint.clone();
-        let stored = self.journal.with_fold(|fold| fold.cursors.get(step).cloned());
-        let mut mark = match stored {
-            Some(value) => {
-                let mark: FeedMark = serde_json::from_value(value)
-                    .map_err(|e| Failure::to(Exit::State, format!("read the feed's cursor: {e}")))?;
-                mark.cursor.check(&fingerprint, items.len()).map_err(|changed| {
-                    Failure::to(Exit::Refused, format!("go on feeding: {changed}"))
-                        .hint("restore the source as it was, or feed --replan what is there now")
-                })?;
-                mark
-            }
-            None => FeedMark {
+        let mut mark = if let Some(mark) = self.journal.with_fold(FeedMark::of)? {
+            mark.cursor
+                .check(&fingerprint, items.len())
+                .map_err(|changed| Failure::to(Exit::Refused, format!("go on feeding: {changed}")))?;
+            mark
+        } else {
+            let mark = FeedMark {
+                queue: queue.url.clone(),
                 cursor: Cursor::new(fingerprint, items.len()),
                 sent_at: None,
                 dead_before: self.dead_letters().await?,
-            },
+            };
+            // Durable before the first item: a dead letter that it becomes must not count as one of before.
+            self.journal.cursor(step, super::output(&mark)?, self.clock.now()).map_err(state)?;
+            mark
         };
         let mut pace = Pace::new(self.fleet.feed.as_ref().and_then(|feed| feed.rate_per_second), self.clock.now());
         let total = u64::try_from(items.len()).unwrap_or(u64::MAX);

@@ -1,16 +1,18 @@
 //! The image: created once under its deterministic name, or adopted when an earlier try made it.
 
 use super::Steps;
-use super::call::Repeat;
+use super::call::{Repeat, state};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
 use crate::exit::Exit;
+use crate::journal::{Fold, Outcome};
 use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Thing, tags};
 use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
+use std::cell::Cell;
 
 /// What the step leaves for later ones.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -28,10 +30,10 @@ impl Steps {
     pub(super) async fn make_image(&self, step: &str, request: &ImageRequest) -> Result<Done, Failure> {
         let tried = self.journal.with_fold(|fold| fold.of_step(step).any(crate::journal::IntentState::open));
         if tried && let Some(image) = self.image_after_unknown(request).await? {
-            return self.adopted(&image);
+            return self.adopted(step, &image);
         }
         if let Some(image) = self.image_named(request).await? {
-            return self.adopted(&image);
+            return self.adopted(step, &image);
         }
         let what = format!("create image {} of {}", request.name, request.instance);
         let made: Result<Made, Failure> = self
@@ -55,7 +57,7 @@ impl Steps {
                 let kind = failure.fault.as_ref().map(|fault| fault.kind);
                 let perhaps_made = kind.is_some_and(|kind| kind == FaultKind::Exists || kind.outcome_unknown());
                 match if perhaps_made { self.image_after_unknown(request).await? } else { None } {
-                    Some(image) => self.adopted(&image),
+                    Some(image) => self.adopted(step, &image),
                     None => Err(failure),
                 }
             }
@@ -93,9 +95,17 @@ impl Steps {
         }
     }
 
-    fn adopted(&self, image: &Image) -> Result<Done, Failure> {
+    /// The name is the run's own: whatever was tried under it made this image, or nothing.
+    fn adopted(&self, step: &str, image: &Image) -> Result<Done, Failure> {
         self.events.note(format!("image {} was created by an earlier try", image.id));
-        Ok(Done::unchanged(super::output(&Made { image: image.id.clone() })?, format!("image {}", image.id)))
+        let made = super::output(&Made { image: image.id.clone() })?;
+        let open = |fold: &Fold| fold.of_step(step).filter(|intent| intent.open()).map(|intent| intent.id).collect();
+        let open: Vec<_> = self.journal.with_fold(open);
+        for intent in open {
+            let outcome = Outcome::Done { ids: vec![image.id.to_string()], data: made.clone() };
+            self.journal.settle(intent, outcome, self.clock.now()).map_err(state)?;
+        }
+        Ok(Done::unchanged(made, format!("image {}", image.id)))
     }
 
     /// Waits until the image can be launched; one that failed is named with its reason and what it left.
@@ -103,25 +113,30 @@ impl Steps {
         let made: Made = self.output_of("image")?;
         let deadline = self.clock.now() + PATIENCE;
         let what = format!("image {} to be available", made.image);
-        let _ = step;
+        let failed = Cell::new(false);
         let image = self
             .until(Until { step: step.to_owned(), what, good: 3, deadline }, async || {
                 Ok(match self.clients.image(&made.image).await? {
                     Some(image) => match &image.state {
                         ImageState::Available => Seen::Good(image),
                         ImageState::Pending => Seen::NotYet("pending".into()),
-                        ImageState::Failed | ImageState::Other(_) => Seen::Never(format!(
-                            "it is {:?}: {}",
-                            image.state,
-                            image.state_reason.as_deref().unwrap_or("no reason given")
-                        )),
+                        ImageState::Failed | ImageState::Other(_) => {
+                            failed.set(true);
+                            Seen::Never(format!(
+                                "it is {:?}: {}",
+                                image.state,
+                                image.state_reason.as_deref().unwrap_or("no reason given")
+                            ))
+                        }
                     },
                     None => Seen::NotYet("not visible yet".into()),
                 })
             })
             .await
             .map_err(|failure| {
-                failure
+                // Nobody can go on with it: the same command makes another.
+                let exit = if failed.get() { Exit::Partial } else { failure.exit };
+                Failure { exit, ..failure }
                     .leaving(Residue::Remaining(vec![Thing { kind: "image".to_owned(), id: made.image.to_string() }]))
                     .hint("fleetwright bake              # goes on waiting, or makes another if this one failed")
                     .hint("fleetwright down --images     # ends images beyond the newest that are kept")

@@ -1,107 +1,177 @@
 //! What hosts leave behind: volumes, launch template, queues, images; and the second look that says it is all gone.
 
 use super::Steps;
+use crate::aws::Snapshot;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
-use crate::model::{FaultKind, Image, Residue, Tags, Thing};
+use crate::model::{FaultKind, Image, ImageState, Residue, Tags, Thing, tags};
 use crate::plan::launch::template_name;
-use jiff::SignedDuration;
-use serde_json::{Value, json};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
 use std::time::Duration;
 
 /// How long the second look waits for things that are on their way out.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// Between two looks at what could not be deleted yet.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Steps {
     /// Deletes volumes of ours that outlived their hosts.
     pub(super) async fn delete_volumes(&self, step: &str) -> Result<Done, Failure> {
-        let read_at = self.clock.now();
-        let volumes = self
-            .read("list this fleet's volumes", async || self.clients.volumes_of_fleet(&self.fleet.name).await)
+        let deleted = self
+            .afresh("delete volumes", async |read_at| {
+                let volumes = self
+                    .read("list this fleet's volumes", async || self.clients.volumes_of_fleet(&self.fleet.name).await)
+                    .await?;
+                let free = volumes.iter().filter(|volume| volume.state == "available");
+                let free: Vec<_> = free.map(|volume| (volume.id.as_str(), &volume.tags)).collect();
+                self.delete_all(step, "volume", &free, read_at).await
+            })
             .await?;
-        let free: Vec<_> = volumes.into_iter().filter(|volume| volume.state == "available").collect();
-        let mut deleted = 0;
-        for volume in &free {
-            match self.delete_one(step, volume.id.as_str(), &volume.tags, read_at, "volume").await? {
-                Some(n) => deleted += n,
-                None => return Box::pin(self.delete_volumes(step)).await,
-            }
-        }
         Ok(told(deleted, "volumes deleted", "no volume is left"))
     }
 
-    /// Deletes the fleet's launch template.
+    /// Deletes the fleet's launch template; one that was made moments ago is waited for.
     pub(super) async fn delete_template(&self, step: &str) -> Result<Done, Failure> {
         let name = template_name(self.fleet.name.as_str());
-        let read_at = self.clock.now();
-        let found = self.read("read the launch template", async || self.clients.launch_template(&name).await).await?;
-        let deleted = match found {
-            Some(template) => {
-                match self.delete_one(step, template.id.as_str(), &template.tags, read_at, "launch-template").await? {
-                    Some(n) => n,
-                    None => return Box::pin(self.delete_template(step)).await,
+        let deleted = self
+            .afresh("delete the launch template", async |read_at| {
+                let found =
+                    self.read("read the launch template", async || self.clients.launch_template(&name).await).await?;
+                if found.is_none() && self.made_unseen("CreateLaunchTemplate")? {
+                    return Ok(None);
                 }
-            }
-            None => 0,
-        };
+                let found: Vec<_> = found.iter().map(|template| (template.id.as_str(), &template.tags)).collect();
+                self.delete_all(step, "launch-template", &found, read_at).await
+            })
+            .await?;
         Ok(told(deleted, "launch template deleted", "no launch template is there"))
     }
 
     /// Deletes queues that runs of ours made (canaries that were cut short); the job's own queue is its owner's.
     pub(super) async fn delete_queues(&self, step: &str) -> Result<Done, Failure> {
-        let prefix = format!("fleetwright-{}-canary-", self.fleet.name);
-        let queues = self.read("list queues of ours", async || self.clients.queues_with_prefix(&prefix).await).await?;
-        let mut deleted = 0;
-        for url in queues {
-            let read_at = self.clock.now();
-            let tags = self.read("read a queue's tags", async || self.clients.queue_tags(&url).await).await?;
-            match self.delete_one(step, &url, &tags, read_at, "queue").await? {
-                Some(n) => deleted += n,
-                None => return Box::pin(self.delete_queues(step)).await,
-            }
-        }
+        let deleted = self
+            .afresh("delete queues", async |read_at| {
+                let queues = self.canary_queues().await?;
+                let queues: Vec<_> = queues.iter().map(|(url, tags)| (url.as_str(), tags)).collect();
+                self.delete_all(step, "queue", &queues, read_at).await
+            })
+            .await?;
         Ok(told(deleted, "queues deleted", "no queue of ours is there"))
     }
 
-    /// Ends images beyond the newest `keep` that no host of ours was started from.
-    pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
-        let read_at = self.clock.now();
-        let mut images = self
-            .read("list this fleet's images", async || self.clients.images_of_fleet(&self.fleet.name).await)
-            .await?;
-        images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
-        let hosts = self
-            .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
-            .await?;
-        let used = |image: &Image| hosts.iter().any(|host| host.state.live() && host.image == image.id);
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
-        let mut ended = 0;
-        for image in images.iter().skip(keep).filter(|image| !used(image)) {
-            match self.delete_one(step, image.id.as_str(), &image.tags, read_at, "image").await? {
-                Some(n) => ended += n,
-                None => return Box::pin(self.end_images(step, u32::try_from(keep).unwrap_or(u32::MAX))).await,
-            }
-            for snapshot in &image.snapshots {
-                // The image's tags, read moments ago, are its snapshots' from birth.
-                let now = self.clock.now();
-                self.delete_one(step, snapshot.as_str(), &image.tags, now, "snapshot").await?;
-            }
+    /// Private queues that carry this fleet's tag; another fleet's name may begin as ours does.
+    async fn canary_queues(&self) -> Result<Vec<(String, Tags)>, Failure> {
+        let prefix = format!("fleetwright-{}-canary-", self.fleet.name);
+        let urls = self.read("list queues of ours", async || self.clients.queues_with_prefix(&prefix).await).await?;
+        let mut queues = Vec::new();
+        for url in urls {
+            let tags = self
+                .read("read a queue's tags", async || match self.clients.queue_tags(&url).await {
+                    // SQS lists a queue for up to a minute after its end.
+                    Err(fault) if fault.kind == FaultKind::Gone => Ok(None),
+                    tags => tags.map(Some),
+                })
+                .await?;
+            queues.extend(tags.filter(|tags| self.carries(tags)).map(|tags| (url, tags)));
         }
-        Ok(told(ended, "images ended, with their snapshots", "no image is beyond those kept"))
+        Ok(queues)
     }
 
-    /// Passes one thing through the gate and deletes it. Gone already and kept back count as not deleted, the latter is told.
-    /// `None` when its tags were read too long ago: the caller reads again.
+    /// Ends images beyond the newest `keep` that no host of ours was started from, those that failed, and snapshots that
+    /// no image holds.
+    pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
+        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
+        let gone = self
+            .afresh("end images", async |read_at| {
+                let hosts = self
+                    .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
+                    .await?;
+                let images = self.images().await?;
+                let used = |image: &&Image| hosts.iter().any(|host| host.state.live() && host.image == image.id);
+                let (failed, good): (Vec<_>, Vec<_>) =
+                    images.iter().partition(|image| image.state == ImageState::Failed);
+                let surplus = good.into_iter().skip(keep).chain(failed).filter(|image| !used(image));
+                let surplus: Vec<_> = surplus.map(|image| (image.id.as_str(), &image.tags)).collect();
+                let ended = self.delete_all(step, "image", &surplus, read_at).await?;
+                Ok(ended.map(|ended| (ended, surplus.iter().map(|(id, _)| (*id).to_owned()).collect::<Vec<_>>())))
+            })
+            .await?;
+        let (ended, gone) = gone;
+        let snapshots = self
+            .afresh("delete snapshots", async |read_at| {
+                let mut images = self.images().await?;
+                images.retain(|image| !gone.contains(&image.id.to_string()));
+                let loose = loose(self.snapshots().await?, &images);
+                let loose: Vec<_> = loose.iter().map(|snapshot| (snapshot.id.as_str(), &snapshot.tags)).collect();
+                self.delete_all(step, "snapshot", &loose, read_at).await
+            })
+            .await?;
+        let deleted = ended + snapshots;
+        Ok(told(deleted, "images and loose snapshots ended", "no image is beyond those kept"))
+    }
+
+    async fn images(&self) -> Result<Vec<Image>, Failure> {
+        self.read("list this fleet's images", async || self.clients.images_of_fleet(&self.fleet.name).await).await
+    }
+
+    async fn snapshots(&self) -> Result<Vec<Snapshot>, Failure> {
+        self.read("list this fleet's snapshots", async || self.clients.snapshots_of_fleet(&self.fleet.name).await).await
+    }
+
+    /// Looks and does what follows, anew while the look grows too old in the hands of it or AWS does not take a call.
+    async fn afresh<T>(
+        &self,
+        what: &str,
+        work: impl AsyncFn(Timestamp) -> Result<Option<T>, Failure>,
+    ) -> Result<T, Failure> {
+        let deadline = self.clock.now() + PATIENCE;
+        loop {
+            let read_at = self.clock.now();
+            if let Some(done) = work(read_at).await? {
+                return Ok(done);
+            }
+            if self.clock.now() > deadline {
+                let minutes = PATIENCE.as_mins();
+                return Err(Failure::new(
+                    Exit::Unavailable,
+                    format!("{what}: AWS did not take it within {minutes} minutes"),
+                )
+                .hint("fleetwright down     # tries again"));
+            }
+            self.pause(LOOK).await?;
+        }
+    }
+
+    /// Passes things through the gate and deletes them one by one; how many there were. Gone already counts as not deleted;
+    /// what is kept back is told. `None` when the look is too old or AWS took no call: look again.
+    async fn delete_all(
+        &self,
+        step: &str,
+        kind: &str,
+        things: &[(&str, &Tags)],
+        read_at: Timestamp,
+    ) -> Result<Option<usize>, Failure> {
+        let mut deleted = 0;
+        for (id, tags) in things {
+            match self.delete_one(step, id, tags, read_at, kind).await? {
+                Some(n) => deleted += n,
+                None => return Ok(None),
+            }
+        }
+        Ok(Some(deleted))
+    }
+
     async fn delete_one(
         &self,
         step: &str,
         id: &str,
         tags: &Tags,
-        read_at: jiff::Timestamp,
+        read_at: Timestamp,
         kind: &str,
-    ) -> Result<Option<u32>, Failure> {
+    ) -> Result<Option<usize>, Failure> {
         let candidate = Candidate { id: id.to_owned(), tags: tags.clone(), termination_protected: false };
         let Some(passed) = self.gate(vec![candidate], read_at)? else { return Ok(None) };
         for (id, reason) in &passed.kept {
@@ -111,7 +181,7 @@ impl Steps {
         let what = format!("delete {kind} {id}");
         let clients = &self.clients;
         let sent = self
-            .change(
+            .end_owned(
                 step,
                 &what,
                 async || match kind {
@@ -129,17 +199,26 @@ impl Steps {
                         "queue" => clients.delete_queue(permit).await?,
                         _ => clients.delete_template(permit).await?,
                     }
-                    Ok((vec![id.to_owned()], Value::Null))
+                    Ok(vec![id.to_owned()])
                 },
             )
             .await;
         match sent {
-            Ok(_) => Ok(Some(1)),
             Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
-                Some(FaultKind::Gone | FaultKind::NotYetVisible) => Ok(Some(0)),
+                Some(FaultKind::Gone) => Ok(Some(0)),
+                Some(FaultKind::Busy) => {
+                    self.events.warn(format!("{kind} {id} is left alone: something uses it"));
+                    Ok(Some(0))
+                }
                 _ => Err(failure),
             },
+            sent => sent,
         }
+    }
+
+    /// Whether a thing carries this fleet's tag.
+    fn carries(&self, tags: &Tags) -> bool {
+        tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
     }
 
     /// Everything of ours that still costs money or blocks a name, images and their snapshots apart.
@@ -156,15 +235,12 @@ impl Steps {
             things.push(thing("volume", volume.id.to_string()));
         }
         let template = template_name(name.as_str());
-        if let Some(found) =
-            self.read("look at the launch template", async || self.clients.launch_template(&template).await).await?
-        {
-            things.push(thing("launch-template", found.id.to_string()));
-        }
-        let prefix = format!("fleetwright-{name}-canary-");
-        for url in self.read("look at queues", async || self.clients.queues_with_prefix(&prefix).await).await? {
-            things.push(thing("queue", url));
-        }
+        // A stranger's template may have our name: it was told and is none of ours.
+        let found =
+            self.read("look at the launch template", async || self.clients.launch_template(&template).await).await?;
+        let found = found.filter(|template| self.carries(&template.tags));
+        things.extend(found.map(|template| thing("launch-template", template.id.to_string())));
+        things.extend(self.canary_queues().await?.into_iter().map(|(url, _)| thing("queue", url)));
         Ok(things)
     }
 
@@ -193,11 +269,20 @@ impl Steps {
                 total: Some(2),
                 note: if things.is_empty() { "clean".to_owned() } else { format!("{} still there", things.len()) },
             });
-            self.pause(Duration::from_secs(10)).await?;
+            self.pause(LOOK).await?;
         }
     }
 }
 
-fn told(n: u32, some: &str, none: &str) -> Done {
+/// Snapshots that none of these images holds. While an image is being made nobody can tell.
+#[must_use]
+pub fn loose(snapshots: Vec<Snapshot>, images: &[Image]) -> Vec<Snapshot> {
+    let held = |snapshot: &Snapshot| {
+        images.iter().any(|image| image.state == ImageState::Pending || image.snapshots.contains(&snapshot.id))
+    };
+    snapshots.into_iter().filter(|snapshot| !held(snapshot)).collect()
+}
+
+fn told(n: usize, some: &str, none: &str) -> Done {
     if n == 0 { Done::unchanged(json!({ "n": 0 }), none) } else { Done::new(json!({ "n": n }), format!("{n} {some}")) }
 }

@@ -7,7 +7,7 @@ mod checks;
 mod epoch;
 mod feed;
 mod image;
-mod leftovers;
+pub mod leftovers;
 pub mod past;
 mod push;
 mod reach;

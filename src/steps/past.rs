@@ -3,14 +3,17 @@
 use super::Steps;
 use super::call::state;
 use crate::engine::failure::Failure;
-use crate::journal::{History, Outcome};
+use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
 use crate::plan::token::run_intent;
+use crate::plan::{CONSISTENT, Plan};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The action that launches hosts.
 const LAUNCH: &str = "CreateFleet";
+/// Actions that end what a survey shows.
+const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
 /// Intents that things of ours may carry: tokens, and runs for calls that have no token.
 pub fn known_intents(history: &History) -> BTreeSet<String> {
@@ -19,36 +22,61 @@ pub fn known_intents(history: &History) -> BTreeSet<String> {
     known
 }
 
-/// Every host that a launch of ours brought, and when it was asked for.
-pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
+/// What calls of these actions made or ended, and when that was known.
+fn done<'a>(history: &'a History, actions: &'a [&'a str]) -> impl Iterator<Item = (&'a str, Timestamp)> {
     history
         .intents()
-        .filter(|(_, intent)| intent.call.action == LAUNCH)
+        .filter(|(_, intent)| actions.contains(&intent.call.action.as_str()))
         .filter_map(|(_, intent)| match &intent.outcome {
-            Some(Outcome::Done { ids, .. }) => Some((ids, intent.at)),
+            Some(Outcome::Done { ids, .. }) => Some((ids, intent.last)),
             Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
         })
-        .flat_map(|(ids, at)| ids.iter().map(move |id| (InstanceId::new(id.as_str()), at)))
-        .collect()
+        .flat_map(|(ids, last)| ids.iter().map(move |id| (id.as_str(), last)))
 }
 
-/// Everything that a call of ours ended: a reader that lags may still show it as it was.
-pub fn ended(history: &History) -> BTreeSet<String> {
-    history
-        .intents()
-        .filter(|(_, intent)| ["TerminateInstances", "DeleteLaunchTemplate"].contains(&intent.call.action.as_str()))
-        .filter_map(|(_, intent)| match &intent.outcome {
-            Some(Outcome::Done { ids, .. }) => Some(ids.iter().cloned()),
-            Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
-        })
-        .flatten()
-        .collect()
+/// When the last call of unknown outcome among these was sent.
+fn open(history: &History, which: impl Fn(&Draft) -> bool) -> Option<Timestamp> {
+    let open = |intent: &IntentState| intent.open() && which(&intent.call);
+    history.intents().filter(|(_, intent)| open(intent)).map(|(_, intent)| intent.last).max()
+}
+
+/// Every host that a launch of ours brought, and when it was there at the latest.
+pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
+    done(history, &[LAUNCH]).map(|(id, at)| (InstanceId::new(id), at)).collect()
+}
+
+/// Hosts that launches of ours brought within the last five minutes, that nobody has ended and that the look does not show.
+pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timestamp> {
+    let ended = ended(history, survey.at);
+    let mut recent = launched(history);
+    recent.retain(|id, at| {
+        survey.at.duration_since(*at) < CONSISTENT
+            && !ended.contains(id.as_str())
+            && !survey.instances.iter().any(|instance| instance.id == *id)
+    });
+    recent
+}
+
+/// Most hosts that launches of ours can have brought, those of unknown outcome among them.
+pub fn asked(history: &History) -> usize {
+    let wanted = |past: &PastRun| {
+        let plan: Plan = serde_json::from_value(past.fold.begun.as_ref()?.plan.clone()).ok()?;
+        let started = past.fold.intents.iter().any(|intent| intent.call.action == LAUNCH);
+        usize::try_from(plan.ladder()?.1.wanted()).ok().filter(|_| started)
+    };
+    history.runs().filter_map(wanted).sum()
+}
+
+/// Everything that a call of ours ended so recently that a reader that lags may still show it as it was. What is shown as
+/// living later than that does live.
+pub fn ended(history: &History, now: Timestamp) -> BTreeSet<String> {
+    done(history, &END).filter(|(_, at)| now.duration_since(*at) < CONSISTENT).map(|(id, _)| id.to_owned()).collect()
 }
 
 /// A look at the account without what a call of ours has ended since.
 #[must_use]
 pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
-    let ended = ended(history);
+    let ended = ended(history, survey.at);
     survey.instances.retain(|instance| !ended.contains(instance.id.as_str()));
     survey.launch_template = survey.launch_template.filter(|template| !ended.contains(template.id.as_str()));
     survey
@@ -70,13 +98,14 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
     attempts
 }
 
-/// When the last launch call of unknown outcome was written down.
-pub fn open_launch(history: &History) -> Option<Timestamp> {
-    history
-        .intents()
-        .filter(|(_, intent)| intent.call.action == LAUNCH && intent.open())
-        .map(|(_, intent)| intent.at)
-        .max()
+/// When the last call of unknown outcome that makes something was sent.
+pub fn open_creation(history: &History) -> Option<Timestamp> {
+    open(history, Draft::makes)
+}
+
+/// Until when a look may show hosts as living that a call of unknown outcome has ended.
+pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
+    open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
 }
 
 /// The slots that the newest launch gave.
@@ -89,13 +118,19 @@ pub fn slots(history: &History) -> BTreeMap<InstanceId, u32> {
 }
 
 impl Steps {
-    pub(super) fn known_intents(&self) -> Result<BTreeSet<String>, Failure> {
-        Ok(known_intents(&History::read(&self.state).map_err(state)?))
-    }
-
     /// Every host that journals of this fleet say was launched, and when. A journal that can't be read was refused before
     /// the run began.
     pub(super) fn launched(&self) -> BTreeMap<InstanceId, Timestamp> {
         History::read(&self.state).map(|history| launched(&history)).unwrap_or_default()
+    }
+
+    /// Whether a call of this action made something that nobody has ended and that a look may not show yet.
+    pub(super) fn made_unseen(&self, action: &str) -> Result<bool, Failure> {
+        let history = History::read(&self.state).map_err(state)?;
+        let now = self.clock.now();
+        let ended = ended(&history, now);
+        let action = [action];
+        let mut made = done(&history, &action);
+        Ok(made.any(|(id, at)| now.duration_since(at) < CONSISTENT && !ended.contains(id)))
     }
 }

@@ -74,6 +74,9 @@ pub(super) fn files(playbook: &Playbook) -> Result<Files, Failure> {
     Ok(files)
 }
 
+/// A host's log is cut after so many bytes: what it says must not fill our disk.
+const LOG: usize = 16 * 1024 * 1024;
+
 /// Retries of hosts that could not be reached: the network may have been away for a moment.
 const TRIES: u32 = 2;
 
@@ -188,12 +191,15 @@ impl Job {
             match self.steps.ssh.connect(&target, &self.steps.trust).await {
                 Ok(session) => {
                     self.lane.connected().await;
-                    let log = Mutex::new(File::create(self.run_dir.host_log(&self.host.id)).ok());
+                    let log = Mutex::new((File::create(self.run_dir.host_log(&self.host.id)).ok(), LOG));
                     let runner = Runner::new(&self.steps.ssh, &target, &self.steps.trust);
                     // The log is for people: that it can't be written stops nothing.
                     let mut keep = |bytes: &[u8]| {
-                        if let Some(file) = log.lock().unwrap_or_else(PoisonError::into_inner).as_mut() {
-                            file.write_all(bytes).unwrap_or_default();
+                        let (file, room) = &mut *log.lock().unwrap_or_else(PoisonError::into_inner);
+                        let fits = bytes.len().min(*room);
+                        *room -= fits;
+                        if let Some(file) = file {
+                            file.write_all(&bytes[..fits]).unwrap_or_default();
                         }
                     };
                     let report =

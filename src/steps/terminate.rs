@@ -1,11 +1,13 @@
 //! Ending hosts: only through the gate, only what is ours, until EC2 says that they are gone.
 
-use super::Steps;
+use super::call::state;
+use super::{Steps, past};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
+use crate::journal::History;
 use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
 use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
@@ -28,13 +30,11 @@ impl Steps {
     ///
     /// `None` when the facts are older than the gate takes: read again.
     pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Option<Passed>, Failure> {
-        let known_intents = self.known_intents()?;
+        let history = History::read(&self.state).map_err(state)?;
+        let known_intents = past::known_intents(&history);
         let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
-        let blast_radius = if self.options.adopt {
-            candidates.len()
-        } else {
-            expected.max(known_intents.len()).max(self.launched().len())
-        };
+        let blast_radius =
+            if self.options.adopt { candidates.len() } else { expected.max(past::asked(&history)).max(1) };
         let facts = GateFacts {
             account: self.fleet.account.clone(),
             caller: self.caller.clone(),
@@ -129,7 +129,7 @@ impl Steps {
         }
     }
 
-    /// One TerminateInstances call. False when a protected host kept the chunk from ending: the next look tells which.
+    /// One TerminateInstances call. False when it did not end the chunk: the next look tells what is to be ended now.
     async fn terminate_chunk(
         &self,
         step: &str,
@@ -138,19 +138,18 @@ impl Steps {
     ) -> Result<bool, Failure> {
         let what = format!("end {} hosts", chunk.ids().len());
         let sent = self
-            .change(
+            .end_owned(
                 step,
                 &what,
                 async || self.clients.draft_terminate(chunk).await,
                 async |permit| {
                     let changes = self.clients.terminate(permit).await?;
-                    let ids: Vec<String> = changes.iter().map(|(id, _)| id.to_string()).collect();
-                    Ok((ids, json!(changes.len())))
+                    Ok(changes.iter().map(|(id, _)| id.to_string()).collect())
                 },
             )
             .await;
         match sent {
-            Ok(_) => Ok(true),
+            Ok(ended) => Ok(ended.is_some()),
             Err(failure) => match &failure.fault {
                 // EC2: "If you enable termination protection ... none of the instances in that zone are terminated".
                 Some(fault) if fault.code == "OperationNotPermitted" => {
@@ -164,7 +163,7 @@ impl Steps {
                     if guarded.is_empty() { Err(failure) } else { Ok(false) }
                 }
                 // Ended by somebody else in between, or not visible to this reader: the next look tells.
-                Some(fault) if matches!(fault.kind, FaultKind::Gone | FaultKind::NotYetVisible) => Ok(false),
+                Some(fault) if matches!(fault.kind, FaultKind::Gone | FaultKind::Busy) => Ok(false),
                 Some(_) | None => Err(failure),
             },
         }
@@ -219,7 +218,7 @@ impl Steps {
     /// Waits until a launch of unknown outcome can no longer bring hosts that nobody sees. Nothing is replayed.
     pub(super) async fn quiet(&self, seconds: i64) -> Result<Done, Failure> {
         self.pause_until(self.clock.now() + SignedDuration::from_secs(seconds)).await?;
-        Ok(Done::new(json!({}), "whatever was launched is visible by now"))
+        Ok(Done::new(json!({}), "whatever was made is visible by now"))
     }
 
     fn age(&self, instance: &Instance) -> SignedDuration {

@@ -50,7 +50,8 @@ impl EndpointClock {
         Ok(Self { authority, path, anchor })
     }
 
-    /// The present reading; an endpoint that is gone leaves the clock running at its last speed.
+    /// The present reading; an endpoint that is gone leaves the clock running at its last speed, one that was held at that
+    /// of the wall, so that nobody waits for ever.
     fn anchor(&self) -> Anchor {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.taken.elapsed() > FRESH {
@@ -59,7 +60,10 @@ impl EndpointClock {
                 Ok(reading) => Anchor { taken: Instant::now(), reading },
                 Err(_) => Anchor {
                     taken: Instant::now(),
-                    reading: Reading { now: before.at(before.taken.elapsed()), ..before.reading },
+                    reading: Reading {
+                        now: before.at(before.taken.elapsed()),
+                        speed: if before.reading.speed > 0.0 { before.reading.speed } else { 1.0 },
+                    },
                 },
             };
         }

@@ -61,8 +61,10 @@ impl Child {
         let Some(group) = self.group else { return };
         // The group may be gone already: then there is nothing to end.
         killpg(group, Signal::SIGTERM).unwrap_or_default();
-        if tokio::time::timeout(MERCY, self.process.wait()).await.is_err() {
-            killpg(group, Signal::SIGKILL).unwrap_or_default();
+        let ended = tokio::time::timeout(MERCY, self.process.wait()).await;
+        // Whatever it started may not have listened: it must not work on items that somebody else gets now.
+        killpg(group, Signal::SIGKILL).unwrap_or_default();
+        if ended.is_err() {
             self.wait().await;
         }
     }
@@ -136,6 +138,27 @@ mod tests {
         let pid = std::fs::read_to_string(pid).unwrap();
         let state = || std::fs::read_to_string(format!("/proc/{}/stat", pid.trim())).unwrap_or_default();
         // Its parent is gone: whoever adopted it may not have collected it yet.
+        while !state().is_empty() && !state().contains(") Z ") {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    }
+
+    #[tokio::test]
+    async fn killing_ends_what_does_not_listen() {
+        let dir = tempfile::tempdir().unwrap();
+        let pid = dir.path().join("pid");
+        // The leader ends at once when asked; what it started ignores that, and would go on for ten minutes.
+        let deaf = "trap '' TERM; exec sleep 600";
+        let script = format!("sh -c \"{deaf}\" & echo $! > {0}.new; mv {0}.new {0}; wait", pid.display());
+        let mut child = Child::start(&sh(&script), false, &[item("x")]).unwrap();
+        let started = || std::fs::read_to_string(&pid).unwrap_or_default();
+        let name = || std::fs::read_to_string(format!("/proc/{}/comm", started().trim())).unwrap_or_default();
+        while name().trim() != "sleep" {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        child.kill().await;
+        assert_eq!(child.wait().await.signal(), Some(15));
+        let state = || std::fs::read_to_string(format!("/proc/{}/stat", started().trim())).unwrap_or_default();
         while !state().is_empty() && !state().contains(") Z ") {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }

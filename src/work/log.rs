@@ -33,6 +33,11 @@ impl<'a> Log<'a> {
         self.line(at, &format!("call={} error={} next={}", fault.action, value(&fault.to_string()), value(next)));
     }
 
+    /// Something that is no call happened; what happens next.
+    pub(super) fn event(&mut self, at: Timestamp, what: &str, next: &str) {
+        self.line(at, &format!("event={} next={}", value(what), value(next)));
+    }
+
     fn line(&mut self, at: Timestamp, text: &str) {
         let line = format!("time={} {text}\n", at.strftime("%Y-%m-%dT%H:%M:%S%.3fZ"));
         self.out.write_all(line.as_bytes()).and_then(|()| self.out.flush()).unwrap_or_default();

@@ -22,7 +22,7 @@ use child::Child;
 use jiff::{SignedDuration, Timestamp};
 use log::Log;
 use policy::Ending;
-use queue::Queue;
+use queue::{Hold, Queue};
 use std::io::{self, Write};
 use std::process::ExitStatus;
 use std::time::Duration;
@@ -178,19 +178,23 @@ impl Worker<'_> {
                 return Err(WorkError::Start { program: self.options.command.join(" "), source });
             }
         };
-        let outcome = self.watch(child, taken, since).await;
+        let mut hold = self.queue.hold(since);
+        let outcome = self.watch(child, taken, &mut hold).await;
         let took = self.clock.now().duration_since(since);
+        let nothing = vec![false; taken.len()];
         let (result, acknowledged) = match &outcome {
-            Outcome::Ended(status) if status.success() => ("ok".to_owned(), self.queue.acknowledge(taken).await),
+            Outcome::Ended(status) if status.success() => {
+                ("ok".to_owned(), self.queue.acknowledge(taken, &mut hold, &mut self.log).await)
+            }
             Outcome::Ended(status) => {
                 if let Some(after) = self.options.retry_after {
-                    self.queue.hide(taken, after).await;
+                    self.queue.put_off(taken, after).await;
                 }
-                (log::ending(*status), vec![false; taken.len()])
+                (log::ending(*status), nothing)
             }
             Outcome::Abandoned => {
                 self.queue.give_back(taken).await;
-                ("given-back".to_owned(), vec![false; taken.len()])
+                ("given-back".to_owned(), nothing)
             }
         };
         for (item, acknowledged) in taken.iter().zip(acknowledged) {
@@ -206,10 +210,12 @@ impl Worker<'_> {
     }
 
     /// Waits for the command and keeps its items hidden meanwhile; ends it at the second signal.
-    async fn watch(&mut self, mut child: Child, taken: &[Received], since: Timestamp) -> Outcome {
+    async fn watch(&mut self, mut child: Child, taken: &[Received], hold: &mut Hold) -> Outcome {
         tokio::select! {
+            // What has ended by itself before the signal came is not given back.
+            biased;
             status = child.wait() => Outcome::Ended(status),
-            never = self.queue.keep_hidden(taken, since, &mut self.log) => match never {},
+            never = self.queue.keep_hidden(taken, hold, &mut self.log) => match never {},
             () = self.stop.reached(2) => {
                 child.kill().await;
                 Outcome::Abandoned

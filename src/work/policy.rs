@@ -46,9 +46,43 @@ pub(super) fn want(options: &Options, done: u64) -> u32 {
     u32::try_from(left).unwrap_or(u32::MAX).clamp(1, batch)
 }
 
-/// How often hidden items are hidden again: two tries may fail before the third comes too late.
+/// Longest time that a message may stay hidden, from its receive; a call that would exceed it is refused
+/// (ChangeMessageVisibility).
+const LONGEST_HIDDEN: Duration = Duration::from_hours(12);
+
+/// How often hidden items are hidden again. SQS's guide asks for a heartbeat and leaves its pace open: after a third there is
+/// time for seven more tries, or for an answer that takes the SDK's whole time-out of 30 s where the items are hidden for a
+/// minute or more.
 pub(super) fn extend_every(visibility: Duration) -> Duration {
     visibility / 3
+}
+
+/// How soon a failed try is made again.
+pub(super) fn retry_in(visibility: Duration) -> Duration {
+    visibility / 12
+}
+
+/// How long to hide items that were taken so long ago; nothing once SQS hides them no longer. A whole number of seconds, as
+/// SQS takes it.
+pub(super) fn hide_for(visibility: Duration, taken: SignedDuration) -> Option<Duration> {
+    let left = LONGEST_HIDDEN.saturating_sub(Duration::try_from(taken).unwrap_or_default());
+    Some(Duration::from_secs(visibility.min(left).as_secs())).filter(|span| !span.is_zero())
+}
+
+/// Whether a message that can't be hidden because of this can never be hidden by this receive again.
+pub(super) fn lost(kind: FaultKind) -> bool {
+    match kind {
+        FaultKind::Gone | FaultKind::Invalid | FaultKind::Exists => true,
+        FaultKind::Throttled
+        | FaultKind::Capacity
+        | FaultKind::Quota
+        | FaultKind::NotYetVisible
+        | FaultKind::Denied
+        | FaultKind::Busy
+        | FaultKind::Transport
+        | FaultKind::Server
+        | FaultKind::Interrupted => false,
+    }
 }
 
 /// What to do about a failed call.
@@ -125,6 +159,21 @@ mod tests {
     fn extensions_leave_room_for_failures() {
         assert_eq!(extend_every(Duration::from_mins(2)), Duration::from_secs(40));
         assert!(extend_every(Duration::from_secs(1)) < Duration::from_secs(1));
+        let minute = Duration::from_mins(1);
+        assert!(extend_every(minute) + retry_in(minute) * 7 < minute);
+        assert!(extend_every(minute) + Duration::from_secs(30) + retry_in(minute) <= minute);
+    }
+
+    #[test]
+    fn nothing_is_hidden_beyond_twelve_hours() {
+        let hours = |n| SignedDuration::from_hours(n);
+        let (two, most) = (Duration::from_hours(2), Duration::from_hours(12));
+        assert_eq!(hide_for(two, hours(1)), Some(two));
+        assert_eq!(hide_for(two, hours(11)), Some(Duration::from_hours(1)));
+        assert_eq!(hide_for(most, hours(4)), Some(Duration::from_hours(8)));
+        assert_eq!(hide_for(two, hours(12) - SignedDuration::from_millis(900)), None, "SQS counts whole seconds");
+        assert_eq!(hide_for(two, hours(20)), None);
+        assert_eq!(hide_for(two, -hours(1)), Some(two), "a clock that was set back");
     }
 
     #[test]

@@ -9,7 +9,7 @@ use crate::model::{Fault, FaultKind};
 use crate::time::{SharedClock, sleep};
 use jiff::{SignedDuration, Timestamp};
 use std::convert::Infallible;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::task::JoinSet;
 
@@ -22,20 +22,36 @@ const AT_ONCE: u32 = 10;
 /// Tries of a call that settles an item; after them its visibility time-out settles it.
 const TRIES: u32 = 5;
 
+/// Items in hand, and when they have to be hidden again.
+pub(super) struct Hold {
+    since: Timestamp,
+    due: Timestamp,
+}
+
 /// The queue as one worker sees it.
 pub(super) struct Queue {
     clients: Clients,
     clock: SharedClock,
     url: Arc<str>,
     visibility: Duration,
-    random: fastrand::Rng,
+    random: Mutex<fastrand::Rng>,
 }
 
 impl Queue {
     /// The queue of these options.
     pub(super) fn new(clients: Clients, clock: SharedClock, options: &Options, seed: u64) -> Self {
         let (url, visibility) = (options.queue_url.as_str().into(), options.visibility);
-        Self { clients, clock, url, visibility, random: fastrand::Rng::with_seed(seed) }
+        Self { clients, clock, url, visibility, random: Mutex::new(fastrand::Rng::with_seed(seed)) }
+    }
+
+    /// A hold on items that were taken at `since` or later.
+    pub(super) fn hold(&self, since: Timestamp) -> Hold {
+        Hold { since, due: after(since, policy::extend_every(self.visibility)) }
+    }
+
+    /// Spreads the retries of many workers: 0..1.
+    fn spread(&self) -> f64 {
+        self.random.lock().unwrap_or_else(PoisonError::into_inner).f64()
     }
 
     /// Takes up to `want` items that are hidden from `since` on; none when a long poll brought none, or on a stop.
@@ -44,14 +60,14 @@ impl Queue {
     ///
     /// When the queue refuses for good.
     pub(super) async fn take(
-        &mut self,
+        &self,
         want: u32,
         since: Timestamp,
         stop: &Stop,
         log: &mut Log<'_>,
     ) -> Result<Vec<Received>, WorkError> {
         let mut taken = self.poll(want.min(AT_ONCE), stop, log).await?;
-        let until = since.saturating_add(signed(policy::extend_every(self.visibility))).unwrap_or(Timestamp::MAX);
+        let until = after(since, policy::extend_every(self.visibility));
         while let Some(left) = want.checked_sub(count(&taken)).filter(|left| *left > 0) {
             if taken.is_empty() || stop.level() > 0 || self.clock.now() >= until {
                 break;
@@ -70,14 +86,14 @@ impl Queue {
     }
 
     /// One long poll, again and again while it fails in a way that will pass.
-    async fn poll(&mut self, most: u32, stop: &Stop, log: &mut Log<'_>) -> Result<Vec<Received>, WorkError> {
+    async fn poll(&self, most: u32, stop: &Stop, log: &mut Log<'_>) -> Result<Vec<Received>, WorkError> {
         let mut patience = Patience::default();
         loop {
             let fault = match self.clients.receive(&self.url, most, self.visibility, POLL).await {
                 Ok(taken) => return Ok(taken),
                 Err(fault) => fault,
             };
-            let wait = match patience.after(fault.kind, self.clock.now(), self.random.f64()) {
+            let wait = match patience.after(fault.kind, self.clock.now(), self.spread()) {
                 After::Again(wait) => wait,
                 After::GiveUp => {
                     return Err(WorkError::Queue { url: self.url.to_string(), source: Box::new(fault) });
@@ -91,52 +107,90 @@ impl Queue {
         }
     }
 
-    /// Hides the items again and again, a third of the visibility time-out apart, until it is dropped.
-    pub(super) async fn keep_hidden(&self, items: &[Received], since: Timestamp, log: &mut Log<'_>) -> Infallible {
-        let every = signed(policy::extend_every(self.visibility));
-        let mut next = since.saturating_add(every).unwrap_or(Timestamp::MAX);
+    /// Hides the items again and again until it is dropped, as [`policy`] says: in time, up to SQS's bound, and not those
+    /// that are nobody's any more.
+    pub(super) async fn keep_hidden(&self, items: &[Received], hold: &mut Hold, log: &mut Log<'_>) -> Infallible {
+        let mut ours: Vec<&Received> = items.iter().collect();
         loop {
-            self.clock.sleep_until(next).await;
-            next = self.clock.now().saturating_add(every).unwrap_or(Timestamp::MAX);
-            for fault in self.hide(items, self.visibility).await {
-                log.fault(self.clock.now(), &fault, "another worker may take the item too");
+            self.clock.sleep_until(hold.due).await;
+            let now = self.clock.now();
+            let Some(span) = policy::hide_for(self.visibility, now.duration_since(hold.since)) else {
+                log.event(now, "12 hours, SQS's bound, are over", "another worker may take the item too");
+                return std::future::pending().await;
+            };
+            // Dropped half-way, this time is missed and the next comes early enough.
+            hold.due = after(now, policy::extend_every(self.visibility));
+            let results = self.hide(&ours, span).await;
+            let mut kept = Vec::with_capacity(ours.len());
+            for (item, result) in ours.into_iter().zip(results) {
+                match result {
+                    Ok(()) => kept.push(item),
+                    Err(fault) if policy::lost(fault.kind) => {
+                        log.fault(self.clock.now(), &fault, "another worker may take the item too");
+                    }
+                    Err(fault) => {
+                        log.fault(self.clock.now(), &fault, "tries again soon");
+                        hold.due = after(now, policy::retry_in(self.visibility));
+                        kept.push(item);
+                    }
+                }
+            }
+            ours = kept;
+            if ours.is_empty() {
+                return std::future::pending().await;
             }
         }
     }
 
-    /// Hides the items for so long from now; answers the faults of those for which it failed.
-    pub(super) async fn hide(&self, items: &[Received], visibility: Duration) -> Vec<Fault> {
-        let mut faults = Vec::new();
-        let mut calls = JoinSet::new();
-        for item in items {
-            if calls.len() >= AT_ONCE as usize
-                && let Some(Ok(Err(fault))) = calls.join_next().await
-            {
-                faults.push(fault);
+    /// Hides the items for so long from now, ten a call, some calls at a time; one result for each item, in order.
+    async fn hide(&self, items: &[&Received], visibility: Duration) -> Vec<Result<(), Fault>> {
+        let mut results = Vec::with_capacity(items.len());
+        for wave in items.chunks((AT_ONCE * AT_ONCE) as usize) {
+            let mut calls = JoinSet::new();
+            for (position, chunk) in wave.chunks(AT_ONCE as usize).enumerate() {
+                let (clients, url) = (self.clients.clone(), Arc::clone(&self.url));
+                let receipts: Vec<String> = chunk.iter().map(|item| item.receipt.clone()).collect();
+                calls.spawn(async move {
+                    let answer = clients.extend(&url, &receipts, visibility).await;
+                    (position, answer.unwrap_or_else(|fault| vec![Err(fault); receipts.len()]))
+                });
             }
-            let (clients, url, receipt) = (self.clients.clone(), Arc::clone(&self.url), item.receipt.clone());
-            calls.spawn(async move { clients.extend(&url, &receipt, visibility).await });
+            let mut answers = calls.join_all().await;
+            answers.sort_unstable_by_key(|(position, _)| *position);
+            results.extend(answers.into_iter().flat_map(|(_, answer)| answer));
         }
-        faults.extend(calls.join_all().await.into_iter().filter_map(Result::err));
-        faults
+        results
+    }
+
+    /// Hides failed items for so long from now. Where that fails, their visibility time-out shows them.
+    pub(super) async fn put_off(&self, items: &[Received], visibility: Duration) {
+        self.hide(&items.iter().collect::<Vec<_>>(), visibility).await;
     }
 
     /// Makes the items visible at once. Where that fails, their visibility time-out does it later.
     pub(super) async fn give_back(&self, items: &[Received]) {
-        self.hide(items, Duration::ZERO).await;
+        self.put_off(items, Duration::ZERO).await;
     }
 
-    /// Acknowledges the items; tells for each whether the queue confirmed it.
-    pub(super) async fn acknowledge(&mut self, items: &[Received]) -> Vec<bool> {
+    /// Acknowledges the items, ten a call; tells for each whether the queue confirmed it. Those whose turn has not come are
+    /// kept hidden: a queue that throttles can make this take long.
+    pub(super) async fn acknowledge(&self, items: &[Received], hold: &mut Hold, log: &mut Log<'_>) -> Vec<bool> {
         let mut confirmed = Vec::with_capacity(items.len());
-        for chunk in items.chunks(AT_ONCE as usize) {
-            confirmed.extend(self.acknowledge_chunk(chunk).await);
+        while let Some((chunk, rest)) =
+            items.get(confirmed.len()..).and_then(|left| left.split_at_checked(left.len().min(AT_ONCE as usize)))
+            && !chunk.is_empty()
+        {
+            tokio::select! {
+                biased;
+                some = self.acknowledge_chunk(chunk) => confirmed.extend(some),
+                never = self.keep_hidden(rest, hold, log) => match never {},
+            }
         }
         confirmed
     }
 
     /// Acknowledges up to ten items, again while that may help.
-    async fn acknowledge_chunk(&mut self, items: &[Received]) -> Vec<bool> {
+    async fn acknowledge_chunk(&self, items: &[Received]) -> Vec<bool> {
         let mut confirmed = vec![false; items.len()];
         let mut patience = Patience::default();
         for tried in 1..=TRIES {
@@ -156,8 +210,8 @@ impl Queue {
                 Err(fault) => Some(fault.kind),
             };
             let Some(kind) = worst else { break };
-            let after = patience.after(kind, self.clock.now(), self.random.f64());
-            match after {
+            let then = patience.after(kind, self.clock.now(), self.spread());
+            match then {
                 After::Again(wait) if tried < TRIES && kind != FaultKind::Gone => sleep(&*self.clock, wait).await,
                 After::Again(_) | After::GiveUp => break,
             }
@@ -171,7 +225,7 @@ fn count(items: &[Received]) -> u32 {
     u32::try_from(items.len()).unwrap_or(u32::MAX)
 }
 
-/// A span as the clock's arithmetic takes it.
-fn signed(span: Duration) -> SignedDuration {
-    SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)
+/// This much later.
+fn after(time: Timestamp, span: Duration) -> Timestamp {
+    time.saturating_add(SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX)).unwrap_or(Timestamp::MAX)
 }

@@ -25,17 +25,31 @@ impl Clock for FastClock {
     }
 }
 
-/// An answer that fits every call: a receive finds one message in it, a delete its confirmation.
+/// An answer that fits every call: a receive finds messages in it, a batch the confirmation of each entry.
+fn messages(count: usize) -> Canned {
+    let message = |n: usize| {
+        json!({
+            "MessageId": format!("m-{n}"),
+            "ReceiptHandle": format!("receipt-{n}"),
+            "Body": "src/main.rs",
+            "MD5OfBody": "b8d6be7ab3d4dfdb79a9fad3f4cc5e4b",
+            "Attributes": {"ApproximateReceiveCount": "2"},
+        })
+    };
+    let messages: Vec<Value> = (1..=count).map(message).collect();
+    let good: Vec<Value> = (0..10).map(|n| json!({"Id": n.to_string()})).collect();
+    Canned::new(200, json!({"Messages": messages, "Successful": good, "Failed": []}).to_string())
+}
+
 fn one_message() -> Canned {
-    let message = json!({
-        "MessageId": "m-1",
-        "ReceiptHandle": "receipt-1",
-        "Body": "src/main.rs",
-        "MD5OfBody": "b8d6be7ab3d4dfdb79a9fad3f4cc5e4b",
-        "Attributes": {"ApproximateReceiveCount": "2"},
-    });
-    let answer = json!({"Messages": [message], "Successful": [{"Id": "0"}], "Failed": []});
-    Canned::new(200, answer.to_string())
+    messages(1)
+}
+
+/// A batch whose first entry fails so; the others are confirmed.
+fn first_fails(code: &str, sender_fault: bool) -> Canned {
+    let good: Vec<Value> = (1..10).map(|n| json!({"Id": n.to_string()})).collect();
+    let failed = json!([{"Id": "0", "Code": code, "Message": "said no", "SenderFault": sender_fault}]);
+    Canned::new(200, json!({"Successful": good, "Failed": failed}).to_string())
 }
 
 /// A refusal of the JSON protocol.
@@ -61,10 +75,10 @@ fn call(body: &str) -> (&'static str, Value) {
     let body: Value = serde_json::from_str(body).unwrap();
     let name = if body.get("MaxNumberOfMessages").is_some() {
         "receive"
+    } else if body["Entries"][0].get("VisibilityTimeout").is_some() {
+        "hide"
     } else if body.get("Entries").is_some() {
         "delete"
-    } else if body.get("ReceiptHandle").is_some() {
-        "hide"
     } else {
         "other"
     };
@@ -83,6 +97,11 @@ async fn run(
     let worked = work(responder.clients().await, clock, options, stop, 7, &mut said).await;
     let calls = responder.bodies().iter().map(|body| call(body)).collect();
     (worked, calls, String::from_utf8(said).unwrap())
+}
+
+/// How long the first entry of a call is hidden, and how many entries it has.
+fn hidden(body: &Value) -> (u64, usize) {
+    (body["Entries"][0]["VisibilityTimeout"].as_u64().unwrap(), body["Entries"].as_array().unwrap().len())
 }
 
 fn names(calls: &[(&'static str, Value)]) -> Vec<&'static str> {
@@ -124,7 +143,7 @@ async fn leaves_what_failed_to_the_queue() {
     let soon = Options { retry_after: Some(Duration::from_secs(5)), ..options("exit 3") };
     let (_, calls, _) = run([one_message()], &soon, stop).await;
     assert_eq!(names(&calls), ["receive", "hide"]);
-    assert_eq!(calls[1].1["VisibilityTimeout"], 5);
+    assert_eq!(hidden(&calls[1].1), (5, 1));
 }
 
 #[tokio::test]
@@ -136,7 +155,96 @@ async fn keeps_items_hidden_while_the_command_runs() {
     let names = names(&calls);
     assert!(names.iter().filter(|name| **name == "hide").count() >= 3, "{names:?}");
     assert_eq!(names.last(), Some(&"delete"));
-    assert!(calls.iter().filter(|(name, _)| *name == "hide").all(|(_, body)| body["VisibilityTimeout"] == 120));
+    assert!(calls.iter().filter(|(name, _)| *name == "hide").all(|(_, body)| hidden(body) == (120, 1)));
+}
+
+/// Calls of one kind, in order.
+fn of_kind<'a>(calls: &'a [(&'static str, Value)], kind: &str) -> Vec<&'a Value> {
+    calls.iter().filter(|(name, _)| *name == kind).map(|(_, body)| body).collect()
+}
+
+#[tokio::test]
+async fn a_batch_is_kept_hidden_ten_at_a_call() {
+    let (_sender, stop) = Stop::by_hand();
+    // Half an hour is 1.8 s of wall time here: the extension after ten minutes comes at 0.6 s.
+    let visibility = Duration::from_mins(30);
+    let batch =
+        Options { batch: Some(24), max_items: Some(24), visibility, ..options("sleep 0.8; test $(wc -l) -eq 24") };
+    let answers = [messages(10), messages(10), messages(4), messages(1)];
+    let (worked, calls, _) = run(answers, &batch, stop).await;
+    assert_eq!(worked.unwrap(), Worked { ok: 24, failed: 0, ended: Ended::Enough });
+    let mut sizes: Vec<(u64, usize)> = of_kind(&calls, "hide").into_iter().map(hidden).collect();
+    assert_eq!(sizes.len() % 3, 0, "{sizes:?}");
+    sizes[..3].sort_unstable();
+    assert_eq!(sizes[..3], [(1800, 4), (1800, 10), (1800, 10)], "all of them in three calls");
+    let acknowledged: Vec<usize> =
+        of_kind(&calls, "delete").iter().map(|body| body["Entries"].as_array().unwrap().len()).collect();
+    assert_eq!(acknowledged, [10, 10, 4]);
+}
+
+#[tokio::test]
+async fn an_extension_that_fails_is_tried_again_soon_and_a_lost_message_no_more() {
+    let (_sender, stop) = Stop::by_hand();
+    // Half an hour is 1.8 s: extensions come 0.6 s apart, a second try 0.15 s after the first.
+    let visibility = Duration::from_mins(30);
+    let two = |script: &str| Options { batch: Some(2), max_items: Some(2), visibility, ..options(script) };
+    let answers = [messages(2), first_fails("RequestThrottled", true), messages(2)];
+    let (worked, calls, said) = run(answers, &two("sleep 1"), stop.clone()).await;
+    assert_eq!(worked.unwrap().ok, 2);
+    let sizes: Vec<_> = of_kind(&calls, "hide").into_iter().map(hidden).collect();
+    assert_eq!(sizes[..2], [(1800, 2), (1800, 2)], "the second try comes before the next third");
+    assert!(said.contains("tries again soon"), "{said}");
+
+    let answers = [messages(2), first_fails("MessageNotInflight", true), messages(2)];
+    let (_, calls, said) = run(answers, &two("sleep 1.4"), stop).await;
+    let sizes: Vec<_> = of_kind(&calls, "hide").into_iter().map(hidden).collect();
+    assert_eq!(sizes[..2], [(1800, 2), (1800, 1)], "the other one is still ours");
+    assert!(said.contains("another worker may take the item too"), "{said}");
+}
+
+#[tokio::test]
+async fn twelve_hours_are_the_end_of_hiding() {
+    let (_sender, stop) = Stop::by_hand();
+    // Twelve hours are 43.2 s of wall time: too long for a test, so the clock starts late.
+    let mut said = Vec::new();
+    let responder = Responder::start([messages(1)]).await;
+    let clock = std::sync::Arc::new(FastClock(Instant::now()));
+    let options = options("true");
+    let queue = Queue::new(responder.clients().await, clock.clone(), &options, 7);
+    let taken = queue.take(1, clock.now(), &stop, &mut Log::new(&mut said)).await.unwrap();
+    let mut hold = queue.hold(clock.now() - SignedDuration::from_secs(43_100));
+    let mut log = Log::new(&mut said);
+    let ended = tokio::time::timeout(Duration::from_millis(300), queue.keep_hidden(&taken, &mut hold, &mut log)).await;
+    assert!(ended.is_err());
+    let calls: Vec<_> = responder.bodies().iter().map(|body| call(body)).collect();
+    let spans: Vec<u64> = of_kind(&calls, "hide").into_iter().map(|body| hidden(body).0).collect();
+    assert!(spans.len() >= 2 && spans.iter().all(|span| *span <= 100), "{spans:?}");
+    assert!(spans.windows(2).all(|pair| pair[0] > pair[1]), "each up to the same end: {spans:?}");
+    let said = String::from_utf8(said).unwrap();
+    assert_eq!(said.matches("12 hours").count(), 1, "{said}");
+}
+
+#[tokio::test]
+async fn what_waits_for_its_acknowledgement_is_kept_hidden() {
+    // Throttled for more than seven seconds of world time, with items that are hidden for twelve.
+    let throttled = vec![refusal("RequestThrottled"); 4];
+    let responder = Responder::start(throttled.into_iter().chain([messages(1)])).await;
+    let clock = std::sync::Arc::new(FastClock(Instant::now()));
+    let options = Options { visibility: Duration::from_secs(12), ..options("true") };
+    let queue = Queue::new(responder.clients().await, clock.clone(), &options, 7);
+    let item = |n| Received { item: None, body: "b".into(), receipt: format!("r-{n}"), receives: 1 };
+    let taken: Vec<Received> = (0..20).map(item).collect();
+    let mut hold = queue.hold(clock.now());
+    let confirmed = queue.acknowledge(&taken, &mut hold, &mut Log::new(&mut Vec::new())).await;
+    assert_eq!(confirmed, [true; 20]);
+    let calls: Vec<_> = responder.bodies().iter().map(|body| call(body)).collect();
+    assert_eq!(calls.first().map(|(name, _)| *name), Some("delete"));
+    let meanwhile = of_kind(&calls, "hide");
+    assert!(!meanwhile.is_empty(), "{:?}", names(&calls));
+    for body in meanwhile {
+        assert_eq!(hidden(body), (12, 10));
+        assert_eq!(body["Entries"][0]["ReceiptHandle"], "r-10", "those whose turn has not come");
+    }
 }
 
 #[tokio::test]
@@ -163,7 +271,7 @@ async fn the_second_signal_gives_the_item_back() {
     assert_eq!(worked.unwrap(), Worked { ok: 0, failed: 1, ended: Ended::Abandoned });
     assert_eq!(stop.exit(), Exit::Terminated);
     let (name, body) = calls.last().unwrap();
-    assert_eq!((*name, &body["VisibilityTimeout"]), ("hide", &json!(0)));
+    assert_eq!((*name, hidden(body)), ("hide", (0, 1)));
     assert!(said.contains("result=given-back"), "{said}");
 }
 
@@ -216,7 +324,7 @@ async fn a_command_that_cannot_start_gives_the_item_back() {
     let missing = Options { command: vec!["/no/such/program".into()], ..options("") };
     let (worked, calls, _) = run([one_message()], &missing, stop).await;
     assert!(matches!(&worked, Err(WorkError::Start { program, .. }) if program == "/no/such/program"), "{worked:?}");
-    assert_eq!(calls.last().unwrap().1["VisibilityTimeout"], 0);
+    assert_eq!(hidden(&calls.last().unwrap().1), (0, 1));
 }
 
 #[tokio::test]

@@ -255,8 +255,9 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
     match action.as_str() {
         // Everybody may ask who they are.
         "sts:GetCallerIdentity" => Vec::new(),
-        // "Granting permissions for SendMessage also grants SendMessageBatch", and so for deleting.
+        // "Granting permissions for SendMessage also grants SendMessageBatch", and so for deleting and for visibility.
         "sqs:SendMessageBatch" => vec!["sqs:SendMessage".to_owned()],
+        "sqs:ChangeMessageVisibilityBatch" => vec!["sqs:ChangeMessageVisibility".to_owned()],
         "sqs:DeleteMessageBatch" => vec!["sqs:DeleteMessage".to_owned()],
         // A queue made with tags.
         "sqs:CreateQueue" => vec![action, "sqs:TagQueue".to_owned()],

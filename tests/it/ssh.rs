@@ -293,3 +293,24 @@ fn sixteen_hosts_with_bad_ones_among_them() {
     }
     assert_eq!(group(&fan.reports).len(), 5, "{:#?}", group(&fan.reports));
 }
+
+#[test]
+fn a_tied_command_ends_when_nobody_waits_for_it() {
+    let sshd = Sshd::start();
+    let pid = sshd.path("pid");
+    block(async {
+        let session = connected(&sshd).await;
+        let done = session.exec_tied("echo out; cat; exit 7", Limits::default()).await.unwrap();
+        assert_eq!((done.status, done.stdout.as_slice()), (Status::Exit(7), b"out\n".as_slice()), "its input is empty");
+        let limits = Limits { timeout: Duration::from_millis(300), ..Limits::default() };
+        let script = format!("trap : TERM; sleep 600 & echo $! >{}; wait; wait; sleep 600", pid.display());
+        let fault = session.exec_tied(&script, limits).await.unwrap_err();
+        assert_eq!(fault.kind, SshFaultKind::TimedOut, "{fault}");
+    });
+    let process = format!("/proc/{}", fs::read_to_string(&pid).unwrap().trim());
+    let began = Instant::now();
+    while fs::read_to_string(format!("{process}/stat")).is_ok_and(|stat| !stat.contains(") Z ")) {
+        assert!(began.elapsed() < Duration::from_secs(15), "{process} is still there");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}

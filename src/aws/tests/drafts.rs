@@ -134,7 +134,6 @@ async fn every_draft_can_be_sent_by_an_empty_request() {
     round!(clients.draft_template(&template_request(Some("lt-1".into()))), create_template);
     round!(clients.draft_fleet(&fleet_request()), create_fleet);
     round!(clients.draft_terminate(&owned(&["i-1", "i-2"])), terminate);
-    round!(clients.draft_reboot(&"i-1".into()), reboot);
     round!(clients.draft_image(&image), create_image);
     round!(clients.draft_deregister(&owned(&["ami-1"])), deregister);
     round!(clients.draft_delete_snapshot(&owned(&["snap-1"])), delete_snapshot);

@@ -65,7 +65,7 @@ fn a_process_that_dies_leaves_what_it_wrote_and_the_next_one_makes_it_durable_be
     store.heal();
     let (journal, torn) = Journal::open(Box::new(store.clone())).unwrap();
     assert_eq!((store.unsynced(), torn), (0, None));
-    let permit = journal.reopen(super::super::IntentId(1), at(2)).unwrap();
+    let permit = journal.reopen(super::super::IntentId(1), at(2)).unwrap().unwrap();
     store.crash(0);
     keeps_its_promise(&store, &[permit], "died before its sync");
 }
@@ -93,7 +93,7 @@ fn after_one_failed_write_no_call_may_be_made() {
         assert!(matches!(error, JournalError::Poisoned { .. }), "{error}");
         assert_eq!(error.exit().code(), 9);
         journal.intend_all("launch", vec![draft(2), draft(3)], at(3)).unwrap_err();
-        assert_eq!(journal.reopen(first.intent(), at(3)), None);
+        assert!(matches!(journal.reopen(first.intent(), at(3)), Err(JournalError::Poisoned { .. })));
         assert!(journal.with_fold(|fold| fold.open_intents().any(|intent| intent.id == first.intent())));
         let (again, _) = Journal::open(Box::new(store)).unwrap();
         assert_eq!(again.fold().intents.len(), 1, "nothing was written after the failure");
@@ -130,15 +130,32 @@ fn only_an_open_intent_of_the_last_day_is_sent_again() {
     let day = at(0) + super::super::log::REPLAY_LIMIT;
     let second = SignedDuration::from_secs(1);
     for open in [silent, vague] {
-        let permit = journal.reopen(open, day).unwrap();
+        let permit = journal.reopen(open, day).unwrap().unwrap();
         assert!(permit.replayed());
         assert_eq!(permit.intent(), open);
-        assert_eq!(journal.reopen(open, day + second), None, "too old");
-        assert_eq!(journal.reopen(open, at(0) - super::super::log::REPLAY_LIMIT - second), None, "from the future");
+        assert_eq!(journal.reopen(open, day + second).unwrap(), None, "too old");
+        let before = at(0) - super::super::log::REPLAY_LIMIT - second;
+        assert_eq!(journal.reopen(open, before).unwrap(), None, "from the future");
     }
-    assert_eq!(journal.reopen(silent, day).unwrap().call(), &draft(1));
-    assert_eq!(journal.reopen(clear, at(2)), None, "its outcome is known");
-    assert_eq!(journal.reopen(super::super::IntentId(9), at(2)), None, "never written");
+    assert_eq!(journal.reopen(silent, day).unwrap().unwrap().call(), &draft(1));
+    assert_eq!(journal.reopen(clear, at(2)).unwrap(), None, "its outcome is known");
+    assert_eq!(journal.reopen(super::super::IntentId(9), at(2)).unwrap(), None, "never written");
+}
+
+#[test]
+fn when_a_call_was_last_sent_survives_and_what_is_known_is_not_sent_again() {
+    let store = MemoryStore::default();
+    let journal = Journal::create(Box::new(store.clone()), begun("run-1", "launch")).unwrap();
+    let intent = journal.intend("launch", draft(1), at(0)).unwrap().intent();
+    let last = |journal: &Journal| journal.with_fold(|fold| (fold.intents[0].at, fold.intents[0].last));
+    assert_eq!(last(&journal), (at(0), at(0)));
+    journal.reopen(intent, at(600)).unwrap().unwrap();
+    store.crash(0);
+    let (journal, _) = Journal::open(Box::new(store)).unwrap();
+    assert_eq!(last(&journal), (at(0), at(600)));
+    journal.settle(intent, done(), at(640)).unwrap();
+    assert_eq!(last(&journal), (at(0), at(640)));
+    journal.commit(vec![Record::Again { id: intent, at: at(700) }]).unwrap_err();
 }
 
 #[test]

@@ -57,6 +57,28 @@ fn a_fleet_lies_below_the_base_and_its_files_are_ours_alone() {
 }
 
 #[test]
+fn the_holder_is_told_to_those_who_only_ask() {
+    let base = tempfile::tempdir().unwrap();
+    let fleet = fleet(&base);
+    assert_eq!(fleet.holder().unwrap(), None, "nothing is made by asking");
+    assert!(!fleet.path().exists());
+    let us = Holder { pid: std::process::id(), ..holder("feed") };
+    let claim = fleet.claim(&us).unwrap();
+    assert_eq!(fleet.holder().unwrap(), Some(us.clone()));
+    drop(claim);
+    assert_eq!(fleet.holder().unwrap(), None);
+    // What a killed process left behind, and a process that has its number now.
+    let lock = fleet.path().join("lock");
+    for pid in [i32::MAX.cast_unsigned(), us.pid] {
+        fs::write(&lock, serde_json::to_string(&Holder { pid, ..us.clone() }).unwrap()).unwrap();
+        assert_eq!(fleet.holder().unwrap(), None, "{pid}");
+    }
+    let claim = fleet.claim(&us).unwrap();
+    assert_eq!(fleet.holder().unwrap(), Some(us), "asking takes nothing");
+    drop(claim);
+}
+
+#[test]
 fn a_name_can_not_lead_out_of_the_base() {
     for name in ["../x", "a/b", "a b", "a\0b"] {
         let error = FleetDir::locate(Some(Path::new("/state")), &key(name)).unwrap_err();

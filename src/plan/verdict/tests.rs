@@ -34,7 +34,7 @@ fn zeros(from: i64, to: i64) -> Vec<Look> {
 
 /// The last item was sent at second 0, and the feeder is closed.
 fn judge(looks: &[Look], done: &Done) -> Verdict {
-    let feeder = Feeder { closed: true, total: Some(100), last_send: Some(at(0)) };
+    let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: Some(100), last_send: Some(at(0)) };
     judge_fed(looks, done, feeder)
 }
 
@@ -90,7 +90,7 @@ fn anything_but_a_fresh_zero_starts_the_quiet_time_again() {
 fn an_old_answer_is_no_evidence_now() {
     let done = settings(false);
     let looks = zeros(60, 240);
-    let feeder = Feeder { closed: true, total: None, last_send: Some(at(0)) };
+    let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
     let seen = |now| Seen { feeder, looks: &looks, dead_before: Some(0), started: at(0), now: at(now) };
     assert_eq!(verdict(&seen(270), &done), Verdict::Done { ok: 100 });
     working(&verdict(&seen(271), &done));
@@ -98,7 +98,7 @@ fn an_old_answer_is_no_evidence_now() {
 
 #[test]
 fn an_open_feeder_is_never_done() {
-    let feeder = Feeder { closed: false, total: Some(200), last_send: Some(at(0)) };
+    let feeder = Feeder { feeding: Feeding::Open, items: 100, total: Some(200), last_send: Some(at(0)) };
     let verdict = judge_fed(&zeros(0, 840), &settings(false), feeder);
     assert_eq!(working(&verdict), "filling: 100 fed, 0 waiting, 0 in flight, 0 delayed");
 }
@@ -145,7 +145,7 @@ fn the_ledger_and_the_dead_letter_queue_account_for_every_item() {
 #[test]
 fn dead_letters_of_earlier_jobs_are_not_ours() {
     let looks = zeros(60, 240);
-    let feeder = Feeder { closed: true, total: None, last_send: Some(at(0)) };
+    let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
     let seen = Seen { feeder, looks: &looks, dead_before: Some(7), started: at(0), now: at(240) };
     assert_eq!(verdict(&seen, &settings(false)), Verdict::Done { ok: 100 });
     let without = Seen { dead_before: None, ..seen };
@@ -179,7 +179,7 @@ fn progress_delay_and_idleness_are_no_stall() {
     let mut appeared = delayed;
     appeared.push(look(3615, 4, 0, 0));
     working(&judge(&appeared, &done));
-    let open = Feeder { closed: false, total: None, last_send: Some(at(0)) };
+    let open = Feeder { feeding: Feeding::Open, items: 100, total: None, last_send: Some(at(0)) };
     working(&judge_fed(&zeros(0, 3600), &done, open));
     let giving_up: Vec<Look> = (0..=3600)
         .step_by(15)
@@ -202,7 +202,7 @@ fn a_dead_fleet_under_an_open_feeder_is_a_stall() {
             ..look
         })
         .collect();
-    let feeder = Feeder { closed: false, total: None, last_send: Some(at(900)) };
+    let feeder = Feeder { feeding: Feeding::Open, items: 100, total: None, last_send: Some(at(900)) };
     assert!(matches!(judge_fed(&filling, &settings(false), feeder), Verdict::Stalled { .. }));
 }
 
@@ -214,9 +214,91 @@ fn blindness_is_said_and_never_taken_for_an_end() {
     assert_eq!(working(&judge(&looks, &done)), "the queue could not be read");
     looks.push(Look { sample: None, ..look(1125, 0, 0, 0) });
     assert_eq!(judge(&looks, &done), Verdict::Blind { since: Some(at(225)) });
-    let never = [Look { sample: None, ..look(300, 0, 0, 0) }];
+    let never: Vec<Look> = (-585..=300).step_by(15).map(|s| Look { sample: None, ..look(s, 0, 0, 0) }).collect();
     assert_eq!(judge(&never, &done), Verdict::Blind { since: None });
+    working(&judge(&never[..never.len() - 1], &done));
     assert_eq!(working(&judge(&[], &done)), "not looked yet");
+}
+
+#[test]
+fn a_feed_that_nobody_goes_on_with_is_never_done() {
+    let done = settings(false);
+    let stopped = |total| Feeder { feeding: Feeding::Stopped, items: 40, total, last_send: Some(at(0)) };
+    let busy = [look(60, 3, 1, 0)];
+    assert_eq!(
+        working(&judge_fed(&busy, &done, stopped(Some(100)))),
+        "nobody feeds the rest: 100 fed, 3 waiting, 1 in flight, 0 delayed"
+    );
+    let empty: Vec<Look> = zeros(60, 240).into_iter().map(|look| Look { fed: 40, ..look }).collect();
+    working(&judge_fed(&empty[..empty.len() - 1], &done, stopped(Some(100))));
+    let why = "the queue is empty, but only 40 of 100 items were fed and nobody feeds the rest".to_owned();
+    assert_eq!(judge_fed(&empty, &done, stopped(Some(100))), Verdict::Stalled { why });
+    let why = "the queue is empty, but nothing was fed and nobody feeds it".to_owned();
+    assert_eq!(judge_fed(&empty, &done, stopped(None)), Verdict::Stalled { why });
+}
+
+#[test]
+fn a_suspended_laptop_or_a_clock_that_was_set_proves_nothing() {
+    let done = settings(false);
+    let hour = 3600;
+    // Four zeros, an hour's sleep, one zero: five looks over more than the quiet time, but nobody watched it.
+    let mut looks = zeros(60, 105);
+    looks.extend(zeros(105 + hour, 105 + hour));
+    assert_eq!(working(&judge(&looks, &done)), "settling: empty for 5 of 5 looks, 75 of 180 s");
+    looks.extend(zeros(120 + hour, 210 + hour));
+    assert_eq!(judge(&looks, &done), Verdict::Done { ok: 100 });
+    // The same item in flight before and after: a stall needs the whole patience under somebody's eyes.
+    let mut flight: Vec<Look> = (0..=60).step_by(15).map(|s| look(s, 0, 1, 0)).collect();
+    flight.push(look(60 + hour, 0, 1, 0));
+    working(&judge(&flight, &done));
+    // The network is slower to wake up than we are.
+    flight.extend((1..=3).map(|n| Look { sample: None, ..look(60 + hour + 15 * n, 0, 0, 0) }));
+    working(&judge(&flight[..flight.len()], &done));
+    let mut asleep = zeros(60, 105);
+    asleep.push(Look { sample: None, ..look(105 + hour, 0, 0, 0) });
+    assert_eq!(working(&judge(&asleep, &done)), "the queue could not be read");
+    // Set back by an hour in the middle: the zeros from then on count.
+    let mut set_back = zeros(60 + hour, 105 + hour);
+    set_back.extend(zeros(60, 225));
+    working(&judge(&set_back, &done));
+    set_back.extend(zeros(240, 270));
+    assert_eq!(judge(&set_back, &done), Verdict::Done { ok: 100 });
+}
+
+#[test]
+fn dead_letters_are_counted_against_a_moving_ground() {
+    let judge = |dead: &dyn Fn(i64) -> u64| {
+        let mut looks = zeros(60, 300);
+        for look in &mut looks {
+            let second = look.at.as_second() - at(0).as_second();
+            if let Some(sample) = &mut look.sample {
+                sample.dead = Some(dead(second));
+            }
+        }
+        let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
+        let seen = Seen { feeder, looks: &looks, dead_before: Some(7), started: at(0), now: at(300) };
+        verdict(&seen, &settings(false))
+    };
+    assert_eq!(judge(&|_| 7), Verdict::Done { ok: 100 });
+    assert_eq!(judge(&|_| 10), Verdict::DoneWithFailures { ok: 97, failed: 3 });
+    // The last look misses some: approximate counts do that, dead letters don't come back to life.
+    assert_eq!(judge(&|s| if s == 300 { 7 } else { 10 }), Verdict::DoneWithFailures { ok: 97, failed: 3 });
+    // One look that misses some is no reason to count those of before.
+    assert_eq!(judge(&|s| if s == 150 { 2 } else { 7 }), Verdict::Done { ok: 100 });
+    // Somebody emptied the queue, and three of ours came after that.
+    assert_eq!(judge(&|s| if s < 200 { 0 } else { 3 }), Verdict::DoneWithFailures { ok: 97, failed: 3 });
+    assert_eq!(judge(&|_| 0), Verdict::Done { ok: 100 });
+}
+
+#[test]
+fn every_source_that_was_fed_has_to_be_accounted_for() {
+    let mut looks = zeros(60, 240);
+    for look in &mut looks {
+        (look.fed, look.completed) = (250, Some(120));
+    }
+    let feeder = Feeder { feeding: Feeding::Closed, items: 150, total: Some(250), last_send: Some(at(0)) };
+    let verdict = judge_fed(&looks, &settings(true), feeder);
+    assert_eq!(verdict, Verdict::Unaccounted { missing: 30, ok: 120, failed: 0 });
 }
 
 #[test]
@@ -234,14 +316,14 @@ fn the_time_left_counts_what_is_still_to_be_fed() {
     let done = settings(false);
     let looks: Vec<Look> =
         (0..40).map(|n| Look { fed: 100 + 30 * n, ..look(15 * i64::try_from(n).unwrap(), 90, 10, 0) }).collect();
-    let feeder = |closed, total| Feeder { closed, total, last_send: Some(at(0)) };
+    let feeder = |feeding, total| Feeder { feeding, items: 100, total, last_send: Some(at(0)) };
     let eta = |feeder| match judge_fed(&looks, &done, feeder) {
         Verdict::Working { eta, .. } => eta,
         other => panic!("{other:?}"),
     };
-    assert_eq!(eta(feeder(true, None)), Some(SignedDuration::from_secs(50)));
-    assert_eq!(eta(feeder(false, Some(100 + 30 * 39 + 60))), Some(SignedDuration::from_secs(80)));
-    assert_eq!(eta(feeder(false, None)), None);
+    assert_eq!(eta(feeder(Feeding::Closed, None)), Some(SignedDuration::from_secs(50)));
+    assert_eq!(eta(feeder(Feeding::Open, Some(100 + 30 * 39 + 60))), Some(SignedDuration::from_secs(80)));
+    assert_eq!(eta(feeder(Feeding::Open, None)), None);
 }
 
 /// Where one item is at each time; each stay lasts at least one poll.

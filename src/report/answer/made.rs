@@ -100,6 +100,8 @@ pub struct TornDown {
     pub remaining: Vec<String>,
     /// Ids of the images that stay, with their snapshots.
     pub images_kept: Vec<String>,
+    /// Ids of snapshots that no image holds; `down --images` ends those of ours.
+    pub loose_snapshots: Vec<String>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
 }
@@ -110,6 +112,11 @@ impl Answer for TornDown {
         if !self.images_kept.is_empty() {
             let images = count(self.images_kept.len() as u64, "image");
             let _infallible = write!(text, ", but {images} with snapshots: {}", self.images_kept.join(" "));
+        }
+        if !self.loose_snapshots.is_empty() {
+            let loose = count(self.loose_snapshots.len() as u64, "snapshot");
+            let ids = self.loose_snapshots.join(" ");
+            let _infallible = write!(text, ", but {loose} that no image holds (down --images ends ours): {ids}");
         }
         text + "\n"
     }

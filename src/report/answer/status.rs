@@ -2,6 +2,7 @@
 
 use super::Answer;
 use crate::model::{InstanceState, Sample};
+use crate::report::count;
 use crate::report::table::{self, Column};
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -100,6 +101,10 @@ impl Answer for Status {
         }
         for run in &self.unfinished {
             let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
+            if run.unresolved_calls > 0 {
+                let calls = count(run.unresolved_calls as u64, "call");
+                let _infallible = writeln!(text, "  {calls} of unknown outcome: there may be more");
+            }
         }
         text
     }

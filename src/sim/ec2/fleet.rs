@@ -59,6 +59,12 @@ impl Ec2 {
         let id = self.ids.fleet();
         let mut made = vec![id.clone()];
         for wish in wishes.iter().filter(|wish| wish.target > 0) {
+            if self.control.launch_denied {
+                let why = "You are not authorized to perform this operation.".to_owned();
+                let error = ("UnauthorizedOperation".to_owned(), why);
+                parts.extend(candidates.iter().map(|one| part(one, wish.market, Vec::new(), Some(error.clone()))));
+                continue;
+            }
             let (allocation, slots) = self.fill(wish, &candidates);
             for (n, count) in allocation.counts.iter().enumerate().filter(|(_, count)| **count > 0) {
                 let born = self.bear_many(ask, &id, wish.market, &candidates[n], *count);

@@ -2,7 +2,7 @@
 
 use super::agenda::Due;
 use super::lifecycle::Cause;
-use super::records::{Instance, Market, State};
+use super::records::{Instance, Market, State, Tags};
 use super::{Ec2, ids};
 use crate::sim::api::ApiError;
 use crate::sim::hosts::{HostAct, Metadata, Power};
@@ -42,6 +42,17 @@ impl Ec2 {
             HostAct::Reboot => self.hosts.power(id, Power::Reboot),
             HostAct::Kill | HostAct::Blackhole | HostAct::Restore | HostAct::Rekey => self.hosts.act(id, act),
         }
+        Ok(())
+    }
+
+    /// Tags an instance as AWS itself does, with keys that no user may set.
+    ///
+    /// # Errors
+    ///
+    /// When it is not there.
+    pub(crate) fn stamp(&mut self, id: &str, tags: Tags, now: Timestamp) -> Result<(), ApiError> {
+        self.instances.get(id).ok_or_else(|| ids::unknown("i", id))?;
+        self.instances.change(id, now, |instance| instance.tags.extend(tags));
         Ok(())
     }
 

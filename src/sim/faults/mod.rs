@@ -43,7 +43,8 @@ pub struct FaultScript {
     /// Faults of single calls; the first rule that wants a call has it.
     pub(crate) rules: Vec<Rule>,
     /// Actions that the caller may not do: `Action`, `service:Action` or `service:*`. EC2 answers them with
-    /// `UnauthorizedOperation`, the others with `AccessDenied`, dry runs too.
+    /// `UnauthorizedOperation`, the others with `AccessDenied`, dry runs too. A fleet whose caller may not run instances
+    /// succeeds, without an instance: its answer names the error.
     pub(crate) deny: Vec<String>,
     /// What happens to hosts, and when.
     pub(crate) hosts: Vec<HostEvent>,
@@ -300,6 +301,8 @@ pub(crate) struct Control {
     pub(crate) quotas: Quotas,
     /// Whether new images fail.
     pub(crate) image_fails: bool,
+    /// Whether the caller may not run instances.
+    pub(crate) launch_denied: bool,
     /// Instances that die soon.
     pub(crate) die_after_launch: Option<DieAfter>,
     /// States that are not left.
@@ -320,6 +323,10 @@ impl FaultScript {
             pools: self.pools.clone(),
             quotas: self.quotas,
             image_fails: self.image_fails,
+            launch_denied: self
+                .deny
+                .iter()
+                .any(|action| ["RunInstances", "ec2:RunInstances"].contains(&action.as_str())),
             die_after_launch: self.die_after_launch.clone(),
             stuck: self.stuck.clone(),
         }

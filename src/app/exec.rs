@@ -1,0 +1,173 @@
+//! `exec`: one command on many hosts at once, results per host.
+
+use super::Told;
+use super::context::Context;
+use super::push::{NOTHING, max_fail, verdict};
+use crate::cli::request::Exec;
+use crate::engine::cancel::{Cancel, Level};
+use crate::engine::failure::Failure;
+use crate::engine::fanout::{Lane, Lanes, fan_out};
+use crate::event::Event;
+use crate::exit::Exit;
+use crate::model::{Host, HostReport, HostResult, shell_word};
+use crate::plan::waves::{MaxFail, Waves};
+use crate::report::answer::{DRY_RUN, Executed, HostOutput};
+use crate::report::{Summary, failures};
+use crate::ssh::console::learn_from_console;
+use crate::ssh::{Limits, Status, Target, output};
+use crate::steps::{Pushed, Reach};
+use std::time::{Duration, Instant};
+
+/// Bytes kept of what a host says.
+const MAX_OUTPUT: usize = 64 * 1024;
+
+impl Context {
+    pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
+        self.check_account().await?;
+        let dir = self.state_dir()?;
+        let hosts = self.pick(&dir, &wanted.target).await?;
+        let command = match wanted.command.as_slice() {
+            [line] => line.clone(),
+            words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
+        };
+        if hosts.is_empty() {
+            self.events.note("no host is running");
+            return self.tell(Told::good(self.executed(NOTHING, command, &[])));
+        }
+        if self.global.dry_run {
+            let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
+            return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
+        }
+        self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
+        let reach = self.reach(&dir)?;
+        self.learn_all(&reach, &hosts).await?;
+        let n = hosts.len();
+        let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
+        let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
+        self.events.emit(Event::RunStarted {
+            run: self.new_run().to_string(),
+            verb: "exec".to_owned(),
+            fleet: self.fleet.name.to_string(),
+            resumed: false,
+        });
+        let user = self.fleet.ssh.user.clone();
+        let job = Job { reach, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
+        let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
+            job.clone().run(Target::of(&host, &user), host, lane)
+        })
+        .await;
+        let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
+        let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
+        let failed = self.finish("exec", &wanted.target, &pushed).unwrap_or_else(Some);
+        let failure = self.stopped().map(|exit| interrupted(exit, &pushed)).or(failed);
+        let (exit, summary) = match &failure {
+            None => (Exit::Done, "exec done".to_owned()),
+            Some(failure) => (failure.exit, failure.to_string()),
+        };
+        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
+        self.tell(Told { answer: self.executed(verdict(&pushed), command, &pushed.reports), failure })
+    }
+
+    /// What `exec` answers.
+    fn executed(&self, verdict: &str, command: String, reports: &[HostReport]) -> Executed {
+        let Summary { run, verdict, world_seconds, .. } = self.tally.summary(verdict);
+        let mut hosts: Vec<HostOutput> = reports.iter().map(Into::into).collect();
+        hosts.sort_by_key(|host| host.slot);
+        Executed { run, verdict, command, hosts, world_seconds, api_calls: self.calls() }
+    }
+
+    async fn learn_all(&self, reach: &Reach, hosts: &[Host]) -> Result<(), Failure> {
+        let clients = self.clients().await?;
+        for host in hosts.iter().filter(|host| !reach.keys.knows(&host.id)) {
+            let what = format!("read the console of {}", host.id);
+            let console = self.read(&what, async || clients.console(&host.id).await).await?;
+            let keys = learn_from_console(&console);
+            if !keys.is_empty() {
+                reach
+                    .keys
+                    .pin(&host.id, &keys)
+                    .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A host on which nothing was tried.
+fn skipped(host: Host) -> HostReport {
+    let output = String::new();
+    HostReport {
+        host,
+        result: HostResult::Skipped,
+        stage: None,
+        cause: None,
+        exit_status: None,
+        output,
+        took: Duration::ZERO,
+    }
+}
+
+/// Stopped on request: what each host came to is told already.
+fn interrupted(exit: Exit, pushed: &Pushed) -> Failure {
+    let left = pushed.reports.iter().filter(|report| report.result == HostResult::Skipped).count();
+    let failure = Failure::new(exit, format!("exec was stopped on request; {left} hosts were not tried"));
+    match failures::rerun("exec", &pushed.reports) {
+        Some(again) => failure.hint(again),
+        None => failure,
+    }
+}
+
+/// What is done on every host.
+#[derive(Clone)]
+struct Job {
+    reach: Reach,
+    command: String,
+    within: Duration,
+    cancel: Cancel,
+}
+
+impl Job {
+    /// One command on one host. Whoever does not want to wait any longer leaves nothing running there: the command ends with
+    /// its connection.
+    async fn run(self, target: Target, host: Host, lane: Lane) -> HostReport {
+        let begun = Instant::now();
+        tokio::select! {
+            biased;
+            report = self.follow(&target, &host, lane) => report,
+            () = self.cancel.wait(Level::Abandon) => HostReport {
+                host: host.clone(),
+                result: HostResult::Failed,
+                stage: Some("command".to_owned()),
+                cause: Some("stopped on request; the host was told to end the command".to_owned()),
+                exit_status: None,
+                output: String::new(),
+                took: begun.elapsed(),
+            },
+        }
+    }
+
+    async fn follow(&self, target: &Target, host: &Host, mut lane: Lane) -> HostReport {
+        let (begun, host) = (Instant::now(), host.clone());
+        let session = match self.reach.ssh.connect(target, &self.reach.trust).await {
+            Ok(session) => session,
+            Err(fault) => return fault.host_report(host, begun.elapsed()),
+        };
+        lane.connected().await;
+        let limits = Limits { timeout: self.within, max_output: MAX_OUTPUT };
+        match session.exec_tied(&self.command, limits).await {
+            Ok(execution) => {
+                let mut said = execution.stdout.clone();
+                said.extend_from_slice(&execution.stderr);
+                let output = output::sanitise(&said, output::Bounds::default());
+                let (result, exit_status, cause) = match &execution.status {
+                    Status::Exit(0) => (HostResult::Ok, Some(0), None),
+                    Status::Exit(code) => (HostResult::Failed, Some(*code), Some(format!("exit {code}"))),
+                    Status::Signal(name) => (HostResult::Failed, None, Some(format!("signal {name}"))),
+                };
+                let stage = cause.as_ref().map(|_| "command".to_owned());
+                HostReport { host, result, stage, cause, exit_status, output, took: begun.elapsed() }
+            }
+            Err(fault) => fault.host_report(host, begun.elapsed()),
+        }
+    }
+}
