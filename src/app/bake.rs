@@ -1,8 +1,8 @@
 //! `bake`: an image of the verified template.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::print;
 use crate::cli::request::Bake;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -11,6 +11,7 @@ use crate::journal::History;
 use crate::model::{ImageState, tags};
 use crate::plan::bake::{Input, plan};
 use crate::plan::token::digest;
+use crate::report::answer::Baked;
 use crate::spec::Need;
 use crate::steps::{Attestation, Made, Options};
 use jiff::SignedDuration;
@@ -22,11 +23,12 @@ const FRESH: SignedDuration = SignedDuration::from_hours(24);
 impl Context {
     pub(super) async fn bake(&self, wanted: Bake) -> Result<Exit, Failure> {
         let held = self.hold("bake").await?;
-        self.bake_held(&held, wanted).await
+        let answer = self.bake_held(&held, wanted).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Bakes under a claim that is held already.
-    pub(super) async fn bake_held(&self, held: &Held, wanted: Bake) -> Result<Exit, Failure> {
+    pub(super) async fn bake_held(&self, held: &Held, wanted: Bake) -> Result<Baked, Failure> {
         self.need(Need::Template)?;
         let Some(template) = self.fleet.template.clone() else {
             return Err(Failure::new(Exit::Usage, "bake: the spec has no `template` section"));
@@ -36,13 +38,13 @@ impl Context {
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
             self.events.note(format!("image {image} has the same release and playbooks"));
-            return self.baked(&image);
+            return Ok(self.baked(&image));
         }
         let attestation = match self.attestation(&held.state, template.instance.as_str())? {
             Some(attestation) => Some(attestation.digest),
             None if wanted.unverified || wanted.no_login => None,
             None => {
-                return Err(Failure::new(
+                return Err(Failure::to(
                     Exit::Refused,
                     format!("bake {}: no verification of the last 24 h stands behind it", template.instance),
                 )
@@ -77,15 +79,13 @@ impl Context {
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("image").cloned()))
             .and_then(|output| serde_json::from_value::<Made>(output).ok());
         match made {
-            Some(made) => self.baked(made.image.as_str()),
-            None => Err(Failure::new(Exit::Bug, "find the image that was made")),
+            Some(made) => Ok(self.baked(made.image.as_str())),
+            None => Err(Failure::to(Exit::Bug, "find the image that was made")),
         }
     }
 
-    fn baked(&self, image: &str) -> Result<Exit, Failure> {
-        let value = serde_json::json!({ "schema_version": 1, "image": image, "api_calls": self.calls() });
-        print(&self.global, &value, || format!("{image}\n"))?;
-        Ok(Exit::Done)
+    fn baked(&self, image: &str) -> Baked {
+        Baked { image: image.to_owned(), api_calls: self.calls() }
     }
 
     /// The newest available image, when it was made of the same release and playbooks.
@@ -105,7 +105,7 @@ impl Context {
             Ok(bytes) => bytes,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => {
-                return Err(Failure::new(Exit::Usage, format!("read release {}: {error}", release.from.display())));
+                return Err(Failure::to(Exit::Usage, format!("read release {}: {error}", release.from.display())));
             }
         };
         let archive = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));

@@ -1,6 +1,6 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
-use super::context::{Context, ask, talk};
+use super::context::{Context, talk};
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
@@ -9,6 +9,7 @@ use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
 use crate::model::{AccountId, Residue, RunId, Survey};
 use crate::plan::{Plan, Unplannable, lint, show};
+use crate::report::answer::Plans;
 use crate::steps::{Options, Steps};
 use std::sync::{Arc, PoisonError};
 
@@ -57,13 +58,15 @@ impl Context {
     pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
         let state = Arc::new(self.state_dir()?);
         if self.in_ci && !self.global.local_state {
-            return Err(Failure::new(Exit::Refused, format!("{verb} in CI with its state on this machine only"))
-                .hint("--local-state says that this machine's disk outlives the job"));
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("{verb} in CI would keep its journal on this machine only, and lose it with the machine"),
+            )
+            .hint(format!("fleetwright {verb} --local-state     # when this machine's disk outlives the job")));
         }
         let holder =
             Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
-        let claim =
-            state.claim(&holder).map_err(|error| Failure::new(error.exit(), error.to_string()).hint(error.hint()))?;
+        let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
         let caller = self.check_account().await?;
         Ok(Held { claim, caller, state })
     }
@@ -71,7 +74,15 @@ impl Context {
     /// Refuses a wrong account before anything is changed.
     pub(super) async fn check_account(&self) -> Result<AccountId, Failure> {
         let clients = self.clients().await?;
-        let caller = self.read("ask who we are", async || clients.caller().await).await?;
+        let asked = self.read("ask AWS whose credentials these are", async || clients.caller().await).await;
+        let caller = asked.map_err(|failure| {
+            match self.global.profile.clone().or_else(|| std::env::var("AWS_PROFILE").ok()) {
+                Some(name) if failure.exit == Exit::Denied => failure.hint(format!(
+                    "profile `{name}` was asked for; `aws configure list-profiles` names those there are"
+                )),
+                Some(_) | None => failure,
+            }
+        })?;
         if caller.account != self.fleet.account {
             return Err(Failure::new(
                 Exit::Refused,
@@ -104,7 +115,7 @@ impl Context {
             let mut plan = planner(look).await?;
             plan.arguments = std::env::args().skip(1).collect();
             if let Some(broken) = lint::lint(&plan).first() {
-                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
             if plan.is_empty() {
                 for note in &plan.notes {
@@ -112,14 +123,14 @@ impl Context {
                 }
                 return Ok(Ran { run: None, journal: None });
             }
-            self.confirm(&plan)?;
+            self.confirm(&plan).await?;
             let begun = Begun {
                 run: run.to_string(),
                 verb: order.verb.to_owned(),
                 fleet: self.fleet.key(),
                 request,
                 plan: serde_json::to_value(&plan)
-                    .map_err(|e| Failure::new(Exit::Bug, format!("write down the plan: {e}")))?,
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
                 at: self.clock.now(),
             };
             let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
@@ -198,7 +209,7 @@ impl Context {
     pub(super) fn whole_history(state: &FleetDir) -> Result<History, Failure> {
         let history = History::read(state).map_err(super::context::state)?;
         if let Some(error) = history.unreadable().next() {
-            return Err(Failure::new(error.exit(), error.to_string()).hint(error.hint()));
+            return Err(Failure::to(error.exit(), error).hint(error.hint()));
         }
         Ok(history)
     }
@@ -219,7 +230,7 @@ impl Context {
             let anew = verb == "down";
             if !anew && (named || begun.request == request) {
                 let plan = serde_json::from_value(begun.plan.clone())
-                    .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {run}: {e}")))?;
+                    .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {run}: {e}")))?;
                 self.events.note(format!("going on with run {run} of {verb}"));
                 return Ok(Some((run, journal, plan)));
             }
@@ -242,21 +253,16 @@ impl Context {
         Ok(None)
     }
 
-    /// Shows the plan and asks.
-    fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
+    /// Shows the plan and asks; under `--dry-run` the plan is the answer.
+    async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if self.global.dry_run {
-            talk(&show::show(plan));
+            super::print(&self.global, &Plans { plans: vec![plan.clone()] })?;
             return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
         }
-        if self.global.yes {
-            return Ok(());
+        if !self.global.yes {
+            talk(&show::show(plan));
         }
-        talk(&show::show(plan));
-        if ask("Go ahead?") {
-            return Ok(());
-        }
-        Err(Failure::new(Exit::Usage, format!("{} was not confirmed", plan.verb))
-            .hint("answer y, or say --yes where there is no terminal"))
+        self.agree(&plan.verb, "Go ahead?").await
     }
 }
 

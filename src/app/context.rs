@@ -57,7 +57,7 @@ pub(super) fn clock() -> Result<SharedClock, Failure> {
     match std::env::var("FLEETWRIGHT_CLOCK") {
         Ok(url) if !url.is_empty() => EndpointClock::connect(&url)
             .map(|clock| Arc::new(clock) as SharedClock)
-            .map_err(|e| Failure::new(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
+            .map_err(|e| Failure::to(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
         _ => Ok(Arc::new(SystemClock)),
     }
 }
@@ -103,14 +103,19 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
         return Ok(file.clone());
     }
     std::env::current_dir().ok().and_then(|here| crate::cli::find_spec(&here)).ok_or_else(|| {
-        Failure::new(Exit::Usage, "find fleet.yaml here or in any folder above")
+        Failure::to(Exit::Usage, "find fleet.yaml here or in any folder above")
             .hint("name it with -f FILE, or set FLEETWRIGHT_FILE")
     })
 }
 
 /// Reads the spec; its problems are printed as they are, its warnings too.
 pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
-    let file = spec_file(global)?;
+    read_spec(global).map_err(|(failure, _)| failure)
+}
+
+/// The same for whoever has to tell the problems as data, too.
+pub(super) fn read_spec(global: &Global) -> Result<spec::Loaded, (Failure, spec::Problems)> {
+    let file = spec_file(global).map_err(|failure| (failure, spec::Problems::default()))?;
     let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
     match spec::load(&file, &sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => {
@@ -121,7 +126,8 @@ pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
         }
         Err(problems) => {
             talk(&problems.render(colour));
-            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+            let failure = Failure::to(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
+            Err((failure, problems))
         }
     }
 }
@@ -142,7 +148,7 @@ const OTHERWISE: Rate = Rate { burst: 50.0, per_second: 5.0 };
 /// What every verb works with, in its usual setting.
 pub(super) fn tools(clock: SharedClock, events: Events) -> Result<Tools, Failure> {
     let named = PACES.map(|(action, burst, per_second)| (action.to_owned(), Rate { burst, per_second }));
-    let cancel = Cancel::install_signals().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    let cancel = Cancel::install_signals().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     Ok(Tools {
         limits: Arc::new(Limits::new(Arc::clone(&clock), named, OTHERWISE)),
         clock,
@@ -245,16 +251,41 @@ impl Sink for Shared {
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     let error = error.into();
     let hint = error.hint();
-    Failure::new(error.exit(), error.to_string()).hint(hint)
+    Failure::to(error.exit(), &error).hint(hint)
 }
 
-/// Asks on a terminal; without one, and at the end of input, the answer is no.
-pub(super) fn ask(question: &str) -> bool {
-    if !std::io::stdin().is_terminal() {
-        return false;
+impl Context {
+    /// Asks before something is changed, unless `--yes` was said; the end of input is a no. Nobody is asked who can't read
+    /// the question or can't answer it.
+    pub(super) async fn agree(&self, verb: &str, question: &str) -> Result<(), Failure> {
+        if self.global.yes {
+            return Ok(());
+        }
+        let refused = |why: &str| Failure::new(Exit::Usage, format!("{verb}: {why}; nothing was changed"));
+        if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
+            return Err(refused("nobody can be asked, since this is no terminal")
+                .hint(format!("fleetwright {verb} --yes         # without being asked"))
+                .hint(format!("fleetwright {verb} --dry-run     # shows the plan and stops")));
+        }
+        talk(&format!("{question} [y/N] "));
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            std::io::stdin().lock().read_line(&mut answer).map(|_| answer).unwrap_or_default()
+        });
+        let answer = tokio::select! {
+            answer = answer => answer.unwrap_or_default(),
+            // Ctrl-C is an answer too; the read is left behind.
+            exit = self.tools.stopping() => {
+                talk("\n");
+                return Err(Failure::new(exit, format!("{verb}: stopped before anything was changed")));
+            }
+        };
+        if !answer.ends_with('\n') {
+            talk("\n");
+        }
+        match answer.trim().to_ascii_lowercase().as_str() {
+            "y" | "yes" => Ok(()),
+            _ => Err(refused("the answer was no")),
+        }
     }
-    talk(&format!("{question} [y/N] "));
-    let mut answer = String::new();
-    let read = std::io::stdin().lock().read_line(&mut answer).unwrap_or(0);
-    read > 0 && matches!(answer.trim().to_ascii_lowercase().as_str(), "y" | "yes")
 }

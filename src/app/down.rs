@@ -1,24 +1,25 @@
 //! `down`: nothing that costs money is left.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::print;
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
+use crate::report::answer::TornDown;
 use crate::steps::{Options, leftovers, past};
-use std::fmt::Write as _;
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
         let held = self.hold("down").await?;
-        self.down_held(&held, wanted).await
+        let answer = self.down_held(&held, wanted).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Tears down under a claim that is held already.
-    pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<Exit, Failure> {
+    pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<TornDown, Failure> {
         let order = Order {
             verb: "down",
             arguments: format!("{wanted:?}"),
@@ -46,29 +47,12 @@ impl Context {
         let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
         let loose: Vec<String> =
             leftovers::loose(snapshots, &images).iter().map(|snapshot| snapshot.id.to_string()).collect();
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "fleet": self.fleet.name,
-            "remaining": [],
-            "images_kept": kept,
-            "loose_snapshots": loose,
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || {
-            let mut text = "nothing of this fleet is left".to_owned();
-            if !kept.is_empty() {
-                let _infallible = write!(text, ", but images with their snapshots stay: {}", kept.join(" "));
-            }
-            if !loose.is_empty() {
-                let _infallible = write!(
-                    text,
-                    ", but {} snapshots that no image holds (down --images ends ours): {}",
-                    loose.len(),
-                    loose.join(" ")
-                );
-            }
-            text + "\n"
-        })?;
-        Ok(Exit::Done)
+        Ok(TornDown {
+            fleet: self.fleet.name.to_string(),
+            remaining: Vec::new(),
+            images_kept: kept,
+            loose_snapshots: loose,
+            api_calls: self.calls(),
+        })
     }
 }

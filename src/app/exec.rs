@@ -1,7 +1,8 @@
 //! `exec`: one command on many hosts at once, results per host.
 
-use super::context::{Context, ask};
-use super::push::max_fail;
+use super::Told;
+use super::context::Context;
+use super::push::{NOTHING, max_fail, verdict};
 use crate::cli::request::Exec;
 use crate::engine::cancel::{Cancel, Level};
 use crate::engine::failure::Failure;
@@ -10,7 +11,8 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::model::{Host, HostReport, HostResult, shell_word};
 use crate::plan::waves::{MaxFail, Waves};
-use crate::report::failures;
+use crate::report::answer::{DRY_RUN, Executed, HostOutput};
+use crate::report::{Summary, failures};
 use crate::ssh::console::learn_from_console;
 use crate::ssh::{Limits, Status, Target, output};
 use crate::steps::{Pushed, Reach};
@@ -24,22 +26,19 @@ impl Context {
         self.check_account().await?;
         let dir = self.state_dir()?;
         let hosts = self.pick(&dir, &wanted.target).await?;
-        if hosts.is_empty() {
-            self.events.note("no host is running");
-            return Ok(Exit::Done);
-        }
         let command = match wanted.command.as_slice() {
             [line] => line.clone(),
             words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
         };
-        let question = format!("Run {command:?} on {} hosts?", hosts.len());
-        if self.global.dry_run || !self.global.yes && !ask(&question) {
-            return Err(Failure::new(
-                if self.global.dry_run { Exit::Done } else { Exit::Usage },
-                "exec was not confirmed",
-            )
-            .hint("answer y, or say --yes where there is no terminal"));
+        if hosts.is_empty() {
+            self.events.note("no host is running");
+            return self.tell(Told::good(self.executed(NOTHING, command, &[])));
         }
+        if self.global.dry_run {
+            let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
+            return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
+        }
+        self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
         let reach = self.reach(&dir)?;
         self.learn_all(&reach, &hosts).await?;
         let n = hosts.len();
@@ -52,21 +51,29 @@ impl Context {
             resumed: false,
         });
         let user = self.fleet.ssh.user.clone();
-        let job = Job { reach, command, within: wanted.within, cancel: self.cancel.clone() };
+        let job = Job { reach, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
         let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
             job.clone().run(Target::of(&host, &user), host, lane)
         })
         .await;
         let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
         let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
-        let finished = self.finish("exec", &wanted.target, &pushed);
-        let result = self.stopped().map_or(finished, |exit| Err(interrupted(exit, &pushed)));
-        let (exit, summary) = match &result {
-            Ok(exit) => (*exit, "exec done".to_owned()),
-            Err(failure) => (failure.exit, failure.to_string()),
+        let failed = self.finish("exec", &wanted.target, &pushed).unwrap_or_else(Some);
+        let failure = self.stopped().map(|exit| interrupted(exit, &pushed)).or(failed);
+        let (exit, summary) = match &failure {
+            None => (Exit::Done, "exec done".to_owned()),
+            Some(failure) => (failure.exit, failure.to_string()),
         };
         self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
-        result
+        self.tell(Told { answer: self.executed(verdict(&pushed), command, &pushed.reports), failure })
+    }
+
+    /// What `exec` answers.
+    fn executed(&self, verdict: &str, command: String, reports: &[HostReport]) -> Executed {
+        let Summary { run, verdict, world_seconds, .. } = self.tally.summary(verdict);
+        let mut hosts: Vec<HostOutput> = reports.iter().map(Into::into).collect();
+        hosts.sort_by_key(|host| host.slot);
+        Executed { run, verdict, command, hosts, world_seconds, api_calls: self.calls() }
     }
 
     async fn learn_all(&self, reach: &Reach, hosts: &[Host]) -> Result<(), Failure> {
@@ -79,10 +86,24 @@ impl Context {
                 reach
                     .keys
                     .pin(&host.id, &keys)
-                    .map_err(|error| Failure::new(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
+                    .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
             }
         }
         Ok(())
+    }
+}
+
+/// A host on which nothing was tried.
+fn skipped(host: Host) -> HostReport {
+    let output = String::new();
+    HostReport {
+        host,
+        result: HostResult::Skipped,
+        stage: None,
+        cause: None,
+        exit_status: None,
+        output,
+        took: Duration::ZERO,
     }
 }
 

@@ -1,13 +1,14 @@
 //! `feed`: items into the queue.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::Context;
 use super::fed::{Fed, Open};
-use super::print;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::source::{self, Items};
 use crate::plan::feed;
+use crate::report::answer::{self, FedItems};
 use crate::spec::Need;
 use crate::spec::fleet::FeedSource;
 use crate::ssh::{Input, Limits};
@@ -35,12 +36,13 @@ impl From<Items> for Source {
 impl Context {
     pub(super) async fn feed(&self) -> Result<Exit, Failure> {
         let held = self.hold("feed").await?;
-        self.feed_held(&held).await
+        let answer = self.feed_held(&held).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Feeds under a claim that is held already. The same items are fed into the same queue once per campaign: a feed
     /// that was finished is not done again unless `--replan` says so, and one that was not is gone on with.
-    pub(super) async fn feed_held(&self, held: &Held) -> Result<Exit, Failure> {
+    pub(super) async fn feed_held(&self, held: &Held) -> Result<answer::Fed, Failure> {
         self.need(Need::Feed)?;
         let source = self.items(held).await?;
         let total = source.items.len();
@@ -50,7 +52,7 @@ impl Context {
             self.same_source(open, &source)?;
         } else if !self.global.replan && fed.sources.contains(&source.fingerprint) {
             self.events.note(format!("all {total} items were fed before; --replan feeds them again"));
-            return self.told_fed(total as u64);
+            return Ok(self.told_fed(total as u64));
         } else if fed.feeder.items > 0 && !fed.sources.contains(&source.fingerprint) {
             self.events.note(format!(
                 "{} items of another source were fed into this queue before: items of both count twice, and `wait` \
@@ -62,17 +64,11 @@ impl Context {
             Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
         let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
         self.run(held, order, async |look| Ok(feed::plan(&self.fleet, total, look.request))).await?;
-        self.told_fed(u64::try_from(total).unwrap_or(u64::MAX))
+        Ok(self.told_fed(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
-    fn told_fed(&self, fed: u64) -> Result<Exit, Failure> {
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "items": { "fed": fed },
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || format!("{fed} items are in the queue\n"))?;
-        Ok(Exit::Done)
+    fn told_fed(&self, fed: u64) -> answer::Fed {
+        answer::Fed { items: FedItems { fed }, api_calls: self.calls() }
     }
 
     /// A feed that was not finished goes on when source and queue are the same, whatever else was changed in the spec: fed
@@ -83,7 +79,7 @@ impl Context {
         match cursor.check(&source.fingerprint, source.items.len()) {
             Ok(()) => *resuming = Some(open.run.clone()),
             Err(changed) if resuming.as_ref() == Some(&open.run) => {
-                return Err(Failure::new(Exit::Refused, format!("go on with feed {}: {changed}", open.run)).hint(
+                return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run)).hint(
                     "restore the source as it was, or: fleetwright feed --replan     # feeds what is there now",
                 ));
             }
@@ -95,9 +91,9 @@ impl Context {
     /// Reads the spec's source; a command runs on the template.
     pub(super) async fn items(&self, held: &Held) -> Result<Source, Failure> {
         let Some(feed) = &self.fleet.feed else {
-            return Err(Failure::new(Exit::Usage, "read the items: the spec has no `feed` section"));
+            return Err(Failure::to(Exit::Usage, "read the items: the spec has no `feed` section"));
         };
-        let usage = |error: source::SourceError| Failure::new(Exit::Usage, format!("read the items: {error}"));
+        let usage = |error: source::SourceError| Failure::to(Exit::Usage, format!("read the items: {error}"));
         let items = match &feed.from {
             FeedSource::Lines(path) => source::lines(path).map_err(usage)?,
             FeedSource::Files(path) => {
@@ -109,7 +105,7 @@ impl Context {
             }
         };
         if items.items.is_empty() {
-            return Err(Failure::new(Exit::Usage, "read the items: the source is empty"));
+            return Err(Failure::to(Exit::Usage, "read the items: the source is empty"));
         }
         Ok(items.into())
     }
@@ -119,28 +115,25 @@ impl Context {
         let reach = self.reach(&held.state)?;
         let clients = self.clients().await?;
         let Some(template) = &self.fleet.template else {
-            return Err(Failure::new(Exit::Usage, "run a command on the template: the spec names none"));
+            return Err(Failure::to(Exit::Usage, "run a command on the template: the spec names none"));
         };
         let id = &template.instance;
         let instance = self.read(&format!("look at template {id}"), async || clients.instance(id).await).await?;
         let host = instance.and_then(|instance| self.host(&instance, 0)).ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
+            Failure::to(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
         })?;
         let target = crate::ssh::Target::of(&host, &self.fleet.ssh.user);
         let reached = reach.ssh.connect(&target, &reach.template_trust).await;
-        let session = reached.map_err(|fault| Failure::new(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
+        let session = reached.map_err(|fault| Failure::to(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
         let execution = session
             .exec(command, Input::Empty, limits)
             .await
-            .map_err(|fault| Failure::new(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
+            .map_err(|fault| Failure::to(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
         if !execution.success() {
             let said = crate::ssh::output::line(&String::from_utf8_lossy(&execution.stderr));
-            return Err(Failure::new(
-                Exit::Partial,
-                format!("run {command:?} on {id}: {:?}: {said}", execution.status),
-            ));
+            return Err(Failure::to(Exit::Partial, format!("run {command:?} on {id}: {:?}: {said}", execution.status)));
         }
         String::from_utf8(execution.stdout)
-            .map_err(|_| Failure::new(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))
+            .map_err(|_| Failure::to(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))
     }
 }

@@ -1,8 +1,8 @@
 //! `launch`: the fleet has N hosts, or the shortfall named.
 
+use super::Told;
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
-use super::print;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -10,6 +10,7 @@ use crate::journal::History;
 use crate::model::{Image, ImageId, Survey, tags};
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Plan, Until};
+use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
 use crate::steps::{Options, past};
 use std::collections::BTreeSet;
@@ -20,14 +21,17 @@ const ROUNDS: usize = 3;
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
         let held = self.hold("launch").await?;
-        self.launch_held(&held, &launch).await
+        let answer = self.launch_held(&held, &launch).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Launches under a claim that is held already.
-    pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Exit, Failure> {
+    pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
         self.need(Need::Hosts)?;
         for _ in 0..ROUNDS {
-            let arguments = format!("{launch:?}");
+            // The size is no part of the spec's digest, but a plan for another size is another plan.
+            let hosts = self.fleet.fleet.as_ref();
+            let arguments = format!("{launch:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
             let options = Options { adopt: launch.adopt, ..Options::default() };
             let order = Order { verb: "launch", arguments, options };
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
@@ -47,7 +51,7 @@ impl Context {
                 return self.launched(launch).await;
             }
         }
-        Err(Failure::new(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
+        Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))
     }
 
@@ -80,7 +84,7 @@ impl Context {
         let user_data = match &hosts.user_data {
             Some(path) => Some(
                 std::fs::read(path)
-                    .map_err(|e| Failure::new(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
+                    .map_err(|e| Failure::to(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
             ),
             None => None,
         };
@@ -122,7 +126,7 @@ impl Context {
         let image = ImageId::new(id);
         let found = self.read(&format!("look at image {id}"), async || clients.image(&image).await).await?;
         found.ok_or_else(|| {
-            Failure::new(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
+            Failure::to(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
                 .hint("fleetwright status     # lists this fleet's images")
         })
     }
@@ -150,26 +154,25 @@ impl Context {
         Ok(())
     }
 
-    async fn launched(&self, launch: &Launch) -> Result<Exit, Failure> {
+    async fn launched(&self, launch: &Launch) -> Result<Launched, Failure> {
+        let live = self.live_hosts().await?;
+        let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
+        let hosts = LiveHosts { wanted, live };
+        Ok(Launched { fleet: self.fleet.name.to_string(), hosts, api_calls: self.calls() })
+    }
+
+    /// How many hosts are pending or running now.
+    pub(super) async fn live_hosts(&self) -> Result<usize, Failure> {
         let clients = self.clients().await?;
         let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        let live = hosts.iter().filter(|host| host.state.live()).count();
-        let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "fleet": self.fleet.name,
-            "hosts": { "wanted": wanted, "live": live },
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || format!("{live} of {wanted} hosts\n"))?;
-        Ok(Exit::Done)
+        Ok(hosts.iter().filter(|host| host.state.live()).count())
     }
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.
     pub(super) fn need(&self, need: Need) -> Result<(), Failure> {
         require(&self.fleet, &[need]).map_err(|problems| {
             super::context::talk(&problems.render(false));
-            Failure::new(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
+            Failure::to(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
         })
     }
 }

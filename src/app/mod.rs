@@ -24,33 +24,47 @@ use crate::engine::Level;
 use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
-use crate::report::output;
+use crate::report::answer::Validated;
+use crate::report::{Answer, Style, output, table};
 use context::Context;
-use serde::Serialize;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs one request to its end and tells how to exit.
 pub fn run(request: Request) -> Exit {
     let style = context::style(&request.global);
-    let result = match &request.verb {
+    ended(style, || match &request.verb {
         // Neither a runtime nor the SDK is needed to judge a spec.
         Verb::Validate => validate(&request.global),
         _ => with_runtime(request),
+    })
+}
+
+/// Runs to the end, whatever end that is. A panic is a bug like any other: its own words are on standard error already.
+fn ended(style: Style, run: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+    let error = match catch_unwind(AssertUnwindSafe(run)) {
+        Ok(Ok(exit)) => return exit,
+        Ok(Err(failure)) if failure.exit == Exit::Done => return Exit::Done,
+        Ok(Err(failure)) => AppError::from(failure),
+        Err(_) => AppError::bug("fleetwright met what it did not foresee").hint("the same command again goes on"),
     };
-    match result {
-        Ok(exit) => exit,
-        Err(failure) if failure.exit == Exit::Done => Exit::Done,
-        Err(failure) => AppError::from(failure).print(&mut std::io::stderr(), style),
-    }
+    error.print(&mut std::io::stderr(), style)
+}
+
+/// `--timeout` as people read it.
+fn span(timeout: Option<std::time::Duration>) -> String {
+    let span = timeout.and_then(|span| jiff::SignedDuration::try_from(span).ok());
+    crate::report::span(span.unwrap_or(jiff::SignedDuration::MAX))
 }
 
 /// Every problem of spec and playbooks, no AWS call.
 fn validate(global: &Global) -> Result<Exit, Failure> {
-    let loaded = context::load(global)?;
-    let file = loaded.fleet.file.display().to_string();
-    print(global, &serde_json::json!({ "schema_version": 1, "file": file, "problems": 0 }), || {
-        format!("{file}: no problems\n")
-    })?;
-    Ok(Exit::Done)
+    let file = context::spec_file(global)?.display().to_string();
+    let (loaded, problems) = match context::read_spec(global) {
+        Ok(loaded) => (Ok(()), loaded.warnings),
+        Err((failure, problems)) => (Err(failure), problems),
+    };
+    print(global, &Validated::new(file, &problems))?;
+    loaded.map(|()| Exit::Done)
 }
 
 fn with_runtime(request: Request) -> Result<Exit, Failure> {
@@ -58,7 +72,7 @@ fn with_runtime(request: Request) -> Result<Exit, Failure> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
         .build()
-        .map_err(|e| Failure::new(Exit::Bug, format!("start the runtime: {e}")))?;
+        .map_err(|e| Failure::to(Exit::Bug, format!("start the runtime: {e}")))?;
     let exit = runtime.block_on(dispatch(request));
     // A blocked read of standard input or a slow name lookup must not keep the process.
     runtime.shutdown_background();
@@ -94,8 +108,8 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             };
             tokio::select! {
                 done = with_context(&context, verb) => done,
-                () = late => Err(Failure::new(Exit::Deadline, "finish within --timeout")
-                    .hint("the same command again goes on; --timeout gives it longer")),
+                () = late => Err(Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
+                    .hint("the same command again goes on; a longer --timeout gives it more time")),
                 // The third Ctrl-C: the journal knows the rest.
                 () = context.cancel.wait(Level::Leave) => {
                     Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
@@ -126,11 +140,45 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
     }
 }
 
-/// Prints a result to standard output; a reader that went away is no failure.
-fn print<T: Serialize>(global: &Global, value: &T, table: impl FnOnce() -> String) -> Result<(), Failure> {
-    match output::print(&mut std::io::stdout(), global.output, value, table) {
+/// What a verb answers, and why that is a failure all the same, where it is one: the answer is printed either way.
+struct Told<A> {
+    answer: A,
+    failure: Option<Failure>,
+}
+
+impl<A> Told<A> {
+    /// An answer that all went well.
+    fn good(answer: A) -> Self {
+        Self { answer, failure: None }
+    }
+}
+
+impl Context {
+    /// Prints the one answer of this invocation.
+    fn tell<A: Answer>(&self, told: Told<A>) -> Result<Exit, Failure> {
+        print(&self.global, &told.answer)?;
+        told.failure.map_or(Ok(Exit::Done), Err)
+    }
+}
+
+/// Prints an answer to standard output; a reader that went away is no failure.
+fn print(global: &Global, answer: &impl Answer) -> Result<(), Failure> {
+    match output::print(&mut std::io::stdout(), global.output, answer, table::terminal_width()) {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        Err(error) => Err(Failure::new(Exit::State, format!("write to standard output: {error}"))),
+        Err(error) => Err(Failure::to(Exit::State, format!("write to standard output: {error}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_panic_exits_as_a_bug() {
+        assert_eq!(ended(Style::default(), || panic!("on purpose")), Exit::Bug);
+        assert_eq!(ended(Style::default(), || Ok(Exit::Stalled)), Exit::Stalled);
+        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Done, "dry run"))), Exit::Done);
+        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Locked, "held"))), Exit::Locked);
     }
 }

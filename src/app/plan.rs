@@ -7,7 +7,8 @@ use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::plan::{Plan, bake, down, feed, lint, push, show, verify};
+use crate::plan::{Plan, bake, down, feed, lint, push, verify};
+use crate::report::answer::Plans;
 use crate::steps::past;
 
 impl Context {
@@ -31,12 +32,12 @@ impl Context {
         }
         for plan in &plans {
             if let Some(broken) = lint::lint(plan).first() {
-                return Err(Failure::new(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
             }
         }
-        let value = serde_json::json!({ "schema_version": 1, "plans": plans });
-        print(&self.global, &value, || plans.iter().map(show::show).collect())?;
-        let changes = plans.iter().any(|plan| !plan.is_empty());
+        let answer = Plans { plans };
+        print(&self.global, &answer)?;
+        let changes = answer.plans.iter().any(|plan| !plan.is_empty());
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
     }
 
@@ -98,7 +99,7 @@ impl Context {
                 plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
                 Ok(plan)
             }
-            PlanVerb::Up => Err(Failure::new(Exit::Bug, "plan `up` as one: it is a row of plans")),
+            PlanVerb::Up => Err(Failure::to(Exit::Bug, "plan `up` as one: it is a row of plans")),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `push`: a release to many hosts at once, results per host; and what `exec` shares with it.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use super::print;
 use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -20,25 +20,30 @@ use sha2::{Digest, Sha256};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The verdict when there is no host to work on.
+pub(super) const NOTHING: &str = "nothing to do";
+
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
         let held = self.hold("push").await?;
-        self.push_held(&held, &wanted).await
+        let told = self.push_held(&held, &wanted).await?;
+        self.tell(told)
     }
 
     /// Pushes under a claim that is held already.
-    pub(super) async fn push_held(&self, held: &Held, wanted: &Push) -> Result<Exit, Failure> {
+    pub(super) async fn push_held(&self, held: &Held, wanted: &Push) -> Result<Told<Summary>, Failure> {
         self.need(Need::Release)?;
         let Some(release) = &self.fleet.release else {
             return Err(Failure::new(Exit::Usage, "push: the spec has no `release` section"));
         };
-        let bytes = std::fs::read(&release.from)
-            .map_err(|e| Failure::new(Exit::Usage, format!("read release {}: {e}", release.from.display())))?;
+        let bytes = std::fs::read(&release.from).map_err(|e| {
+            Failure::to(Exit::Usage, format!("read release {}: {e}", release.from.display()))
+                .hint("build it, or correct `release.from` in the spec")
+        })?;
         let hosts = self.pick(&held.state, &wanted.target).await?;
         if hosts.is_empty() {
             self.events.note("no host is running: nothing to push to");
-            print(&self.global, &self.tally.summary("nothing to do"), String::new)?;
-            return Ok(Exit::Done);
+            return Ok(Told::good(self.tally.summary(NOTHING)));
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
         let order = PushOrder {
@@ -60,14 +65,20 @@ impl Context {
             .journal
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("push").cloned()))
             .and_then(|output| serde_json::from_value::<Pushed>(output).ok())
-            .ok_or_else(|| Failure::new(Exit::Bug, "read what the push came to"))?;
-        self.finish("push", &wanted.target, &pushed)
+            .ok_or_else(|| Failure::to(Exit::Bug, "read what the push came to"))?;
+        let failure = self.finish("push", &wanted.target, &pushed)?;
+        let answer = Summary {
+            push: pushed.reports.iter().map(Into::into).collect(),
+            api_calls: self.calls(),
+            ..self.tally.summary(verdict(&pushed))
+        };
+        Ok(Told { answer, failure })
     }
 
-    /// Writes what was asked for and turns results into an exit code.
-    pub(super) fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Exit, Failure> {
+    /// Writes what was asked for and tells what is wrong with the results, if anything.
+    pub(super) fn finish(&self, verb: &str, target: &Picks, pushed: &Pushed) -> Result<Option<Failure>, Failure> {
         let write = |path: &Path, result: std::io::Result<()>| {
-            result.map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))
+            result.map_err(|e| Failure::to(Exit::State, format!("write {}: {e}", path.display())))
         };
         if let Some(path) = &target.failed_to {
             write(path, failures::write_failed_to(path, &pushed.reports))?;
@@ -75,15 +86,8 @@ impl Context {
         if let Some(path) = &target.junit {
             write(path, junit::write(path, &format!("{verb} {}", self.fleet.name), &pushed.reports))?;
         }
-        let verdict = if pushed.failed() { "partial" } else { "done" };
-        let summary = Summary {
-            push: pushed.reports.iter().map(Into::into).collect(),
-            api_calls: self.calls(),
-            ..self.tally.summary(verdict)
-        };
-        print(&self.global, &summary, || outputs(verb, pushed))?;
         if !pushed.failed() {
-            return Ok(Exit::Done);
+            return Ok(None);
         }
         let mut failure = Failure::new(
             Exit::Partial,
@@ -92,7 +96,7 @@ impl Context {
         if let Some(again) = failures::rerun(verb, &pushed.reports) {
             failure = failure.hint(again);
         }
-        Err(failure)
+        Ok(Some(failure))
     }
 
     /// Running hosts in slot order, as far as they were asked for.
@@ -122,7 +126,7 @@ impl Context {
             })
             .collect();
         if !lacking.is_empty() {
-            return Err(Failure::new(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")))
+            return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")))
                 .hint("fleetwright status     # lists ids and slots"));
         }
         hosts.retain(|host| target.only.iter().any(|pick| named(host, pick)));
@@ -142,7 +146,7 @@ impl Context {
     pub(super) fn reach(&self, dir: &FleetDir) -> Result<Reach, Failure> {
         let home = std::env::var_os("HOME").map(PathBuf::from);
         crate::ssh::raise_open_files()
-            .map_err(|e| Failure::new(Exit::State, format!("raise the limit of open files: {e}")))?;
+            .map_err(|e| Failure::to(Exit::State, format!("raise the limit of open files: {e}")))?;
         let identities = Identities::load(&self.fleet.ssh.identity, home.as_deref(), std::env::var_os("SSH_AUTH_SOCK"));
         let keys = HostKeys::open(dir.path().join("known_hosts"))
             .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
@@ -155,7 +159,7 @@ impl Context {
         };
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let user =
-            UserKnownHosts::load(&paths).map_err(|e| Failure::new(Exit::Usage, format!("read known_hosts: {e}")))?;
+            UserKnownHosts::load(&paths).map_err(|e| Failure::to(Exit::Usage, format!("read known_hosts: {e}")))?;
         let trust = Trust::pinned(keys.clone());
         Ok(Reach {
             ssh: Arc::new(Ssh::new(identities, self.fleet.ssh.timeout)),
@@ -174,22 +178,7 @@ pub(super) fn max_fail(limit: CliMaxFail) -> MaxFail {
     }
 }
 
-/// What hosts said, the same output once with its hosts; only `exec` has any to show.
-fn outputs(verb: &str, pushed: &Pushed) -> String {
-    if verb != "exec" {
-        let good = pushed.reports.iter().filter(|report| report.result.good()).count();
-        return format!("{good} of {} hosts have the release\n", pushed.reports.len());
-    }
-    let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
-    for report in &pushed.reports {
-        match groups.iter_mut().find(|(text, _)| *text == report.output) {
-            Some((_, hosts)) => hosts.push(report.host.to_string()),
-            None => groups.push((&report.output, vec![report.host.to_string()])),
-        }
-    }
-    groups
-        .into_iter()
-        .map(|(text, hosts)| format!("--- {} ({})\n{}\n", hosts.join(", "), hosts.len(), text.trim_end()))
-        .collect::<Vec<_>>()
-        .concat()
+/// How a push or exec came out, in one word.
+pub(super) fn verdict(pushed: &Pushed) -> &'static str {
+    if pushed.failed() { "partial" } else { "done" }
 }

@@ -8,11 +8,10 @@ use crate::engine::failure::Failure;
 use crate::event::{Event, Events};
 use crate::exit::Exit;
 use crate::rehearse::{Chosen, Outcome, Wanted, choose, run};
-use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Summary};
+use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Rehearsed, Summary, answer};
 use crate::spec::Fleet;
 use crate::time::SystemClock;
 use serde_json::Value;
-use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -21,12 +20,12 @@ const SPEED: f64 = 60.0;
 
 pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, Failure> {
     let file = context::spec_file(&global)?;
-    let file = file.canonicalize().map_err(|e| Failure::new(Exit::Usage, format!("find {}: {e}", file.display())))?;
+    let file = file.canonicalize().map_err(|e| Failure::to(Exit::Usage, format!("find {}: {e}", file.display())))?;
     let mut sets = context::sets(&global);
     if let Some(base) = &wanted.items_from {
         let base = base
             .canonicalize()
-            .map_err(|e| Failure::new(Exit::Usage, format!("find the items {}: {e}", base.display())))?;
+            .map_err(|e| Failure::to(Exit::Usage, format!("find the items {}: {e}", base.display())))?;
         sets.push(format!("rehearsal.items={{base: '{}', from: [.]}}", base.display()));
     }
     let fleet = load(&global, &file, &sets)?;
@@ -75,12 +74,13 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
     let summary = summary(&outcome, hosts, &tally.summary(""), exit);
     events.emit(Event::RunFinished { exit: exit.code(), summary: summary.verdict.clone(), cost: None });
     if let Some(path) = &wanted.report {
-        let text = serde_json::to_string_pretty(&summary)
-            .map_err(|e| Failure::new(Exit::Bug, format!("write the report: {e}")))?;
+        let text = answer::value(&summary)
+            .and_then(|value| serde_json::to_string_pretty(&value))
+            .map_err(|e| Failure::to(Exit::Bug, format!("write the report: {e}")))?;
         std::fs::write(path, text + "\n")
-            .map_err(|e| Failure::new(Exit::State, format!("write {}: {e}", path.display())))?;
+            .map_err(|e| Failure::to(Exit::State, format!("write {}: {e}", path.display())))?;
     }
-    print(&global, &summary, || page(&outcome, &summary))?;
+    print(&global, &summary)?;
     if exit == Exit::Done && !wanted.keep {
         std::fs::remove_dir_all(&work).unwrap_or_default();
         // The base folder goes too, where nothing else is in it.
@@ -95,7 +95,7 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
     if exit == Exit::Done {
         return Ok(exit);
     }
-    Err(Failure::new(exit, format!("rehearse {}: {}", fleet.name, outcome.surprises.join("; ")))
+    Err(Failure::to(exit, format!("rehearse {}: {}", fleet.name, outcome.surprises.join("; ")))
         .hint(format!("what it wrote is kept in {}", work.display())))
 }
 
@@ -110,7 +110,7 @@ fn load(global: &Global, file: &std::path::Path, sets: &[String]) -> Result<Flee
         Err(problems) => {
             let colour = global.color.decide(false, |name| std::env::var_os(name));
             talk(&problems.render(colour));
-            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+            Err(Failure::to(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
         }
     }
 }
@@ -128,7 +128,7 @@ fn items(fleet: &Fleet, wanted: &Rehearse) -> Result<Option<Chosen>, Failure> {
     let count = count.or_else(|| items.count.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
     choose(&items.base, &items.from, count)
         .map(Some)
-        .map_err(|error| Failure::new(Exit::Usage, format!("choose the items: {error}")))
+        .map_err(|error| Failure::to(Exit::Usage, format!("choose the items: {error}")))
 }
 
 /// A folder of its own below the state directory.
@@ -140,12 +140,12 @@ fn work_folder(global: &Global) -> Result<PathBuf, Failure> {
             .ok()
             .and_then(|strategy| strategy.state_dir())
             .map(|dir| dir.join("fleetwright"))
-            .ok_or_else(|| Failure::new(Exit::State, "find the home directory").hint("--state-dir names another"))?,
+            .ok_or_else(|| Failure::to(Exit::State, "find the home directory").hint("--state-dir names another"))?,
     };
     let folder = base.join(format!("rehearsal-{}", std::process::id()));
     std::fs::create_dir_all(&folder)
-        .map_err(|e| Failure::new(Exit::State, format!("make {}: {e}", folder.display())))?;
-    folder.canonicalize().map_err(|e| Failure::new(Exit::State, format!("find {}: {e}", folder.display())))
+        .map_err(|e| Failure::to(Exit::State, format!("make {}: {e}", folder.display())))?;
+    folder.canonicalize().map_err(|e| Failure::to(Exit::State, format!("find {}: {e}", folder.display())))
 }
 
 /// Display flags for the verbs, which draw by themselves on the same terminal.
@@ -197,32 +197,17 @@ fn summary(outcome: &Outcome, wanted: u32, base: &Summary, exit: Exit) -> Summar
         world_seconds: outcome.world_seconds as i64,
         cost_usd: outcome.world["cost_usd"].as_f64().or_else(|| cost_text(&outcome.world)),
         api_calls: outcome.calls.clone(),
+        rehearsal: Some(Rehearsed {
+            broken: outcome.sabotaged.iter().map(|(id, how)| (id.clone(), (*how).to_owned())).collect(),
+            killed: outcome.killed.clone(),
+            redelivered: outcome.redelivered,
+            replaced: outcome.replaced.clone(),
+            surprises: outcome.surprises.clone(),
+        }),
         ..base.clone()
     }
 }
 
 fn cost_text(world: &Value) -> Option<f64> {
     world["cost_usd"].as_str()?.parse().ok()
-}
-
-/// The summary for people: what was done, what was broken on purpose, what stood in for what.
-fn page(outcome: &Outcome, summary: &Summary) -> String {
-    let mut text = summary.page(None);
-    for (id, how) in &outcome.sabotaged {
-        let _infallible = writeln!(text, "broken on purpose: {id}, so that push finds it {how}");
-    }
-    for id in &outcome.killed {
-        let _infallible =
-            writeln!(text, "worker killed in the middle of an item: {id}; {} items came back", outcome.redelivered);
-    }
-    if let Some(compared) = &outcome.compared {
-        let _infallible = writeln!(text, "records recomputed: {} of {} equal", compared.equal, compared.expected);
-    }
-    for line in &outcome.replaced {
-        let _infallible = writeln!(text, "stand-in: {line}");
-    }
-    for surprise in &outcome.surprises {
-        let _infallible = writeln!(text, "not as foretold: {surprise}");
-    }
-    text
 }

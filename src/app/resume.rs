@@ -1,10 +1,12 @@
 //! `resume`: go on where a run stopped, with the plan that it had.
 
+use super::Told;
 use super::context::Context;
 use crate::cli::request::Resume;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::Plan;
+use crate::report::answer::Resumed;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
@@ -13,22 +15,19 @@ impl Context {
         let found = history.unfinished().find_map(|past| past.fold.begun.as_ref().filter(|begun| matches(&begun.run)));
         let Some(begun) = found else {
             return match &wanted.run {
-                None => {
-                    self.events.note("no run is unfinished");
-                    Ok(Exit::Done)
-                }
-                Some(name) => Err(Failure::new(Exit::Usage, format!("find an unfinished run {name}"))
+                None => self.tell(Told::good(Resumed { run: None })),
+                Some(name) => Err(Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
                     .hint("a `down` that was carried out ends all runs before it")
                     .hint("fleetwright status     # lists unfinished runs")),
             };
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());
         let plan: Plan = serde_json::from_value(begun.plan.clone())
-            .map_err(|e| Failure::new(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
+            .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
         let words = std::iter::once("fleetwright".to_owned()).chain(plan.arguments);
         match crate::cli::parse(words) {
             Ok(request) => Box::pin(super::with_context(self, request.verb)).await,
-            Err(stop) => Err(Failure::new(
+            Err(stop) => Err(Failure::to(
                 Exit::State,
                 format!("go on with run {}: its command line is not understood any more: {}", begun.run, stop.text()),
             )),

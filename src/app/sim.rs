@@ -9,14 +9,13 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::rehearse::world::{self, Folders};
 use crate::rehearse::{Control, build_release};
+use crate::report::answer::Served;
 use crate::sim::hosts::{HostsError, RealHosts, RealHostsOptions, TemplateSetup};
 use crate::sim::seed::Seed;
 use crate::sim::{Bodies, FaultScript, ServeError, ServeOptions, serve as start};
 use crate::spec::{self, Fleet};
 use crate::ssh::KeyPair;
-use serde::Serialize;
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 use std::fs::OpenOptions;
 use std::io::Write;
 use std::net::{SocketAddr, TcpListener};
@@ -24,19 +23,6 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// First line of `sim serve -o json`.
-#[derive(Debug, Serialize)]
-struct Served {
-    endpoint: String,
-    pid: u32,
-    ssh_port: Option<u16>,
-    template: Option<String>,
-    env: BTreeMap<String, String>,
-    set: Vec<String>,
-    mounts: BTreeMap<String, PathBuf>,
-    replaced: Vec<String>,
-}
 
 /// How long the template may take to boot, wall time.
 const BOOT: Duration = Duration::from_secs(20);
@@ -52,7 +38,7 @@ pub(super) async fn serve(global: Global, wanted: SimServe) -> Result<Exit, Fail
     die_with_parent();
     let fleet = spec_of(&global, wanted.spec.as_deref())?;
     let ground = Ground::make(&global, fleet.as_ref())?;
-    let cancel = Cancel::install_signals().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    let cancel = Cancel::install_signals().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     let result = run(&global, &wanted, fleet.as_ref(), &ground, &cancel).await;
     std::fs::remove_dir_all(&ground.folder).unwrap_or_default();
     result
@@ -124,7 +110,7 @@ async fn run(
         replaced: fleet.map(replaced).unwrap_or_default(),
     };
     let line = Global { output: one_line(global.output), ..global.clone() };
-    print(&line, &served, || shell(&served))?;
+    print(&line, &served)?;
     cancel.wait(Level::StopStarting).await;
     running.shutdown().await;
     Ok(Exit::Done)
@@ -148,18 +134,18 @@ fn die_with_parent() {
 
 fn spec_of(global: &Global, file: Option<&Path>) -> Result<Option<Fleet>, Failure> {
     let Some(file) = file.or(global.file.as_deref()) else { return Ok(None) };
-    let file = &file.canonicalize().map_err(|e| Failure::new(Exit::Usage, format!("find {}: {e}", file.display())))?;
+    let file = &file.canonicalize().map_err(|e| Failure::to(Exit::Usage, format!("find {}: {e}", file.display())))?;
     match spec::load(file, &context::sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => Ok(Some(loaded.fleet)),
         Err(problems) => {
             talk(&problems.render(false));
-            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+            Err(Failure::to(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
         }
     }
 }
 
 fn make_folder(path: &Path) -> Result<(), Failure> {
-    std::fs::create_dir_all(path).map_err(|e| Failure::new(Exit::State, format!("make {}: {e}", path.display())))
+    std::fs::create_dir_all(path).map_err(|e| Failure::to(Exit::State, format!("make {}: {e}", path.display())))
 }
 
 impl Ground {
@@ -172,7 +158,7 @@ impl Ground {
         let folder = base.join(format!("fleetwright-sim-{}", std::process::id()));
         make_folder(&folder)?;
         let folder =
-            folder.canonicalize().map_err(|e| Failure::new(Exit::State, format!("find {}: {e}", folder.display())))?;
+            folder.canonicalize().map_err(|e| Failure::to(Exit::State, format!("find {}: {e}", folder.display())))?;
         let folders = Folders {
             scratch: folder.join("scratch"),
             items: fleet
@@ -182,7 +168,7 @@ impl Ground {
             release: folder.join("release"),
         };
         make_folder(&folders.release)?;
-        let failed = |what: &str, e: String| Failure::new(Exit::State, format!("{what}: {e}"));
+        let failed = |what: &str, e: String| Failure::to(Exit::State, format!("{what}: {e}"));
         if let Some(fleet) = fleet {
             let archive = folders.release.join("release.tar.gz");
             build_release(fleet, "1\n", &archive).map_err(|e| failed("make the first release", e.to_string()))?;
@@ -206,7 +192,7 @@ fn settled(listen: SocketAddr) -> Result<SocketAddr, Failure> {
     }
     TcpListener::bind(listen)
         .and_then(|listener| listener.local_addr())
-        .map_err(|e| Failure::new(Exit::State, format!("find a free port on {}: {e}", listen.ip())))
+        .map_err(|e| Failure::to(Exit::State, format!("find a free port on {}: {e}", listen.ip())))
 }
 
 /// What other tools and the hosts need to find the rehearsal cloud.
@@ -234,7 +220,7 @@ fn bodies(
     env: &BTreeMap<String, String>,
     fleet: Option<&Fleet>,
 ) -> Result<Bodies, Failure> {
-    let helper = std::env::current_exe().map_err(|e| Failure::new(Exit::Bug, format!("find this binary: {e}")))?;
+    let helper = std::env::current_exe().map_err(|e| Failure::to(Exit::Bug, format!("find this binary: {e}")))?;
     let setup = fleet.and_then(|fleet| fleet.rehearsal.setup.clone());
     let options = RealHostsOptions {
         state_dir: folder.to_owned(),
@@ -261,7 +247,7 @@ fn bodies(
 }
 
 fn script(path: &Path) -> Result<FaultScript, Failure> {
-    let wrong = |what: String| Failure::new(Exit::Usage, format!("read fault script {}: {what}", path.display()));
+    let wrong = |what: String| Failure::to(Exit::Usage, format!("read fault script {}: {what}", path.display()));
     let text = std::fs::read_to_string(path).map_err(|e| wrong(e.to_string()))?;
     serde_json::from_str(&text).map_err(|e| wrong(e.to_string()))
 }
@@ -281,10 +267,10 @@ async fn introduce(template: &str, port: u16, endpoint: &str, folder: &Path) -> 
         {
             let line = format!("[{address}]:{port} {key}\n");
             return std::fs::write(folder.join("known_hosts"), line)
-                .map_err(|e| Failure::new(Exit::State, format!("write known_hosts: {e}")));
+                .map_err(|e| Failure::to(Exit::State, format!("write known_hosts: {e}")));
         }
         if begun.elapsed() > BOOT {
-            return Err(Failure::new(Exit::Bug, format!("see template {template} boot within {} s", BOOT.as_secs())));
+            return Err(Failure::to(Exit::Bug, format!("see template {template} boot within {} s", BOOT.as_secs())));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
@@ -303,15 +289,6 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
         all.push("the release was packed from files named in the spec and this binary".to_owned());
     }
     all
-}
-
-/// The lines that a shell takes.
-fn shell(served: &Served) -> String {
-    let mut text = String::new();
-    for (name, value) in &served.env {
-        let _infallible = writeln!(text, "export {name}='{}'", value.replace('\'', "'\\''"));
-    }
-    text
 }
 
 impl Bodies {

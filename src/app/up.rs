@@ -1,39 +1,69 @@
 //! `up`: verify, bake, launch, push, feed, wait, down when done. Each part finds out by itself what is done already.
 
+use super::Told;
+use super::campaign::Held;
 use super::context::Context;
-use crate::cli::request::{Bake, Down, Launch, Push, Up, Verify};
+use crate::cli::request::{Bake, Down, Launch, Plan, PlanVerb, Push, Up, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::report::{HostCounts, Summary};
 use crate::spec::Need;
 
 impl Context {
     pub(super) async fn up(&self, wanted: Up) -> Result<Exit, Failure> {
+        if self.global.dry_run {
+            return self.plan(Plan { verb: PlanVerb::Up, detailed_exitcode: false }).await;
+        }
         let held = self.hold("up").await?;
+        let told = self.up_held(&held, wanted).await?;
+        self.tell(told)
+    }
+
+    /// The whole campaign under one claim, and what all of it came to.
+    async fn up_held(&self, held: &Held, wanted: Up) -> Result<Told<Summary>, Failure> {
         self.need(Need::Hosts)?;
         if let Some(template) = &self.fleet.template {
             if self.attestation(&held.state, template.instance.as_str())?.is_none() {
-                self.verify_held(&held, Verify::default()).await?;
+                self.verify_held(held, Verify::default()).await?;
             }
-            self.bake_held(&held, Bake { if_changed: true, ..Bake::default() }).await?;
+            self.bake_held(held, Bake { if_changed: true, ..Bake::default() }).await?;
         }
-        self.launch_held(&held, &Launch::default()).await?;
+        let launched = self.launch_held(held, &Launch::default()).await?.hosts;
+        let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+        let mut hosts = HostCounts { wanted: launched.wanted, ready: count(launched.live), ..HostCounts::default() };
         if self.has(Need::Release) {
-            self.push_held(&held, &Push::default()).await?;
+            let pushed = self.push_held(held, &Push::default()).await?;
+            if pushed.failure.is_some() {
+                return Ok(self.campaign(pushed, hosts));
+            }
         }
         if self.has(Need::Feed) {
-            self.feed_held(&held).await?;
+            self.feed_held(held).await?;
         }
         if !self.has(Need::Queue) {
             self.events.note("the spec names no queue: the fleet is up, and nobody can tell when its job is done");
-            return Ok(Exit::Done);
+            return Ok(self.campaign(Told::good(self.tally.summary("up")), hosts));
         }
-        match self.wait().await {
-            Ok(exit) if wanted.keep => {
-                self.events.note("the fleet is kept; fleetwright down ends it");
-                Ok(exit)
-            }
-            Ok(_) => self.down_held(&held, Down::default()).await,
-            Err(failure) => Err(failure.hint("the fleet is kept, since its job is not done")),
+        let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
+        let waited = self.waited().await.map_err(kept)?;
+        let live = self.live_hosts().await?;
+        hosts.interrupted = hosts.ready.saturating_sub(count(live));
+        if let Some(failure) = waited.failure {
+            return Ok(self.campaign(Told { failure: Some(kept(failure)), ..waited }, hosts));
         }
+        if wanted.keep {
+            self.events.note("the fleet is kept; fleetwright down ends it");
+        } else {
+            self.down_held(held, Down::default()).await?;
+            hosts.terminated = count(live);
+        }
+        Ok(self.campaign(waited, hosts))
+    }
+
+    /// The answer of a part, with what the whole campaign adds to it.
+    fn campaign(&self, part: Told<Summary>, hosts: HostCounts) -> Told<Summary> {
+        let whole = self.tally.summary(part.answer.verdict.clone());
+        let answer = Summary { hosts: Some(hosts), api_calls: self.calls(), ..part.answer };
+        Told { answer: Summary { world_seconds: whole.world_seconds, push: whole.push, ..answer }, ..part }
     }
 }

@@ -1,12 +1,13 @@
 //! `verify`: what must be true of the template before it is copied.
 
+use super::Told;
 use super::campaign::{Held, Order};
 use super::context::Context;
-use super::print;
 use crate::cli::request::Verify;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::{Unplannable, verify};
+use crate::report::answer::Verified;
 use crate::spec::playbook::Action;
 use crate::spec::{Need, require};
 use crate::steps::Options;
@@ -14,11 +15,12 @@ use crate::steps::Options;
 impl Context {
     pub(super) async fn verify(&self, wanted: Verify) -> Result<Exit, Failure> {
         let held = self.hold("verify").await?;
-        self.verify_held(&held, wanted).await
+        let answer = self.verify_held(&held, wanted).await?;
+        self.tell(Told::good(answer))
     }
 
     /// Verifies under a claim that is held already.
-    pub(super) async fn verify_held(&self, held: &Held, wanted: Verify) -> Result<Exit, Failure> {
+    pub(super) async fn verify_held(&self, held: &Held, wanted: Verify) -> Result<Verified, Failure> {
         self.need(Need::Template)?;
         let Some(template) = self.fleet.template.clone() else {
             return Err(Failure::new(Exit::Usage, "verify: the spec has no `template` section"));
@@ -58,15 +60,12 @@ impl Context {
                 Ok(plan)
             })
             .await?;
-        let value = serde_json::json!({
-            "schema_version": 1,
-            "template": template.instance,
-            "run": ran.run.map(|run| run.to_string()),
-            "verified": true,
-            "api_calls": self.calls(),
-        });
-        print(&self.global, &value, || format!("template {} is verified\n", template.instance))?;
-        Ok(Exit::Done)
+        Ok(Verified {
+            template: template.instance.to_string(),
+            run: ran.run.map(|run| run.to_string()),
+            verified: true,
+            api_calls: self.calls(),
+        })
     }
 
     /// Whether a section is there, without complaining.

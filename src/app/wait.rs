@@ -1,8 +1,8 @@
 //! `wait`: until the job is done, failed, stalled, unaccounted for, or the deadline is reached. Changes nothing.
 
+use super::Told;
 use super::context::Context;
 use super::fed::Fed;
-use super::print;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -20,6 +20,12 @@ const KEPT: usize = 4096;
 
 impl Context {
     pub(super) async fn wait(&self) -> Result<Exit, Failure> {
+        let told = self.waited().await?;
+        self.tell(told)
+    }
+
+    /// Waits and tells how the job came out.
+    pub(super) async fn waited(&self) -> Result<Told<Summary>, Failure> {
         self.need(Need::Queue)?;
         self.check_account().await?;
         let dir = self.state_dir()?;
@@ -32,7 +38,7 @@ impl Context {
                 let what = format!("find dead-letter queue {name}");
                 let url = self.read(&what, async || clients.queue_by_name(name).await).await?;
                 Some(url.ok_or_else(|| {
-                    Failure::new(Exit::Usage, format!("{what}: it is not there"))
+                    Failure::to(Exit::Usage, format!("{what}: it is not there"))
                         .hint("correct `queue.dead_letter` in the spec")
                 })?)
             }
@@ -60,7 +66,7 @@ impl Context {
             let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
-                Err(fault) => return Err(Failure::call("look at the queue", fault)),
+                Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
             };
             baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
             if looks.len() >= KEPT {
@@ -79,7 +85,7 @@ impl Context {
             }
             self.pause(self.fleet.done.poll).await?;
         };
-        self.judged(&verdict, &fed)
+        Ok(self.judged(&verdict, &fed))
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.
@@ -107,7 +113,7 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn judged(&self, verdict: &Verdict, fed: &Fed) -> Result<Exit, Failure> {
+    fn judged(&self, verdict: &Verdict, fed: &Fed) -> Told<Summary> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
         // Without a ledger nobody can miss an item: unknown is not zero.
@@ -121,20 +127,22 @@ impl Context {
             ));
         }
         let items = ItemCounts { fed: Some(fed.feeder.items), ok, failed, unaccounted: missing };
-        let summary = Summary { items: Some(items), api_calls: self.calls(), ..self.tally.summary(word) };
         let (outlook, _) = words(verdict);
+        let answer = Summary {
+            items: Some(items),
+            api_calls: self.calls(),
+            outlook: Some(outlook.clone()),
+            ..self.tally.summary(word)
+        };
         self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost: None });
-        print(&self.global, &summary, || format!("{word}: {outlook}\n"))?;
-        match exit {
-            Exit::Done => Ok(exit),
-            exit => {
-                let mut failure = Failure::new(exit, format!("{word}: {outlook}"));
-                failure.hints.extend(fed.next.clone());
-                Err(failure
-                    .hint("fleetwright status     # hosts and queue")
-                    .hint("fleetwright down       # ends the fleet, which is still running"))
-            }
-        }
+        let failure = (exit != Exit::Done).then(|| {
+            let mut failure = Failure::new(exit, format!("{word}: {outlook}"));
+            failure.hints.extend(fed.next.clone());
+            failure
+                .hint("fleetwright status     # hosts and queue")
+                .hint("fleetwright down       # ends the fleet, which is still running")
+        });
+        Told { answer, failure }
     }
 }
 

@@ -1,12 +1,13 @@
 //! `work`: the worker on a host. Needs no spec.
 
-use super::context;
+use super::{context, print};
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::model::Region;
+use crate::report::answer::{StoppedBy, Worked};
 use crate::work::{Ended, Options, Stop, WorkError, work as run};
 
 pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failure> {
@@ -18,15 +19,19 @@ pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failu
     };
     let clients = Clients::connect(&settings).await.map_err(|fault| Failure::call("reach AWS", fault))?;
     let clock = context::clock()?;
-    let stop = Stop::listen().map_err(|e| Failure::new(Exit::Bug, format!("listen for signals: {e}")))?;
+    let stop = Stop::listen().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     let asked = stop.clone();
     let seed = u64::from(std::process::id());
     let worked = run(clients, clock, &options, stop, seed, &mut std::io::stderr()).await.map_err(failed)?;
-    Ok(match worked.ended {
-        Ended::Empty | Ended::Enough if worked.left > 0 => Exit::ItemsFailed,
-        Ended::Empty | Ended::Enough | Ended::Asked => Exit::Done,
-        Ended::Abandoned => asked.exit(),
-    })
+    let stopped = if worked.left > 0 { Exit::ItemsFailed } else { Exit::Done };
+    let (ended, exit) = match worked.ended {
+        Ended::Empty => (StoppedBy::Empty, stopped),
+        Ended::Enough => (StoppedBy::Enough, stopped),
+        Ended::Asked => (StoppedBy::Asked, Exit::Done),
+        Ended::Abandoned => (StoppedBy::Abandoned, asked.exit()),
+    };
+    print(&global, &Worked { ok: worked.ok, failed: worked.failed, ended })?;
+    Ok(exit)
 }
 
 fn failed(error: WorkError) -> Failure {

@@ -125,14 +125,20 @@ fn unanswered(action: &str, error: &(dyn Error + 'static), code: Option<&'static
         request_id: None,
     };
     if let Some(unsent) = find::<Unsent>(error) {
-        let message = unsent.to_string();
+        let message = plain(&unsent.to_string());
         let lower = message.to_lowercase();
-        return if ["credential", "identity", "token"].iter().any(|word| lower.contains(word)) {
-            let reason = "no usable credentials: log in, or name a profile with --profile or AWS_PROFILE";
-            fault(FaultKind::Denied, "no-credentials", message, reason)
-        } else {
-            fault(FaultKind::Invalid, "not-sent", message, "the call could not be made; nothing was sent")
-        };
+        // The SDK shows the whole request here, whose words would mislead everything below.
+        if lower.contains("failed to apply endpoint") {
+            let reason = "write --endpoint-url or AWS_ENDPOINT_URL as http://HOST:PORT or https://HOST";
+            return fault(FaultKind::Invalid, "not-sent", "the endpoint is no URL".to_owned(), reason);
+        }
+        if !["credential", "identity", "token"].iter().any(|word| lower.contains(word)) {
+            return fault(FaultKind::Invalid, "not-sent", message, "the call could not be made; nothing was sent");
+        }
+        let reason = "log in (aws sso login), or name a profile with --profile or AWS_PROFILE";
+        let nowhere = lower.contains("no credentials found in chain");
+        let message = if nowhere { NOWHERE.to_owned() } else { message };
+        return fault(FaultKind::Denied, "no-credentials", message, reason);
     }
     if let Some(truncated) = find::<Truncated>(error) {
         return fault(FaultKind::Transport, "truncated", truncated.to_string(), UNKNOWN);
@@ -146,12 +152,35 @@ fn unanswered(action: &str, error: &(dyn Error + 'static), code: Option<&'static
         (_, "response error") => "garbled",
         (_, _) => "connection",
     });
-    let reason = if code == "unreachable" {
-        "nobody answers at the endpoint: check the network, the region and --endpoint-url"
-    } else {
-        UNKNOWN
+    let text = plain(&chain(error));
+    let code = if code == "connection" && text.contains("dns error") { "unknown-host" } else { code };
+    let reason = match code {
+        "unreachable" => "nobody answers at the endpoint: check the network, the region and --endpoint-url",
+        "unknown-host" => "the endpoint's name is not known: check the network, the region and --endpoint-url",
+        _ => UNKNOWN,
     };
-    fault(FaultKind::Transport, code, chain(error), reason)
+    fault(FaultKind::Transport, code, text, reason)
+}
+
+/// Where credentials were looked for, in short.
+const NOWHERE: &str =
+    "no credentials in the environment, a profile, a web identity, the container or the instance metadata";
+
+/// The text without the layers that the SDK wraps around every error.
+fn plain(text: &str) -> String {
+    const LAYERS: [&str; 6] = [
+        "an unknown error occurred: ",
+        "dispatch failure: ",
+        "response error: ",
+        "request has timed out: ",
+        "io error: ",
+        "client error (Connect): ",
+    ];
+    let mut rest = text;
+    while let Some(inner) = LAYERS.iter().find_map(|layer| rest.strip_prefix(layer)) {
+        rest = inner;
+    }
+    rest.to_owned()
 }
 
 /// The first error of a type in a chain of causes.

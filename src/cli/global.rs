@@ -58,7 +58,7 @@ pub(super) struct GlobalArgs {
     #[arg(long, global = true, value_name = "REGION")]
     region: Option<String>,
     /// Send every AWS call to this URL, for example to a rehearsal cloud
-    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url)]
+    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = values::url)]
     endpoint_url: Option<String>,
     /// Form of what goes to stdout
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputArg::Table)]

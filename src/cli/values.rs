@@ -37,6 +37,15 @@ pub(super) fn speed(text: &str) -> Result<f64, String> {
     }
 }
 
+/// Reads a URL as far as the AWS SDK wants one.
+pub(super) fn url(text: &str) -> Result<String, String> {
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    match host {
+        Some(host) if !host.is_empty() && !host.contains(char::is_whitespace) => Ok(text.to_owned()),
+        Some(_) | None => Err("expected http://HOST:PORT or https://HOST".to_owned()),
+    }
+}
+
 /// Reads `5%` or `3`.
 pub(super) fn max_fail(text: &str) -> Result<MaxFail, String> {
     let wrong = || "expected a share such as 5% (at most 100%) or a number of hosts such as 3".to_owned();

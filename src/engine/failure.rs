@@ -9,7 +9,7 @@ use crate::model::{Fault, FaultKind, Residue};
 pub struct Failure {
     /// The exit code it leads to.
     pub exit: Exit,
-    /// What failed, on what; a lower-case fragment that fits after "failed to" or stands alone.
+    /// What failed, on what: a sentence without its capital and its period.
     pub message: String,
     /// The call to AWS behind it, if one is.
     #[source]
@@ -26,13 +26,18 @@ impl Failure {
         Self { exit, message: message.into(), fault: None, residue: Residue::Clear, hints: Vec::new() }
     }
 
-    /// A failed call, said in the words of what was tried.
-    pub fn call(what: impl Into<String>, fault: Fault) -> Self {
+    /// What could not be done, said as it fits after "failed to".
+    pub fn to(exit: Exit, what: impl std::fmt::Display) -> Self {
+        Self::new(exit, format!("failed to {what}"))
+    }
+
+    /// A failed call, said in the words of what was tried, as they fit after "failed to".
+    pub fn call(what: impl std::fmt::Display, fault: Fault) -> Self {
         let mut hints = vec![fault.reason.clone()];
         hints.retain(|hint| !hint.is_empty());
         Self {
             exit: exit_of(fault.kind),
-            message: what.into(),
+            message: format!("failed to {what}"),
             fault: Some(Box::new(fault)),
             residue: Residue::Clear,
             hints,

@@ -76,9 +76,9 @@ impl Tools {
         let patience = Patience { good_in_a_row: until.good, ..Patience::until(until.deadline) };
         let what = &until.what;
         wait::until(self.context(), &until.step, &patience, || look()).await.map_err(|error| match error {
-            WaitError::Never(why) => Failure::new(Exit::Unavailable, format!("wait for {what}: {why}")),
+            WaitError::Never(why) => Failure::to(Exit::Unavailable, format!("wait for {what}: {why}")),
             WaitError::Deadline { last } => {
-                Failure::new(Exit::Unavailable, format!("wait for {what}: it took too long ({last})"))
+                Failure::to(Exit::Unavailable, format!("wait for {what}: it took too long ({last})"))
                     .hint("the same command again goes on waiting")
             }
             WaitError::Cancelled { .. } => Failure::interrupted(self.stopped().unwrap_or(Exit::Interrupted)),

@@ -1,10 +1,11 @@
 //! Why a call to AWS failed, in a closed list that the rest of the program decides by.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// The closed list of kinds; AWS codes never leave `aws/classify.rs` except for show.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum FaultKind {
     /// Too many calls: the same call may go through later.
@@ -46,7 +47,7 @@ impl FaultKind {
 }
 
 /// One failed call, with all that its report needs.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Fault {
     /// What to decide by.
     pub kind: FaultKind,
@@ -64,7 +65,13 @@ pub struct Fault {
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} answered {}: {}", self.action, self.code, self.message)?;
+        let Self { action, code, message, .. } = self;
+        // AWS's codes begin with a capital; the words of our own are for calls that AWS has not answered.
+        match (code.starts_with(|c: char| c.is_ascii_lowercase()), self.kind) {
+            (false, _) => write!(f, "{action} answered {code}: {message}")?,
+            (true, FaultKind::Transport) => write!(f, "{action} got no answer to rely on ({code}): {message}")?,
+            (true, _) => write!(f, "{action} was not sent ({code}): {message}")?,
+        }
         if let Some(id) = &self.request_id {
             write!(f, " (request id {id})")?;
         }

@@ -1,12 +1,13 @@
 //! A host as push, exec and the reports see it.
 
 use super::InstanceId;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
 /// Where SSH finds a host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Address {
     /// Name or address to connect to.
     pub host: String,
@@ -21,7 +22,7 @@ impl fmt::Display for Address {
 }
 
 /// One host of the fleet: a slot, and the instance that fills it now.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
     /// Stable index 0..N-1 within the fleet.
     pub slot: u32,
@@ -38,7 +39,7 @@ impl fmt::Display for Host {
 }
 
 /// How one host came out of a push or exec.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum HostResult {
     /// Nothing had to change.
@@ -81,7 +82,7 @@ impl fmt::Display for HostResult {
 }
 
 /// What one host has to say for itself at the end.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostReport {
     /// Which host.
     pub host: Host,

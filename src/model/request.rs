@@ -1,10 +1,11 @@
 //! What is asked of AWS, as data: the same request makes the same bytes each time.
 
 use super::{ImageId, InstanceId, Market, SecurityGroupId, SubnetId, Tags, TemplateId, Zone};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// What every host of an epoch has in common: one version of the fleet's launch template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct TemplateRequest {
     /// `fleetwright-<fleet>`.
     pub name: String,
@@ -111,7 +112,7 @@ pub struct RefusedPool {
 }
 
 /// An image of the template.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ImageRequest {
     /// Deterministic, unique within account and region: CreateImage has no ClientToken.
     pub name: String,

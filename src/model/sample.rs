@@ -1,10 +1,11 @@
 //! One look at a queue.
 
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// Counts as the engine reported them at one moment. Unknown is `None`, never 0.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Sample {
     /// World time at which the answer was complete.
     pub at: Timestamp,

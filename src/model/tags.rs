@@ -1,5 +1,6 @@
 //! Tags: the only durable truth on AWS's side.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -25,7 +26,7 @@ pub const NAME: &str = "Name";
 pub const PREFIX: &str = "fleetwright:";
 
 /// Key and value, ordered, so that what is made from them is the same bytes each time.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Tags(pub BTreeMap<String, String>);
 

@@ -6,6 +6,7 @@
 use crate::journal::Fold;
 use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// First pause before the same capacity is asked for again; doubles up to [`LONGEST_PAUSE`]. Karpenter remembers a dry pool
@@ -15,7 +16,7 @@ const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(45);
 const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(180);
 
 /// What is wanted, fixed when the plan is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ladder {
     /// New spot hosts wanted.
     pub spot: u32,
@@ -36,7 +37,7 @@ pub struct Ladder {
 }
 
 /// One fleet request.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Rung {
     /// Its number within the epoch; part of the ClientToken.
     pub attempt: u32,

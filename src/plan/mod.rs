@@ -24,6 +24,7 @@ pub mod waves;
 use crate::exit::Exit;
 use crate::journal::Fold;
 use crate::model::{FleetKey, ImageRequest, InstanceId, TemplateRequest};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
@@ -33,7 +34,7 @@ pub use ladder::{Ladder, Rung};
 pub const CONSISTENT: jiff::SignedDuration = jiff::SignedDuration::from_mins(5);
 
 /// What one verb is going to do, as data: printed, linted, hashed, stored, gone on with.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Plan {
     /// The verb.
     pub verb: String,
@@ -51,7 +52,7 @@ pub struct Plan {
 }
 
 /// One step of a plan.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Step {
     /// Unique within the plan.
     pub id: String,
@@ -69,7 +70,7 @@ impl Step {
 }
 
 /// How far launched hosts are waited for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Until {
     /// EC2 says `running`.
@@ -81,7 +82,7 @@ pub enum Until {
 }
 
 /// Everything a step can be.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Action {
     /// Have the launch template version that this campaign's hosts are born from.

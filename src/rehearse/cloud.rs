@@ -19,7 +19,7 @@ pub(super) struct Cloud {
 
 impl Cloud {
     pub(super) async fn start(wanted: &Wanted) -> Result<Self, Failure> {
-        let failed = |what: String| Failure::new(Exit::Bug, format!("start the rehearsal cloud: {what}"));
+        let failed = |what: String| Failure::to(Exit::Bug, format!("start the rehearsal cloud: {what}"));
         let binary = std::env::current_exe().map_err(|e| failed(e.to_string()))?;
         let mut command = Command::new(binary);
         command.args(["-o", "json", "--state-dir"]).arg(wanted.work.join("cloud"));
@@ -78,7 +78,7 @@ async fn cloud_ended(child: &mut Child) -> Failure {
         Some(9) => Exit::State,
         _ => Exit::Bug,
     };
-    Failure::new(exit, "start the rehearsal cloud")
+    Failure::to(exit, "start the rehearsal cloud")
 }
 
 /// One answer cut off after the launch was carried out, and one throttled read: what a real night brings anyway.

@@ -171,7 +171,7 @@ impl Stage<'_> {
 }
 
 fn broken(what: &str, error: &std::io::Error) -> Failure {
-    Failure::new(Exit::Bug, format!("{what}: {error}"))
+    Failure::to(Exit::Bug, format!("{what}: {error}"))
 }
 
 async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Events) -> Result<Outcome, Failure> {

@@ -16,7 +16,7 @@ use std::path::Path;
 pub fn build(fleet: &Fleet, version: &str, to: &Path) -> io::Result<()> {
     if fleet.rehearsal.release.is_empty() {
         return match &fleet.release {
-            Some(release) => std::fs::copy(&release.from, to).map(drop),
+            Some(release) => std::fs::copy(&release.from, to).map(drop).map_err(|e| naming(&release.from, &e)),
             None => Ok(()),
         };
     }
@@ -24,7 +24,7 @@ pub fn build(fleet: &Fleet, version: &str, to: &Path) -> io::Result<()> {
     let mut archive = tar::Builder::new(GzEncoder::new(File::create(to)?, Compression::fast()));
     for path in &fleet.rehearsal.release {
         let name = path.file_name().ok_or_else(|| io::Error::other(format!("{} has no file name", path.display())))?;
-        archive.append_path_with_name(path, name)?;
+        archive.append_path_with_name(path, name).map_err(|e| naming(path, &e))?;
     }
     archive.append_path_with_name(std::env::current_exe()?, "fleetwright")?;
     let mut header = tar::Header::new_gnu();
@@ -32,4 +32,9 @@ pub fn build(fleet: &Fleet, version: &str, to: &Path) -> io::Result<()> {
     header.set_mode(0o644);
     archive.append_data(&mut header, "VERSION", version.as_bytes())?;
     archive.into_inner()?.finish()?.sync_all()
+}
+
+/// The error with the file that it is about.
+fn naming(path: &Path, error: &io::Error) -> io::Error {
+    io::Error::new(error.kind(), format!("{}: {error}", path.display()))
 }

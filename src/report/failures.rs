@@ -43,6 +43,14 @@ pub(super) fn reason(report: &HostReport) -> String {
     text
 }
 
+/// `connect: timed out after 10s`; nothing for a host that came out well.
+pub(super) fn why(report: &HostReport) -> Option<String> {
+    match (&report.stage, &report.cause) {
+        (Some(stage), Some(cause)) => Some(format!("{stage}: {cause}")),
+        (one, other) => one.clone().or_else(|| other.clone()),
+    }
+}
+
 /// The hosts that did not come out well, skipped ones included, in slot order.
 pub fn bad(reports: &[HostReport]) -> Vec<&HostReport> {
     let mut bad: Vec<&HostReport> = reports.iter().filter(|report| !report.result.good()).collect();

@@ -1,8 +1,10 @@
-//! Consumers of events, and how results are printed: stdout is data, stderr is talk.
+//! Consumers of events, and how answers are printed: stdout is data, stderr is talk.
 //!
 //! [`Terminal`] and [`Lines`] tell the run to people in the same words; [`Jsonl`] tells it to programs and to
-//! the run directory; [`Tally`] collects it for the end. [`junit`] and [`failures`] tell how hosts came out.
+//! the run directory; [`Tally`] collects it for the end. [`junit`] and [`failures`] tell how hosts came out, [`answer`] what
+//! each verb prints on standard output.
 
+pub mod answer;
 pub mod color;
 pub mod escape;
 pub mod failures;
@@ -15,12 +17,13 @@ mod summary;
 pub mod table;
 mod terminal;
 
+pub use answer::{Answer, SCHEMA_VERSION};
 pub use color::{Style, When};
 pub use jsonl::Jsonl;
 pub use lines::Lines;
 pub use output::Format;
 pub use story::Verbosity;
-pub use summary::{HostCounts, ItemCounts, PushResult, RecordCounts, SCHEMA_VERSION, Summary, Tally};
+pub use summary::{HostCounts, ItemCounts, PushResult, RecordCounts, Rehearsed, Summary, Tally};
 pub use terminal::Terminal;
 
 use crate::event::{Sink, Stamped};

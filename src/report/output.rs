@@ -1,6 +1,6 @@
-//! Prints a result to stdout in the form that `-o` asks for.
+//! Prints an answer to stdout in the form that `-o` asks for.
 
-use serde::Serialize;
+use super::answer::{Answer, Versioned};
 use std::io::{self, Write};
 
 /// `-o`
@@ -17,22 +17,19 @@ pub enum Format {
     Yaml,
 }
 
-/// Prints one result: `table` makes its form for people.
+/// Prints one answer; `width` is the terminal's, where `out` is one.
 ///
 /// # Errors
 ///
 /// When stdout can't be written to; a reader that went away is `BrokenPipe`, which ends the program quietly.
-pub fn print<T: Serialize>(
-    out: &mut dyn Write,
-    format: Format,
-    value: &T,
-    table: impl FnOnce() -> String,
-) -> io::Result<()> {
+pub fn print(out: &mut dyn Write, format: Format, answer: &impl Answer, width: Option<u16>) -> io::Result<()> {
+    let versioned = Versioned::new(answer);
     let mut text = match format {
-        Format::Table => table(),
-        Format::Json => serde_json::to_string_pretty(value)?,
-        Format::Jsonl => serde_json::to_string(value)?,
-        Format::Yaml => serde_yaml::to_string(value).map_err(io::Error::other)?,
+        Format::Table => answer.page(width),
+        Format::Json => serde_json::to_string_pretty(&versioned)?,
+        Format::Jsonl => serde_json::to_string(&versioned)?,
+        // By way of JSON: the YAML writer would mark variants with tags, which `-o json` does not have.
+        Format::Yaml => serde_yaml::to_string(&serde_json::to_value(&versioned)?).map_err(io::Error::other)?,
     };
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
@@ -44,25 +41,32 @@ pub fn print<T: Serialize>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::Serialize;
 
     #[derive(Serialize)]
-    struct Answer {
+    struct Hosts {
         name: &'static str,
         hosts: Vec<u32>,
     }
 
+    impl Answer for Hosts {
+        fn page(&self, width: Option<u16>) -> String {
+            format!("NAME\n{}\n{width:?}", self.name)
+        }
+    }
+
     fn printed(format: Format) -> String {
         let mut out = Vec::new();
-        print(&mut out, format, &Answer { name: "on", hosts: vec![1, 2] }, || "NAME\non".into()).unwrap();
+        print(&mut out, format, &Hosts { name: "on", hosts: vec![1, 2] }, Some(60)).unwrap();
         String::from_utf8(out).unwrap()
     }
 
     #[test]
     fn four_forms_of_one_answer() {
-        assert_eq!(printed(Format::Table), "NAME\non\n");
-        assert_eq!(printed(Format::Jsonl), "{\"name\":\"on\",\"hosts\":[1,2]}\n");
-        assert_eq!(printed(Format::Yaml), "name: on\nhosts:\n- 1\n- 2\n");
+        assert_eq!(printed(Format::Table), "NAME\non\nSome(60)\n");
+        assert_eq!(printed(Format::Jsonl), "{\"schema_version\":1,\"name\":\"on\",\"hosts\":[1,2]}\n");
+        assert_eq!(printed(Format::Yaml), "schema_version: 1\nname: on\nhosts:\n- 1\n- 2\n");
         let json: serde_json::Value = serde_json::from_str(&printed(Format::Json)).unwrap();
-        assert_eq!(json, serde_json::json!({"name": "on", "hosts": [1, 2]}));
+        assert_eq!(json, serde_json::json!({"schema_version": 1, "name": "on", "hosts": [1, 2]}));
     }
 }

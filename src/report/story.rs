@@ -3,7 +3,7 @@
 use super::failures::{self, Cause};
 use super::{count, escape, span};
 use crate::event::{Event, Stamped, StepEnd};
-use crate::model::{HostReport, Sample};
+use crate::model::{FaultKind, HostReport, Sample};
 use jiff::Timestamp;
 use std::collections::{BTreeSet, HashMap};
 
@@ -118,7 +118,14 @@ impl Story {
             Event::StepFinished { step, end, detail } => vec![self.step_end(step, *end, detail, stamped.at)],
             Event::Retrying { fault, attempt, wait } => {
                 let text = format!("{}; attempt {attempt} in {}", safe(&fault.to_string()), span(*wait));
-                say("retry", Mark::Warn, Level::Passing, text)
+                // One repetition is nothing special; a row of them is why nothing moves, and no bar shows that.
+                let level = if *attempt > 1 { Level::Lasting } else { Level::Passing };
+                let mut lines = say("retry", Mark::Warn, level, text);
+                // Said once, when it is more than a hiccup.
+                if *attempt == 2 && fault.kind == FaultKind::Transport {
+                    lines.extend(say("hint", Mark::Hint, level, safe(&fault.reason)));
+                }
+                lines
             }
             Event::Capacity { market, wanted, got, refused } => {
                 let mark = if got < wanted { Mark::Warn } else { Mark::Good };

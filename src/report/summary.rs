@@ -1,28 +1,30 @@
 //! What a campaign came to: one object for programs, one page for people.
 
-use super::{count, span, table};
+use super::answer::Answer;
+use super::table::{self, Column};
+use super::{count, escape, failures, span};
 use crate::event::{Event, Sink, Stamped};
 use crate::model::{HostReport, HostResult, Money, Sample};
 use jiff::{SignedDuration, Timestamp};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
-
-/// Rises when a field changes its meaning or goes; new fields do not raise it.
-pub const SCHEMA_VERSION: u32 = 1;
 
 /// Above so many hosts only those that did not come out well are listed for people.
 const LISTED: usize = 40;
 
 /// What `-o json` prints for `push`, `wait`, `up` and `rehearse`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Summary {
-    /// [`SCHEMA_VERSION`]
-    pub schema_version: u32,
-    /// The run's id.
+    /// The run's id; of several runs, the first one's.
     pub run: String,
-    /// How it came out, in one word.
+    /// How it came out, in one word: `done`, `partial`, `done-with-failures`, `stalled`, `unaccounted`, `deadline`, `blind`;
+    /// `nothing to do`; `not as foretold` of a rehearsal.
     pub verdict: String,
+    /// The verdict in a few words for people, where one word is not enough.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<String>,
     /// Hosts of the fleet; absent where the verb has none.
     pub hosts: Option<HostCounts>,
     /// Every host of a push, by slot.
@@ -38,10 +40,28 @@ pub struct Summary {
     pub cost_usd: Option<f64>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
+    /// What was broken on purpose and what stood in for what; of a rehearsal only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rehearsal: Option<Rehearsed>,
+}
+
+/// What a rehearsal did beyond the campaign.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Rehearsed {
+    /// Hosts that were broken on purpose, and what push had to call them.
+    pub broken: BTreeMap<String, String>,
+    /// Hosts whose worker was killed in the middle of an item.
+    pub killed: Vec<String>,
+    /// Items that came back after their worker died.
+    pub redelivered: u64,
+    /// What stood in for things that can't be had on a laptop.
+    pub replaced: Vec<String>,
+    /// What did not go as foretold; empty when all did.
+    pub surprises: Vec<String>,
 }
 
 /// Hosts of the fleet.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HostCounts {
     /// As the spec asked.
     pub wanted: u32,
@@ -54,7 +74,7 @@ pub struct HostCounts {
 }
 
 /// One host of a push.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct PushResult {
     /// The instance id.
     pub host: String,
@@ -67,7 +87,7 @@ pub struct PushResult {
 }
 
 /// Items of the job. Unknown is `None`, never 0.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ItemCounts {
     /// Confirmed by the queue.
     pub fed: Option<u64>,
@@ -80,7 +100,7 @@ pub struct ItemCounts {
 }
 
 /// Records that the items should have left.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct RecordCounts {
     /// One for each item.
     pub expected: u64,
@@ -90,18 +110,17 @@ pub struct RecordCounts {
 
 impl From<&HostReport> for PushResult {
     fn from(report: &HostReport) -> Self {
-        let reason = match (&report.stage, &report.cause) {
-            (Some(stage), Some(cause)) => Some(format!("{stage}: {cause}")),
-            (one, other) => one.clone().or_else(|| other.clone()),
-        };
+        let reason = failures::why(report);
         Self { host: report.host.id.to_string(), slot: report.host.slot, result: report.result, reason }
     }
 }
 
-impl Summary {
-    /// The page for people; `width` is the terminal's, where there is one.
-    pub fn page(&self, width: Option<u16>) -> String {
-        let mut rows = vec![("run", self.run.clone()), ("verdict", self.verdict.clone())];
+impl Answer for Summary {
+    fn page(&self, width: Option<u16>) -> String {
+        let colon = if self.outlook.is_some() { ": " } else { "" };
+        let verdict = format!("{}{colon}{}", self.verdict, self.outlook.as_deref().unwrap_or_default());
+        let mut rows = vec![("run", self.run.clone()), ("verdict", verdict)];
+        rows.retain(|(_, text)| !text.is_empty());
         if let Some(hosts) = &self.hosts {
             let HostCounts { wanted, ready, interrupted, terminated } = hosts;
             let text = format!("{wanted} wanted, {ready} ready, {interrupted} interrupted, {terminated} terminated");
@@ -132,7 +151,7 @@ impl Summary {
             rows.push(("api", format!("{all}: {}", each.join(", "))));
         }
         let rows: Vec<Vec<String>> = rows.into_iter().map(|(name, text)| vec![name.to_owned(), text]).collect();
-        let mut page = table::render(&[], &rows, width);
+        let mut page = table::render(&[Column::keep(""), Column::wrap("")], &rows, width);
         let all = self.push.len() <= LISTED;
         let listed: Vec<Vec<String>> = self
             .push
@@ -144,10 +163,29 @@ impl Summary {
             })
             .collect();
         if !listed.is_empty() {
+            let columns = ["slot", "host", "result"].map(Column::keep);
+            let columns = [columns.as_slice(), &[Column::wrap("reason")]].concat();
             page.push('\n');
-            page.push_str(&table::render(&["slot", "host", "result", "reason"], &listed, width));
+            page.push_str(&table::render(&columns, &listed, width));
+        }
+        if let Some(rehearsed) = &self.rehearsal {
+            page.push_str(&rehearsed.page());
         }
         page
+    }
+}
+
+impl Rehearsed {
+    fn page(&self) -> String {
+        let broken =
+            self.broken.iter().map(|(id, how)| format!("broken on purpose: {id}, so that push finds it {how}"));
+        let back = count(self.redelivered, "item");
+        let killed =
+            self.killed.iter().map(|id| format!("worker killed in the middle of an item: {id}; {back} came back"));
+        let replaced = self.replaced.iter().map(|line| format!("stand-in: {line}"));
+        let surprises = self.surprises.iter().map(|line| format!("not as foretold: {line}"));
+        let lines = broken.chain(killed).chain(replaced).chain(surprises);
+        lines.flat_map(|line| [escape::line(&line).into_owned(), "\n".to_owned()]).collect()
     }
 }
 
@@ -195,9 +233,9 @@ impl Tally {
         let seen = self.lock();
         let world = seen.started.zip(seen.last).map(|(started, last)| last.duration_since(started).as_secs());
         Summary {
-            schema_version: SCHEMA_VERSION,
             run: seen.run.clone(),
             verdict: verdict.into(),
+            outlook: None,
             hosts: None,
             push: seen.hosts.values().map(PushResult::from).collect(),
             items: None,
@@ -205,6 +243,7 @@ impl Tally {
             world_seconds: world.unwrap_or(0),
             cost_usd: seen.cost.map(Money::dollars),
             api_calls: BTreeMap::new(),
+            rehearsal: None,
         }
     }
 
@@ -219,8 +258,11 @@ impl Sink for Tally {
         seen.last = Some(event.at);
         match &event.event {
             Event::RunStarted { run, .. } => {
-                seen.run.clone_from(run);
-                seen.started = Some(event.at);
+                // A verb that runs others is one campaign, known by its first run.
+                if seen.started.is_none() {
+                    seen.run.clone_from(run);
+                    seen.started = Some(event.at);
+                }
             }
             Event::HostFinished { report } => {
                 seen.hosts.insert(report.host.slot, report.clone());
@@ -268,7 +310,7 @@ mod tests {
 
     #[test]
     fn the_object() {
-        let json = serde_json::to_value(summary()).unwrap();
+        let json = super::super::answer::value(&summary()).unwrap();
         let keys: Vec<&str> = json.as_object().unwrap().keys().map(String::as_str).collect();
         let contract = [
             "schema_version",

@@ -1,5 +1,6 @@
 //! What is wrong with a spec: where, why and what to type instead.
 
+use schemars::JsonSchema;
 use serde::Serialize;
 use std::fmt;
 
@@ -7,7 +8,7 @@ use std::fmt;
 const MOST: usize = 100;
 
 /// How bad a problem is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
 pub enum Severity {
     /// The spec can't be used.
@@ -27,7 +28,7 @@ impl Severity {
 }
 
 /// Where in a text a problem is.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Place {
     /// Line, from 1.
     pub line: usize,
@@ -51,7 +52,7 @@ pub(crate) struct Excerpt {
 }
 
 /// One problem.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, JsonSchema)]
 pub struct Problem {
     /// Error or warning.
     pub severity: Severity,

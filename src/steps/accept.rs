@@ -4,8 +4,8 @@ use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::model::{Residue, Thing};
-use crate::plan::ladder;
+use crate::model::{FaultKind, Residue, Thing};
+use crate::plan::ladder::{self, RungOutcome};
 use serde_json::json;
 
 impl Steps {
@@ -23,19 +23,33 @@ impl Steps {
         if got >= min {
             return Ok(Done::warning(output, format!("{got} of {wanted} hosts, {min} are enough{why}")));
         }
-        let short = format!("get {min} of {wanted} hosts: only {got} could be had{why}");
+        let had = if got == 0 { "none".to_owned() } else { format!("only {got}") };
+        let short = format!("get {min} of {wanted} hosts: {had} could be had{why}");
+        if ids.is_empty() {
+            return Err(self.too_few(&outcomes, short));
+        }
         if abort {
-            if !ids.is_empty() {
-                self.end_instances("accept", &ids).await?;
-            }
-            return Err(Failure::new(Exit::Capacity, format!("{short}; ended them again")).hint(
-                "name more types or subnets, lower `fleet.accept.min`, or ask AWS for a higher quota; then run it again",
-            ));
+            self.end_instances("accept", &ids).await?;
+            return Err(self.too_few(&outcomes, format!("{short}; ended again, nothing is left")));
         }
         let things = ids.iter().map(|id| Thing { kind: "instance".to_owned(), id: id.to_string() }).collect();
-        Err(Failure::new(Exit::Capacity, format!("{short}; they are kept"))
+        Err(Failure::to(Exit::Capacity, format!("{short}; they are kept"))
             .leaving(Residue::Remaining(things))
             .hint("fleetwright launch     # asks for the missing ones again")
             .hint("fleetwright down       # ends what is there"))
+    }
+
+    /// Too few hosts: for want of room, or because AWS will never take what was asked.
+    fn too_few(&self, outcomes: &[RungOutcome], short: String) -> Failure {
+        let mut pools = outcomes.iter().flat_map(|outcome| &outcome.refused);
+        let hopeless = pools.find(|pool| matches!(pool.kind, FaultKind::Invalid | FaultKind::Gone | FaultKind::Denied));
+        match hopeless {
+            Some(pool) => Failure::to(Exit::Capacity, short)
+                .hint(format!("{} is no want of room: {}", pool.code, pool.message))
+                .hint(format!("correct `fleet` in {}, then run it again", self.fleet.file.display())),
+            None => Failure::to(Exit::Capacity, short).hint(
+                "name more types or subnets, lower `fleet.accept.min`, or ask AWS for a higher quota; then run it again",
+            ),
+        }
     }
 }

@@ -43,7 +43,7 @@ impl Steps {
         let permit = match self.last_intent(step) {
             Some(IntentState { outcome: Some(Outcome::Done { data, .. }), .. }) => {
                 return serde_json::from_value(data)
-                    .map_err(|e| Failure::new(Exit::State, format!("read the stored outcome of step {step}: {e}")));
+                    .map_err(|e| Failure::to(Exit::State, format!("read the stored outcome of step {step}: {e}")));
             }
             Some(intent) if intent.open() && repeat == Repeat::Safe => {
                 self.events.note(format!("{what}: sending the stored {} again under its token", intent.call.action));
@@ -159,7 +159,7 @@ impl Steps {
             Ok(Err(failure)) => Err(failure),
             Ok(Ok((ids, made))) => {
                 let data = serde_json::to_value(&made)
-                    .map_err(|e| Failure::new(Exit::Bug, format!("write down what {what} made: {e}")))?;
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down what {what} made: {e}")))?;
                 self.journal.settle(intent, Outcome::Done { ids, data }, now).map_err(state)?;
                 Ok(made)
             }
@@ -219,5 +219,5 @@ fn too_old(what: &str) -> Failure {
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     let error = error.into();
     let hint = error.hint();
-    Failure::new(error.exit(), error.to_string()).hint(hint)
+    Failure::to(error.exit(), &error).hint(hint)
 }

@@ -31,7 +31,7 @@ impl Steps {
     /// Feeds the first items to a queue of our own, has the template work on them, and demands that none is left.
     pub(super) async fn canary(&self, step: &str, items: u32, within: Duration, queue: &str) -> Result<Done, Failure> {
         let command = self.fleet.worker.as_ref().and_then(|worker| worker.command.clone()).ok_or_else(|| {
-            Failure::new(Exit::Usage, "run the canary: the spec has no `worker.command`")
+            Failure::to(Exit::Usage, "run the canary: the spec has no `worker.command`")
                 .hint("worker: {command: \"... {{ queue_url }} ...\"}")
         })?;
         let first: Vec<(String, String)> = self
@@ -44,7 +44,7 @@ impl Steps {
             .map(|(index, body)| (index.to_string(), body.clone()))
             .collect();
         if first.is_empty() {
-            return Err(Failure::new(Exit::Usage, "run the canary: the feed has no items"));
+            return Err(Failure::to(Exit::Usage, "run the canary: the feed has no items"));
         }
         let request =
             QueueRequest { name: queue.to_owned(), visibility: VISIBILITY, redrive: None, tags: self.queue_tags() };
@@ -63,7 +63,7 @@ impl Steps {
         let ended = format!("{step}:end");
         if self.journal.with_fold(|fold| fold.of_step(&ended).next().is_some()) {
             self.delete_canary_queue(&ended, &made.url).await?;
-            return Err(Failure::new(
+            return Err(Failure::to(
                 Exit::Partial,
                 "go on with the canary: this run was stopped when its queue was over",
             )
@@ -152,10 +152,10 @@ impl Steps {
     fn not_emptied(&self, error: WaitError, what: &str, within: Duration, state: &str) -> Failure {
         match error {
             WaitError::Deadline { last } => {
-                Failure::new(Exit::Partial, format!("see {what} completed within {within:?}: {last}, {state}"))
+                Failure::to(Exit::Partial, format!("see {what} completed within {within:?}: {last}, {state}"))
                     .hint("does the worker acknowledge what it has done? `template.canary.within` gives it longer")
             }
-            WaitError::Never(why) => Failure::new(Exit::Partial, format!("see {what} completed: {why}")),
+            WaitError::Never(why) => Failure::to(Exit::Partial, format!("see {what} completed: {why}")),
             WaitError::Cancelled { .. } => Failure::interrupted(self.stopped().unwrap_or(Exit::Interrupted)),
             WaitError::Blind(fault) => Failure::call("look at the private queue", fault),
         }
@@ -224,5 +224,5 @@ fn render(command: &str, url: &str) -> Result<String, Failure> {
     engine.set_undefined_behavior(minijinja::UndefinedBehavior::Strict);
     engine
         .render_str(command, minijinja::context! { queue_url => shell_word(url) })
-        .map_err(|e| Failure::new(Exit::Usage, format!("render `worker.command`: {e}")))
+        .map_err(|e| Failure::to(Exit::Usage, format!("render `worker.command`: {e}")))
 }

@@ -69,7 +69,7 @@ impl Steps {
             let stage = report.stage.unwrap_or_else(|| "connect".to_owned());
             let cause = report.cause.unwrap_or_default();
             let exit = if report.result == HostResult::Refused { Exit::Refused } else { Exit::Partial };
-            return Err(Failure::new(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
+            return Err(Failure::to(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
                 .hint("mend the template, then verify again; nothing was launched"));
         }
         let detail = match (&self.fleet.worker, first_reboot) {
@@ -108,7 +108,7 @@ impl Steps {
                     n => format!("it was started again and again, {n} processes were seen"),
                 };
                 let says = self.unit_says(&host.id, &session, &worker.service).await?;
-                return Err(Failure::new(
+                return Err(Failure::to(
                     Exit::Partial,
                     format!("prove that the worker comes up by itself: after the reboot of {} {seen}; {says}", host.id),
                 )

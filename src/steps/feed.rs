@@ -36,7 +36,7 @@ impl FeedMark {
         let Some(value) = fold.cursors.get(STEP) else { return Ok(None) };
         serde_json::from_value(value.clone())
             .map(Some)
-            .map_err(|e| Failure::new(Exit::State, format!("read the feed's cursor: {e}")))
+            .map_err(|e| Failure::to(Exit::State, format!("read the feed's cursor: {e}")))
     }
 }
 
@@ -55,7 +55,7 @@ impl Steps {
         let mut mark = if let Some(mark) = self.journal.with_fold(FeedMark::of)? {
             mark.cursor
                 .check(&fingerprint, items.len())
-                .map_err(|changed| Failure::new(Exit::Refused, format!("go on feeding: {changed}")))?;
+                .map_err(|changed| Failure::to(Exit::Refused, format!("go on feeding: {changed}")))?;
             mark
         } else {
             let mark = FeedMark {
@@ -128,7 +128,7 @@ impl Steps {
         let what = format!("find dead-letter queue {name}");
         let found = self.read(&what, async || self.clients.queue_by_name(name).await).await?;
         let Some(dead) = found else {
-            return Err(Failure::new(Exit::Usage, format!("{what}: it is not there"))
+            return Err(Failure::to(Exit::Usage, format!("{what}: it is not there"))
                 .hint("correct `queue.dead_letter` in the spec"));
         };
         let sample = self

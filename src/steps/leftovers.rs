@@ -256,7 +256,7 @@ impl Steps {
             }
             if self.clock.now() > deadline {
                 let list: Vec<String> = things.iter().map(ToString::to_string).collect();
-                return Err(Failure::new(
+                return Err(Failure::to(
                     Exit::Residue,
                     format!("see everything gone; still there: {}", list.join(", ")),
                 )

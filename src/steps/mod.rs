@@ -96,7 +96,7 @@ impl Steps {
     pub(crate) fn output_of<T: DeserializeOwned>(&self, step: &str) -> Result<T, Failure> {
         let value = self.journal.with_fold(|fold| fold.steps.get(step).cloned()).unwrap_or(Value::Null);
         serde_json::from_value(value)
-            .map_err(|e| Failure::new(Exit::State, format!("read what step {step} left in the journal: {e}")))
+            .map_err(|e| Failure::to(Exit::State, format!("read what step {step} left in the journal: {e}")))
     }
 
     /// What the ladder's rungs brought so far.
@@ -110,7 +110,7 @@ impl Steps {
 
 /// A step's output as the journal keeps it.
 fn output(value: &impl Serialize) -> Result<Value, Failure> {
-    serde_json::to_value(value).map_err(|e| Failure::new(Exit::Bug, format!("write down a step's output: {e}")))
+    serde_json::to_value(value).map_err(|e| Failure::to(Exit::Bug, format!("write down a step's output: {e}")))
 }
 
 impl Driver for Steps {
@@ -148,7 +148,7 @@ impl Driver for Steps {
             let id = step.id.as_str();
             match &step.action {
                 Action::Epoch { wanted, expires_seconds } => self.make_epoch(id, wanted, *expires_seconds).await,
-                Action::Capacity(_) => Err(Failure::new(Exit::Bug, "run a ladder: it is unfolded into rungs")),
+                Action::Capacity(_) => Err(Failure::to(Exit::Bug, "run a ladder: it is unfolded into rungs")),
                 Action::Rung(rung) => self.climb(id, rung).await,
                 Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
                 Action::Settle { until, existing } => self.settle(id, *until, existing).await,

@@ -67,7 +67,7 @@ pub(super) fn files(playbook: &Playbook) -> Result<Files, Failure> {
         if let Action::Put { content: PutContent::File(path), .. } = &step.action {
             let place = folder.join(path);
             let bytes = std::fs::read(&place)
-                .map_err(|e| Failure::new(Exit::Usage, format!("read {}: {e}", place.display())))?;
+                .map_err(|e| Failure::to(Exit::Usage, format!("read {}: {e}", place.display())))?;
             files.insert(path.clone(), bytes.into());
         }
     }

@@ -37,21 +37,21 @@ impl Steps {
     /// The template instance, running, as a host.
     pub(super) async fn template_host(&self) -> Result<Host, Failure> {
         let Some(template) = &self.fleet.template else {
-            return Err(Failure::new(Exit::Usage, "find the template: the spec names none")
+            return Err(Failure::to(Exit::Usage, "find the template: the spec names none")
                 .hint("add `template: {instance: i-...}` to the spec"));
         };
         let id = &template.instance;
         let found = self.read(&format!("look at template {id}"), async || self.clients.instance(id).await).await?;
         let Some(instance) = found else {
-            return Err(Failure::new(Exit::Usage, format!("find template {id}: it is not in {}", self.fleet.region))
+            return Err(Failure::to(Exit::Usage, format!("find template {id}: it is not in {}", self.fleet.region))
                 .hint("correct `template.instance` in the spec"));
         };
         if instance.state != crate::model::InstanceState::Running {
-            return Err(Failure::new(Exit::Usage, format!("use template {id}: it is {}", instance.state))
+            return Err(Failure::to(Exit::Usage, format!("use template {id}: it is {}", instance.state))
                 .hint(format!("aws ec2 start-instances --instance-ids {id}")));
         }
         let Some(address) = self.address(&instance) else {
-            return Err(Failure::new(
+            return Err(Failure::to(
                 Exit::Usage,
                 format!("reach template {id}: it has no address of the kind asked for"),
             )
@@ -95,7 +95,7 @@ impl Steps {
         if execution.success() {
             return Ok(String::from_utf8_lossy(&execution.stdout).into_owned());
         }
-        Err(Failure::new(Exit::Partial, format!("{what} on {id}: {}", ended(&execution))))
+        Err(Failure::to(Exit::Partial, format!("{what} on {id}: {}", ended(&execution))))
     }
 
     /// Learns a host's key from its console, once; false while the console does not show it yet.
@@ -112,7 +112,7 @@ impl Steps {
         self.reach
             .keys
             .pin(id, &keys)
-            .map_err(|error| Failure::new(Exit::State, format!("keep the host key of {id}: {error}")))?;
+            .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {id}: {error}")))?;
         Ok(true)
     }
 }
@@ -127,7 +127,7 @@ pub(super) fn unreached(id: &InstanceId, fault: &SshFault) -> Failure {
         | SshFaultKind::TimedOut
         | SshFaultKind::Protocol => Exit::Partial,
     };
-    Failure::new(exit, format!("reach {id} ({}): {}", fault.stage, fault.message))
+    Failure::to(exit, format!("reach {id} ({}): {}", fault.stage, fault.message))
 }
 
 /// How a command ended badly: status and the last line it said.

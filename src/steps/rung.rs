@@ -77,7 +77,7 @@ impl Steps {
         if let Some(denied) = outcome.refused.iter().find(|pool| pool.kind == FaultKind::Denied && got == 0) {
             // The token is spent on this answer: once the permission is there, the next rung asks under the next.
             self.journal.step(step, done.output, self.clock.now()).map_err(state)?;
-            return Err(Failure::new(Exit::Denied, format!("{}: {} ({})", rung.title(), denied.code, denied.message)));
+            return Err(Failure::to(Exit::Denied, format!("{}: {} ({})", rung.title(), denied.code, denied.message)));
         }
         Ok(if got == usize::try_from(wanted).unwrap_or(usize::MAX) {
             done

@@ -118,7 +118,7 @@ impl Steps {
         let secrets: Vec<String> =
             findings.iter().filter(|finding| finding.kind == Kind::Fail).map(Finding::told).collect();
         if !secrets.is_empty() {
-            return Err(Failure::new(
+            return Err(Failure::to(
                 Exit::Refused,
                 format!("scan {}: every copy would carry {}", host.id, secrets.join(", ")),
             )

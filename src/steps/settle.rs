@@ -64,7 +64,7 @@ impl Steps {
             Until::Ssh => self.answering(step, &hosts, None, deadline).await?,
             Until::Ready => {
                 let service = self.fleet.worker.as_ref().map(|worker| worker.service.clone()).ok_or_else(|| {
-                    Failure::new(Exit::Usage, "wait until workers are ready: the spec names no `worker`")
+                    Failure::to(Exit::Usage, "wait until workers are ready: the spec names no `worker`")
                 })?;
                 self.answering(step, &hosts, Some(service), deadline).await?;
             }
@@ -145,12 +145,12 @@ impl Steps {
                     }
                     Ok((index, Err(Knock::Refused(failure)))) => {
                         let id = hosts.get(index).map(|host| host.id.to_string()).unwrap_or_default();
-                        return Err(Failure::new(Exit::Refused, format!("trust {id}: {failure}")));
+                        return Err(Failure::to(Exit::Refused, format!("trust {id}: {failure}")));
                     }
                     Ok((index, Err(Knock::NotYet(reason)))) => {
                         why.insert(index, reason);
                     }
-                    Err(panicked) => return Err(Failure::new(Exit::Bug, format!("knock at a host: {panicked}"))),
+                    Err(panicked) => return Err(Failure::to(Exit::Bug, format!("knock at a host: {panicked}"))),
                 }
             }
             self.progress(step, hosts.len() - waiting.len(), hosts.len(), "answering");
@@ -211,7 +211,7 @@ fn circuit(dead: &BTreeMap<InstanceId, String>) -> Result<(), Failure> {
     }
     match counts.into_iter().find(|(_, n)| *n >= CIRCUIT) {
         Some((reason, n)) => {
-            Err(Failure::new(Exit::Partial, format!("keep new hosts alive: {n} ended because of {reason}"))
+            Err(Failure::to(Exit::Partial, format!("keep new hosts alive: {n} ended because of {reason}"))
                 .hint("see to the image or the account first; then run the same command again")
                 .hint("fleetwright down       # ends the others"))
         }
@@ -224,7 +224,7 @@ fn not_up(stuck: &[String], what: &str) -> Failure {
         .iter()
         .map(|id| Thing { kind: "instance".to_owned(), id: id.split(' ').next().unwrap_or_default().to_owned() })
         .collect();
-    Failure::new(
+    Failure::to(
         Exit::Partial,
         format!("see {} hosts {what} within {} minutes: {}", stuck.len(), PATIENCE.as_mins(), stuck.join(", ")),
     )

@@ -121,7 +121,7 @@ impl Steps {
                     .filter(|i| i.state != InstanceState::Terminated)
                     .map(|i| Thing { kind: "instance".to_owned(), id: i.id.to_string() })
                     .collect();
-                return Err(Failure::new(Exit::Residue, format!("end every host: {left} are still not gone"))
+                return Err(Failure::to(Exit::Residue, format!("end every host: {left} are still not gone"))
                     .leaving(Residue::Remaining(things))
                     .hint("fleetwright down       # tries again"));
             }

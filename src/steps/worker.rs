@@ -19,7 +19,7 @@ const BACK: SignedDuration = SignedDuration::from_mins(10);
 
 impl Steps {
     fn worker(&self) -> Result<&Worker, Failure> {
-        self.fleet.worker.as_ref().ok_or_else(|| Failure::new(Exit::Usage, "find the worker: the spec names none"))
+        self.fleet.worker.as_ref().ok_or_else(|| Failure::to(Exit::Usage, "find the worker: the spec names none"))
     }
 
     /// Stops the worker's service; it stays enabled, so that every copy starts it at boot.

@@ -29,7 +29,8 @@ impl Child {
         let (program, arguments) =
             command.split_first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command was given"))?;
         let mut command = Command::new(program);
-        command.args(arguments).stdin(Stdio::piped()).process_group(0).kill_on_drop(true);
+        // Our stdout is for our own answer; what a command says is talk.
+        command.args(arguments).stdin(Stdio::piped()).stdout(io::stderr()).process_group(0).kill_on_drop(true);
         if let (false, [item]) = (lines, items) {
             if item.body.len() <= ENVIRONMENT && !item.body.contains('\0') {
                 command.env("FLEETWRIGHT_ITEM", &item.body);

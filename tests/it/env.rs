@@ -21,8 +21,10 @@ pub(crate) struct Cloud {
     child: Child,
     authority: String,
     env: BTreeMap<String, String>,
+    mounts: BTreeMap<String, PathBuf>,
     dir: tempfile::TempDir,
     spec: PathBuf,
+    sets: Vec<String>,
 }
 
 impl Cloud {
@@ -56,17 +58,45 @@ impl Cloud {
         let served: Value = serde_json::from_str(&line).unwrap_or_else(|e| panic!("{e}: {line}"));
         let authority = served["endpoint"].as_str().unwrap().trim_start_matches("http://").to_owned();
         let env = serde_json::from_value(served["env"].clone()).unwrap();
-        Self { child, authority, env, dir, spec }
+        let mounts = serde_json::from_value(served["mounts"].clone()).unwrap();
+        Self { child, authority, env, mounts, dir, spec, sets: Vec::new() }
     }
 
     /// A command line of a machine whose state is in `machine`.
     #[must_use]
     pub(crate) fn cli(&self, machine: &str, arguments: &[&str]) -> Command {
-        let mut command = binary();
-        command.envs(&self.env).arg("-f").arg(&self.spec).arg("--state-dir").arg(self.dir.path().join(machine));
-        command.args(["--yes", "--local-state", "-o", "json"]).args(arguments).stdin(Stdio::null());
+        self.cli_as(machine, "json", arguments)
+    }
+
+    /// The same, with answers in this form.
+    #[must_use]
+    pub(crate) fn cli_as(&self, machine: &str, form: &str, arguments: &[&str]) -> Command {
+        let mut command = self.bare(machine);
+        command.args(["--yes", "-o", form]).args(arguments).stdin(Stdio::null());
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
         command
+    }
+
+    /// The binary with this cloud's environment and nothing said about output or consent.
+    #[must_use]
+    pub(crate) fn bare(&self, machine: &str) -> Command {
+        let mut command = binary();
+        command.envs(&self.env).arg("-f").arg(&self.spec).arg("--state-dir").arg(self.dir.path().join(machine));
+        for set in &self.sets {
+            command.arg("--set").arg(set);
+        }
+        command.arg("--local-state");
+        command
+    }
+
+    /// Adds a `--set` to every command line from now on.
+    pub(crate) fn set(&mut self, set: &str) {
+        self.sets.push(set.to_owned());
+    }
+
+    /// The folder of this machine that hosts see at `at`.
+    pub(crate) fn mount(&self, at: &str) -> &Path {
+        &self.mounts[at]
     }
 
     /// `launch` without real hosts.
@@ -241,10 +271,12 @@ pub(crate) fn binary() -> Command {
     command
 }
 
-/// Runs to the end and demands an exit code.
+/// Runs to the end and demands an exit code, and of every answer that its schema knows it.
+#[track_caller]
 pub(crate) fn expect(command: &mut Command, code: i32) -> Output {
     let output = command.output().unwrap();
     let talk = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(code), "{command:?}\n{talk}");
+    crate::answers::hold(command, &output);
     output
 }

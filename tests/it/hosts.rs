@@ -47,7 +47,7 @@ fn a_host_whose_key_was_swapped_is_refused() {
     cloud.control("POST", &format!("hosts/{swapped}"), &json!({ "do": "rekey" }));
     let output = expect(&mut cloud.cli("laptop", &["exec", "--", "true"]), 3);
     let summary: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
-    for host in summary["push"].as_array().unwrap() {
+    for host in summary["hosts"].as_array().unwrap() {
         let wanted = if host["host"] == swapped.as_str() { "refused" } else { "ok" };
         assert_eq!(host["result"], wanted, "{host}");
     }

@@ -138,7 +138,7 @@ fn the_readme_has_its_two_commands() {
 
 #[test]
 fn papers_point_at_what_exists() {
-    for paper in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/safety.md"] {
+    for paper in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/output.md", "docs/safety.md"] {
         let text = text(paper);
         let base = Path::new(paper).parent().unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {

@@ -1,5 +1,6 @@
 //! One integration binary: real processes, real servers on loopback, the binary itself.
 
+mod answers;
 mod architecture;
 mod capacity;
 mod compile_fail;
@@ -7,6 +8,8 @@ mod conformance;
 mod crash;
 mod doubt;
 mod env;
+mod errors;
+mod exits;
 mod hosts;
 mod house;
 mod items;
@@ -21,3 +24,4 @@ mod ssh;
 mod sshd;
 mod stage;
 mod sync_order;
+mod terminal;

@@ -64,7 +64,8 @@ impl Stage {
 impl Ended {
     /// Result and reason of each host.
     fn results(&self) -> BTreeMap<String, (String, String)> {
-        let hosts = self.json["push"].as_array().unwrap_or_else(|| panic!("{}\n{}", self.json, self.talk));
+        let hosts = self.json.get("push").unwrap_or(&self.json["hosts"]);
+        let hosts = hosts.as_array().unwrap_or_else(|| panic!("{}\n{}", self.json, self.talk));
         let text = |value: &serde_json::Value| value.as_str().unwrap_or_default().to_owned();
         hosts.iter().map(|h| (text(&h["host"]), (text(&h["result"]), text(&h["reason"])))).collect()
     }

@@ -1,0 +1,136 @@
+//! What verbs answer that change one thing: what is there now.
+
+use super::Answer;
+use crate::report::count;
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What `verify` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Verified {
+    /// The template instance.
+    pub template: String,
+    /// The run that verified it.
+    pub run: Option<String>,
+    /// Whether everything held; a verification that fails has no answer.
+    pub verified: bool,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Verified {
+    fn page(&self, _: Option<u16>) -> String {
+        format!("template {} is verified\n", self.template)
+    }
+}
+
+/// What `bake` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Baked {
+    /// The image's id, new or found unchanged.
+    pub image: String,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Baked {
+    fn page(&self, _: Option<u16>) -> String {
+        format!("{}\n", self.image)
+    }
+}
+
+/// What `launch` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Launched {
+    /// The fleet's name.
+    pub fleet: String,
+    /// Its hosts.
+    pub hosts: LiveHosts,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+/// Hosts after a launch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct LiveHosts {
+    /// As the spec or `-n` asked.
+    pub wanted: u32,
+    /// Pending or running now.
+    pub live: usize,
+}
+
+impl Answer for Launched {
+    fn page(&self, _: Option<u16>) -> String {
+        let LiveHosts { wanted, live } = self.hosts;
+        format!("{live} of {}\n", count(u64::from(wanted), "host"))
+    }
+}
+
+/// What `feed` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Fed {
+    /// Its items.
+    pub items: FedItems,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+/// Items of a feed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, JsonSchema)]
+pub struct FedItems {
+    /// Confirmed by the queue, by this feed or by an earlier one of the same items.
+    pub fed: u64,
+}
+
+impl Answer for Fed {
+    fn page(&self, _: Option<u16>) -> String {
+        let were = if self.items.fed == 1 { "was" } else { "were" };
+        format!("{} {were} fed\n", count(self.items.fed, "item"))
+    }
+}
+
+/// What `down` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct TornDown {
+    /// The fleet's name.
+    pub fleet: String,
+    /// Ids of what is left; a `down` that leaves anything has no answer and exits 10.
+    pub remaining: Vec<String>,
+    /// Ids of the images that stay, with their snapshots.
+    pub images_kept: Vec<String>,
+    /// Ids of snapshots that no image holds; `down --images` ends those of ours.
+    pub loose_snapshots: Vec<String>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for TornDown {
+    fn page(&self, _: Option<u16>) -> String {
+        let mut text = "nothing of this fleet is left".to_owned();
+        if !self.images_kept.is_empty() {
+            let images = count(self.images_kept.len() as u64, "image");
+            let _infallible = write!(text, ", but {images} with snapshots: {}", self.images_kept.join(" "));
+        }
+        if !self.loose_snapshots.is_empty() {
+            let loose = count(self.loose_snapshots.len() as u64, "snapshot");
+            let ids = self.loose_snapshots.join(" ");
+            let _infallible = write!(text, ", but {loose} that no image holds (down --images ends ours): {ids}");
+        }
+        text + "\n"
+    }
+}
+
+/// What `resume` answers when no run is unfinished; else the answer is that of the verb that it goes on with.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Resumed {
+    /// The run that was gone on with: none.
+    pub run: Option<String>,
+}
+
+impl Answer for Resumed {
+    fn page(&self, _: Option<u16>) -> String {
+        "no run is unfinished\n".to_owned()
+    }
+}

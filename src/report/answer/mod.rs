@@ -1,0 +1,111 @@
+//! What verbs answer on standard output: one documented type for each, an object for programs and a page for people.
+//!
+//! `docs/schemas` holds their JSON Schemas, derived from these types; a test tells when they no longer agree. Fields are
+//! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
+
+mod exec;
+mod made;
+mod plans;
+mod served;
+mod status;
+mod validated;
+mod worked;
+
+pub use exec::{DRY_RUN, Executed, HostOutput};
+pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Verified};
+pub use plans::Plans;
+pub use served::Served;
+pub use status::{HostLine, ImageLine, RunLine, Status};
+pub use validated::Validated;
+pub use worked::{StoppedBy, Worked};
+
+use super::summary::Summary;
+use crate::event::Stamped;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+/// Rises when a field of any answer changes its meaning or goes; new fields do not raise it.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// What a verb answers.
+pub trait Answer: Serialize {
+    /// The page for people; empty when there is nothing to say. `width` is the terminal's in columns, where stdout is one.
+    fn page(&self, width: Option<u16>) -> String;
+}
+
+/// An answer as programs get it: its version first.
+#[derive(Serialize)]
+pub(super) struct Versioned<'a, T: Serialize> {
+    schema_version: u32,
+    #[serde(flatten)]
+    answer: &'a T,
+}
+
+impl<'a, T: Serialize> Versioned<'a, T> {
+    pub(super) fn new(answer: &'a T) -> Self {
+        Self { schema_version: SCHEMA_VERSION, answer }
+    }
+}
+
+/// An answer as a JSON value, its version first.
+///
+/// # Errors
+///
+/// Never for answers of this room: their maps have text for keys.
+pub fn value(answer: &impl Answer) -> serde_json::Result<Value> {
+    serde_json::to_value(Versioned::new(answer))
+}
+
+/// Every published schema by the name of its file: one for each answer, and `event` for a line of the jsonl stream.
+pub fn schemas() -> Vec<(&'static str, Value)> {
+    vec![
+        ("validate", answer::<Validated>()),
+        ("plan", answer::<Plans>()),
+        ("verify", answer::<Verified>()),
+        ("bake", answer::<Baked>()),
+        ("launch", answer::<Launched>()),
+        ("status", answer::<Status>()),
+        ("exec", answer::<Executed>()),
+        ("feed", answer::<Fed>()),
+        ("down", answer::<TornDown>()),
+        ("resume", answer::<Resumed>()),
+        ("summary", answer::<Summary>()),
+        ("sim-serve", answer::<Served>()),
+        ("work", answer::<Worked>()),
+        ("event", generator().into_root_schema_for::<Stamped>().to_value()),
+    ]
+}
+
+/// The schema that a verb's answer keeps to, as named by [`schemas`]; `dry_run` shows a plan whatever the verb.
+pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
+    Some(match verb {
+        "exec" => "exec",
+        "verify" | "bake" | "launch" | "push" | "feed" | "down" | "up" if dry_run => "plan",
+        "push" | "wait" | "up" | "rehearse" => "summary",
+        "sim" => "sim-serve",
+        other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
+    })
+}
+
+/// As answers are written, not as they would be read.
+fn generator() -> SchemaGenerator {
+    schemars::generate::SchemaSettings::draft2020_12().for_serialize().into_generator()
+}
+
+/// The schema of one answer with its version.
+fn answer<T: Answer + JsonSchema>() -> Value {
+    let schema: Schema = generator().into_root_schema_for::<T>();
+    let mut schema = schema.to_value();
+    let version = json!({
+        "description": "Rises when a field changes its meaning or goes; new fields do not raise it.",
+        "const": SCHEMA_VERSION,
+    });
+    if let Some(Value::Object(properties)) = schema.get_mut("properties") {
+        properties.shift_insert(0, "schema_version".to_owned(), version);
+    }
+    if let Some(Value::Array(required)) = schema.get_mut("required") {
+        required.insert(0, json!("schema_version"));
+    }
+    schema
+}

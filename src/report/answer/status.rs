@@ -1,0 +1,161 @@
+//! What `status` answers: fleet, hosts, images, queue, unfinished runs.
+
+use super::Answer;
+use crate::model::{InstanceState, Sample};
+use crate::report::count;
+use crate::report::table::{self, Column};
+use schemars::JsonSchema;
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+/// What is there now.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Status {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The account that pays.
+    pub account: String,
+    /// The region it lives in.
+    pub region: String,
+    /// Its hosts by slot, with those that ended lately.
+    pub hosts: Vec<HostLine>,
+    /// Its images.
+    pub images: Vec<ImageLine>,
+    /// Runs that can be gone on with.
+    pub unfinished: Vec<RunLine>,
+    /// A look at the queue; none when the spec names no queue.
+    pub queue: Option<Sample>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+/// One host.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct HostLine {
+    /// Stable index within the fleet; none for a host that ended.
+    pub slot: Option<u32>,
+    /// The instance id.
+    pub id: String,
+    /// EC2's word: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`.
+    pub state: String,
+    /// For example `m7i.large`.
+    pub instance_type: String,
+    /// `spot` or `on-demand`.
+    pub market: String,
+    /// Its availability zone.
+    pub zone: String,
+    /// Its private address, once EC2 has told it.
+    pub address: Option<String>,
+    /// The first twelve digits of its release's digest, once it has one.
+    pub release: Option<String>,
+    /// When it powers itself off.
+    pub expires: Option<String>,
+    /// When it was launched.
+    pub launched: String,
+    /// EC2's reason for its last change of state, where it gives one.
+    pub reason: Option<String>,
+}
+
+/// One image of the fleet.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct ImageLine {
+    /// `ami-...`
+    pub id: String,
+    /// Unique within account and region.
+    pub name: String,
+    /// `pending`, `available`, `failed` or another word of EC2's.
+    pub state: String,
+    /// Whether a verification stands behind it.
+    pub attested: bool,
+}
+
+/// An unfinished run.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct RunLine {
+    /// Its id.
+    pub run: String,
+    /// Its verb.
+    pub verb: String,
+    /// Calls of which nobody knows yet whether AWS carried them out.
+    pub unresolved_calls: usize,
+}
+
+impl Answer for Status {
+    fn page(&self, width: Option<u16>) -> String {
+        let mut text = format!("{} in {} of account {}\n", self.fleet, self.region, self.account);
+        let live: Vec<&HostLine> =
+            self.hosts.iter().filter(|host| host.state != InstanceState::Terminated.as_str()).collect();
+        if live.is_empty() {
+            text.push_str("no host\n");
+        } else {
+            text.push_str(&hosts(&live, width));
+            text.push('\n');
+        }
+        if !self.images.is_empty() {
+            text.push_str(&images(&self.images, width));
+            text.push('\n');
+        }
+        if let Some(queue) = &self.queue {
+            let _infallible = writeln!(text, "queue: {}", crate::report::story::sample(queue));
+        }
+        for run in &self.unfinished {
+            let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
+            if run.unresolved_calls > 0 {
+                let calls = count(run.unresolved_calls as u64, "call");
+                let _infallible = writeln!(text, "  {calls} of unknown outcome: there may be more");
+            }
+        }
+        text
+    }
+}
+
+fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
+    let columns = [
+        Column::keep("slot"),
+        Column::keep("id"),
+        Column::keep("state"),
+        Column::keep("address"),
+        Column::spare("release"),
+        Column::spare("type"),
+        Column::spare("market"),
+        Column::spare("zone"),
+        Column::spare("expires"),
+    ];
+    let or_none = |text: &Option<String>| text.clone().unwrap_or_else(|| "-".to_owned());
+    let rows: Vec<Vec<String>> = live
+        .iter()
+        .map(|host| {
+            vec![
+                host.slot.map_or("-".to_owned(), |slot| slot.to_string()),
+                host.id.clone(),
+                host.state.clone(),
+                or_none(&host.address),
+                or_none(&host.release),
+                host.instance_type.clone(),
+                host.market.clone(),
+                host.zone.clone(),
+                host.expires.as_deref().map_or("-".to_owned(), to_the_second),
+            ]
+        })
+        .collect();
+    table::render(&columns, &rows, width)
+}
+
+/// An instant without its fraction of a second.
+fn to_the_second(instant: &str) -> String {
+    let read: Result<jiff::Timestamp, _> = instant.parse();
+    read.map_or(instant.to_owned(), |at| at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+}
+
+fn images(images: &[ImageLine], width: Option<u16>) -> String {
+    let columns = [Column::keep("image"), Column::keep("state"), Column::keep("attested"), Column::spare("name")];
+    let rows: Vec<Vec<String>> = images
+        .iter()
+        .map(|image| {
+            let attested = if image.attested { "yes" } else { "no" };
+            vec![image.id.clone(), image.state.clone(), attested.to_owned(), image.name.clone()]
+        })
+        .collect();
+    table::render(&columns, &rows, width)
+}
