@@ -45,6 +45,52 @@ pub enum Exit {
 }
 
 impl Exit {
+    /// All of them, by number.
+    pub const ALL: [Self; 18] = [
+        Self::Done,
+        Self::Bug,
+        Self::Usage,
+        Self::Partial,
+        Self::Capacity,
+        Self::Denied,
+        Self::Unavailable,
+        Self::Locked,
+        Self::Refused,
+        Self::State,
+        Self::Residue,
+        Self::ItemsFailed,
+        Self::Stalled,
+        Self::Deadline,
+        Self::Changes,
+        Self::Unaccounted,
+        Self::Interrupted,
+        Self::Terminated,
+    ];
+
+    /// What it says, in a few words, for help, the manual and the reference.
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Done => "done",
+            Self::Bug => "unexpected: a bug",
+            Self::Usage => "wrong usage, or the spec has problems",
+            Self::Partial => "some hosts failed, more than max_fail allows",
+            Self::Capacity => "capacity or quota short of accept.min",
+            Self::Denied => "credentials or permission",
+            Self::Unavailable => "AWS or the network is down; safe to run again",
+            Self::Locked => "another run holds the fleet's lock",
+            Self::Refused => "refused for safety: ownership, account, blast radius",
+            Self::State => "local state can't be read or written",
+            Self::Residue => "something billable may remain; it is listed",
+            Self::ItemsFailed => "the job finished, some items failed",
+            Self::Stalled => "the job stalled",
+            Self::Deadline => "the deadline was reached while the job still progressed",
+            Self::Changes => "changes found, when asked for",
+            Self::Unaccounted => "the job finished, and items are unaccounted for",
+            Self::Interrupted => "interrupted by Ctrl-C; resumable",
+            Self::Terminated => "ended by SIGTERM; resumable",
+        }
+    }
+
     /// The number that the shell sees.
     pub fn code(self) -> u8 {
         match self {

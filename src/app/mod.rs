@@ -7,6 +7,7 @@ mod down;
 mod exec;
 mod fed;
 mod feed;
+mod init;
 mod launch;
 mod plan;
 mod push;
@@ -14,6 +15,7 @@ mod rehearse;
 mod resume;
 mod sim;
 mod status;
+mod teach;
 mod up;
 mod verify;
 mod wait;
@@ -33,8 +35,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub fn run(request: Request) -> Exit {
     let style = context::style(&request.global);
     ended(style, || match &request.verb {
-        // Neither a runtime nor the SDK is needed to judge a spec.
+        // Neither a runtime nor the SDK is needed to judge a spec, or to tell what the program knows of itself.
         Verb::Validate => validate(&request.global),
+        Verb::Init(wanted) => init::init(&request.global, wanted),
+        Verb::Explain(wanted) => teach::explain(&request.global, wanted),
+        Verb::Schema(document) => teach::schema(&request.global, *document),
+        Verb::Completions(shell) => teach::completion(*shell),
+        Verb::Man(wanted) => teach::man(&request.global, wanted),
         _ => with_runtime(request),
     })
 }
@@ -93,7 +100,6 @@ fn logs(verbose: u8) {
 async fn dispatch(request: Request) -> Result<Exit, Failure> {
     let Request { global, verb } = request;
     match verb {
-        Verb::Validate => validate(&global),
         Verb::SimServe(serve) => sim::serve(global, serve).await,
         Verb::Rehearse(rehearse) => rehearse::rehearse(global, rehearse).await,
         Verb::Work(work) => work::work(global, work).await,
@@ -134,9 +140,15 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Down(down) => context.down(down).await,
-        Verb::Validate | Verb::SimServe(_) | Verb::Rehearse(_) | Verb::Work(_) => {
-            Err(Failure::new(Exit::Bug, "these verbs need no spec"))
-        }
+        Verb::Init(_)
+        | Verb::Validate
+        | Verb::Explain(_)
+        | Verb::Schema(_)
+        | Verb::Completions(_)
+        | Verb::Man(_)
+        | Verb::SimServe(_)
+        | Verb::Rehearse(_)
+        | Verb::Work(_) => Err(Failure::new(Exit::Bug, "these verbs need no spec")),
     }
 }
 
@@ -163,7 +175,12 @@ impl Context {
 
 /// Prints an answer to standard output; a reader that went away is no failure.
 fn print(global: &Global, answer: &impl Answer) -> Result<(), Failure> {
-    match output::print(&mut std::io::stdout(), global.output, answer, table::terminal_width()) {
+    written(output::print(&mut std::io::stdout(), global.output, answer, table::terminal_width()))
+}
+
+/// What came of writing to standard output; a reader that went away is no failure.
+fn written(result: std::io::Result<()>) -> Result<(), Failure> {
+    match result {
         Ok(()) => Ok(()),
         Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
         Err(error) => Err(Failure::to(Exit::State, format!("write to standard output: {error}"))),

@@ -18,8 +18,10 @@ pub(super) struct BakeArgs {
     /// Bake a template that verify has not passed
     #[arg(long)]
     unverified: bool,
-    /// Do not log in to the template: it is not searched for keys and credentials, and its worker goes on; without a
-    /// verification the image is an unattested one
+    /// Do not log in to the template
+    ///
+    /// It is not searched for keys and credentials then, and its worker goes on; without a verification the image is an
+    /// unattested one.
     #[arg(long)]
     no_login: bool,
     /// Leave the template running, which gives up a consistent file system

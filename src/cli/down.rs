@@ -15,7 +15,7 @@ pub(super) struct DownArgs {
     /// End images that are not in use, too, except the newest of image.keep
     #[arg(long)]
     images: bool,
-    /// Also end what carries this fleet's tags but is in no journal here
+    /// Act on what carries this fleet's tags but is in no journal here, too
     #[arg(long)]
     adopt: bool,
 }

@@ -49,25 +49,27 @@ pub(super) struct GlobalArgs {
         value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
     /// Where runs and journals are kept [default: $XDG_STATE_HOME/fleetwright/...]
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(long, hide_short_help = true, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
     /// Profile of the AWS configuration [default: as the AWS SDK decides]
-    #[arg(long, global = true, value_name = "NAME")]
+    #[arg(long, hide_short_help = true, global = true, value_name = "NAME")]
     profile: Option<String>,
     /// AWS region instead of the spec's
     #[arg(long, global = true, value_name = "REGION")]
     region: Option<String>,
     /// Send every AWS call to this URL, for example to a rehearsal cloud
-    #[arg(long, global = true, value_name = "URL", value_hint = ValueHint::Url, value_parser = values::url)]
+    #[arg(long, hide_short_help = true, global = true, value_name = "URL", value_hint = ValueHint::Url,
+        value_parser = values::url)]
     endpoint_url: Option<String>,
     /// Form of what goes to stdout
     #[arg(short, long, global = true, value_name = "FORMAT", value_enum, default_value_t = OutputArg::Table)]
     output: OutputArg,
     /// When to use colour
-    #[arg(long, global = true, value_name = "WHEN", value_enum, default_value_t = ColorArg::Auto)]
+    #[arg(long, hide_short_help = true, global = true, value_name = "WHEN", value_enum,
+        default_value_t = ColorArg::Auto)]
     color: ColorArg,
     /// Lines instead of progress bars
-    #[arg(long, global = true)]
+    #[arg(long, hide_short_help = true, global = true)]
     no_progress: bool,
     /// Say only what failed
     #[arg(short, long, global = true, conflicts_with = "verbose")]
@@ -82,7 +84,7 @@ pub(super) struct GlobalArgs {
     #[arg(long, global = true)]
     dry_run: bool,
     /// Start a new run where an unfinished one was planned from another spec
-    #[arg(long, global = true)]
+    #[arg(long, hide_short_help = true, global = true)]
     replan: bool,
     /// Stop, resumably, after this long
     #[arg(long, global = true, value_name = "DURATION", value_parser = values::duration)]
@@ -91,7 +93,7 @@ pub(super) struct GlobalArgs {
     #[arg(long, global = true, value_name = "PATH=VALUE", value_parser = values::setting)]
     set: Vec<Setting>,
     /// Let a mutating verb run in CI with its state on this machine only
-    #[arg(long, global = true)]
+    #[arg(long, hide_short_help = true, global = true)]
     local_state: bool,
 }
 

@@ -25,7 +25,7 @@ pub(super) struct LaunchArgs {
     /// Launch an image that carries no attestation
     #[arg(long)]
     unattested: bool,
-    /// Take over what carries this fleet's tags but is in no journal here
+    /// Act on what carries this fleet's tags but is in no journal here, too
     #[arg(long)]
     adopt: bool,
 }

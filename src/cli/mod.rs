@@ -3,16 +3,23 @@
 //! One file per verb holds its flags as written (doc comments are the help text); [`request`] holds them as checked.
 
 mod bake;
+mod completions;
 mod down;
 mod exec;
+mod explain;
 mod feed;
 mod global;
+#[cfg(test)]
+mod house;
+mod init;
 mod launch;
+mod man;
 mod plan;
 mod push;
 mod rehearse;
 pub mod request;
 mod resume;
+mod schema;
 mod sim;
 mod status;
 mod target;
@@ -25,7 +32,9 @@ mod verify;
 mod wait;
 mod work;
 
+pub use completions::completions;
 pub use global::find_spec;
+pub use man::man_pages;
 pub use request::{Global, Request, Verb};
 
 use crate::exit::Exit;
@@ -33,25 +42,29 @@ use clap::error::ErrorKind;
 use clap::{CommandFactory, FromArgMatches, Parser, Subcommand};
 use std::ffi::OsString;
 
+/// Typical calls, at the end of help.
+const EXAMPLES: &str = "Examples:
+  fleetwright rehearse    # the whole campaign on this machine, without AWS
+  fleetwright init        # a fleet.yaml to start from
+  fleetwright plan        # what `up` would do
+  fleetwright up          # all of it, on AWS";
+
+/// What `--help` says beyond `-h`.
+fn long_help() -> String {
+    let codes = Exit::ALL.map(|exit| format!("  {:>3}  {}", exit.code(), exit.meaning()));
+    format!("{EXAMPLES}\n\nExit codes:\n{}", codes.join("\n"))
+}
+
+/// The whole command line, for completions, manual pages and the reference.
+pub fn command() -> clap::Command {
+    Arguments::command()
+}
+
 /// Runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "fleetwright", version, propagate_version = true, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = false, disable_help_subcommand = true)]
-#[command(after_help = "Examples:
-  fleetwright rehearse            the whole campaign on this machine, no AWS account needed
-  fleetwright plan                what `up` would do
-  fleetwright up                  all of it, on AWS
-
-Exit codes:
-   0  done                         8  refused for safety
-   1  a bug                        9  local state unreadable or unwritable
-   2  usage, or spec problems     10  something billable may remain, listed
-   3  some hosts failed           11  job finished, some items failed
-   4  capacity or quota short     12  job stalled
-   5  credentials or permission   13  deadline reached, still progressing
-   6  AWS or network down         14  changes found, when asked for
-   7  another run holds the lock  15  finished, items unaccounted for
-   130 or 143: interrupted, resumable")]
+#[command(after_help = EXAMPLES, after_long_help = long_help())]
 struct Arguments {
     #[command(subcommand)]
     verb: VerbArgs,
@@ -62,7 +75,9 @@ struct Arguments {
 /// The verbs as written.
 #[derive(Subcommand, Clone, Debug)]
 enum VerbArgs {
+    Init(init::InitArgs),
     Validate(validate::ValidateArgs),
+    Explain(explain::ExplainArgs),
     Plan(plan::PlanArgs),
     Rehearse(rehearse::RehearseArgs),
     Sim(sim::SimArgs),
@@ -78,13 +93,18 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Down(down::DownArgs),
+    Schema(schema::SchemaArgs),
+    Completions(completions::CompletionsArgs),
+    Man(man::ManArgs),
 }
 
 impl VerbArgs {
     /// The same, checked.
     fn check(self) -> Result<Verb, String> {
         Ok(match self {
+            Self::Init(args) => Verb::Init(args.check()),
             Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
+            Self::Explain(args) => Verb::Explain(args.check()),
             Self::Plan(args) => Verb::Plan(args.check()),
             Self::Rehearse(args) => Verb::Rehearse(args.check()),
             Self::Sim(args) => Verb::SimServe(args.check()),
@@ -100,6 +120,9 @@ impl VerbArgs {
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()?),
             Self::Down(args) => Verb::Down(args.check()),
+            Self::Schema(args) => Verb::Schema(args.check()),
+            Self::Completions(args) => Verb::Completions(args.check()),
+            Self::Man(args) => Verb::Man(args.check()),
         })
     }
 }

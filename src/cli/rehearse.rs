@@ -28,10 +28,10 @@ pub(super) struct RehearseArgs {
     /// Same seed, same decisions on what goes wrong
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Fault script instead of the built-in one
+    /// Script of what goes wrong, and when
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     faults: Option<PathBuf>,
-    /// Leave cloud and hosts running at the end
+    /// Leave everything running at the end
     #[arg(long)]
     keep: bool,
     /// Write a report of the rehearsal to this file

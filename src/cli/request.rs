@@ -67,8 +67,18 @@ pub struct Setting {
 /// The verbs, each with its own flags.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Verb {
+    /// A spec and playbooks to start from.
+    Init(Init),
     /// Every problem of spec and playbooks, no AWS call.
     Validate,
+    /// One field of the spec.
+    Explain(Explain),
+    /// The JSON Schema of a file.
+    Schema(Document),
+    /// A shell's completion.
+    Completions(Shell),
+    /// Manual pages.
+    Man(Man),
     /// What a verb would do.
     Plan(Plan),
     /// The whole campaign on the rehearsal cloud.
@@ -99,6 +109,57 @@ pub enum Verb {
     Resume(Resume),
     /// Gone, verified by a second look.
     Down(Down),
+}
+
+/// `init`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Init {
+    /// The folder to write to.
+    pub dir: PathBuf,
+    /// The fleet's name; the folder's when absent.
+    pub name: Option<String>,
+    /// The account; asked for when absent.
+    pub account: Option<String>,
+    /// The template instance; asked for when absent.
+    pub template: Option<String>,
+}
+
+/// `explain`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Explain {
+    /// The field's path; the top of a fleet.yaml when absent.
+    pub field: Option<String>,
+}
+
+/// Files that fleetwright reads.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Document {
+    /// A fleet.yaml.
+    Fleet,
+    /// A playbook.
+    Playbook,
+}
+
+/// Shells whose completion can be made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shell {
+    /// Bash.
+    Bash,
+    /// Zsh.
+    Zsh,
+    /// Fish.
+    Fish,
+    /// Elvish.
+    Elvish,
+    /// PowerShell.
+    Powershell,
+}
+
+/// `man`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Man {
+    /// The folder to write a page for each verb to; one page goes to standard output when absent.
+    pub dir: Option<PathBuf>,
 }
 
 /// Verbs that a plan can be made of.

@@ -45,7 +45,7 @@ struct ServeArgs {
     /// Same seed, same decisions on what goes wrong
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
-    /// Fault script
+    /// Script of what goes wrong, and when
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath)]
     faults: Option<PathBuf>,
 }

@@ -2,8 +2,6 @@
 
 use super::request::*;
 use super::*;
-use clap::Arg;
-use std::collections::BTreeMap;
 use std::time::Duration;
 
 fn request(line: &str) -> Request {
@@ -20,65 +18,9 @@ fn refusal(line: &str) -> String {
     }
 }
 
-/// Every command that does something, with its path.
-fn leaves(command: &clap::Command, path: &str, out: &mut Vec<(String, clap::Command)>) {
-    for sub in command.get_subcommands() {
-        let path = format!("{path} {}", sub.get_name());
-        leaves(sub, &path, out);
-        out.push((path, sub.clone()));
-    }
-}
-
-fn all() -> Vec<(String, clap::Command)> {
-    let mut command = Arguments::command();
-    command.build();
-    let mut out = Vec::new();
-    leaves(&command, "fleetwright", &mut out);
-    out
-}
-
 #[test]
 fn the_tree_is_sound() {
     Arguments::command().debug_assert();
-}
-
-#[test]
-fn every_argument_has_help_and_every_verb_an_example() {
-    for (path, command) in all() {
-        assert!(command.get_about().is_some(), "{path} has no help");
-        let examples = command.get_after_help().map(ToString::to_string).unwrap_or_default();
-        assert!(examples.starts_with("Examples:\n"), "{path} has no example");
-        for line in examples.lines().skip(1) {
-            assert!(line.trim_start().starts_with("fleetwright "), "{path}: {line}");
-            assert!(line.contains(path.rsplit(' ').next().unwrap()), "{path}: {line} is about something else");
-        }
-        for arg in command.get_arguments() {
-            let help = arg.get_help().map(ToString::to_string).unwrap_or_default();
-            assert!(!help.is_empty(), "{path} {} has no help", arg.get_id());
-            assert!(!help.ends_with('.'), "{path} {}: {help}", arg.get_id());
-        }
-    }
-}
-
-#[test]
-fn one_name_means_one_thing() {
-    let shape = |arg: &Arg| {
-        let values: Vec<String> = arg.get_value_names().unwrap_or_default().iter().map(ToString::to_string).collect();
-        (values, arg.get_short(), format!("{:?}", arg.get_action()))
-    };
-    // `--hosts` counts in a rehearsal and is a kind in `sim serve`; its value name tells them apart.
-    let homonyms = ["hosts"];
-    let mut seen: BTreeMap<String, (String, _)> = BTreeMap::new();
-    for (path, command) in all() {
-        for arg in command.get_arguments() {
-            let Some(long) = arg.get_long() else { continue };
-            if homonyms.contains(&long) {
-                continue;
-            }
-            let (first, known) = seen.entry(long.to_owned()).or_insert_with(|| (path.clone(), shape(arg)));
-            assert_eq!(*known, shape(arg), "--{long} differs between {first} and {path}");
-        }
-    }
 }
 
 #[test]

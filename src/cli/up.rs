@@ -10,7 +10,7 @@ use super::request::Up;
   fleetwright up
   fleetwright up --keep --yes")]
 pub(super) struct UpArgs {
-    /// Leave the fleet running when the job is done
+    /// Leave everything running at the end
     #[arg(long)]
     keep: bool,
 }

@@ -24,18 +24,40 @@ pub enum Format {
 /// When stdout can't be written to; a reader that went away is `BrokenPipe`, which ends the program quietly.
 pub fn print(out: &mut dyn Write, format: Format, answer: &impl Answer, width: Option<u16>) -> io::Result<()> {
     let versioned = Versioned::new(answer);
-    let mut text = match format {
+    let text = match format {
         Format::Table => answer.page(width),
         Format::Json => serde_json::to_string_pretty(&versioned)?,
         Format::Jsonl => serde_json::to_string(&versioned)?,
-        // By way of JSON: the YAML writer would mark variants with tags, which `-o json` does not have.
-        Format::Yaml => serde_yaml::to_string(&serde_json::to_value(&versioned)?).map_err(io::Error::other)?,
+        Format::Yaml => yaml(&serde_json::to_value(&versioned)?)?,
     };
+    self::text(out, &text)
+}
+
+/// A value as YAML. By way of JSON: the YAML writer would mark variants with tags, which `-o json` does not have.
+///
+/// # Errors
+///
+/// Never for JSON values.
+pub fn yaml(value: &serde_json::Value) -> io::Result<String> {
+    serde_yaml::to_string(value).map_err(io::Error::other)
+}
+
+/// Prints text as it is, its last line ended.
+///
+/// # Errors
+///
+/// As [`print`].
+pub fn text(out: &mut dyn Write, text: &str) -> io::Result<()> {
+    let mut text = text.to_owned();
+    end(&mut text);
+    out.write_all(text.as_bytes())?;
+    out.flush()
+}
+
+fn end(text: &mut String) {
     if !text.is_empty() && !text.ends_with('\n') {
         text.push('\n');
     }
-    out.write_all(text.as_bytes())?;
-    out.flush()
 }
 
 #[cfg(test)]

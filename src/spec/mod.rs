@@ -3,6 +3,8 @@
 mod aws;
 mod check;
 mod digest;
+pub mod explain;
+pub mod fields;
 pub mod fleet;
 mod load;
 mod need;
@@ -10,7 +12,9 @@ pub mod playbook;
 pub mod problem;
 mod read;
 mod render;
+pub mod schema;
 mod set;
+pub mod starter;
 mod template;
 mod tree;
 mod value;

@@ -57,6 +57,11 @@ pub(crate) fn parse(check: &mut Check<'_>, source: usize, from: usize) -> Option
     builder.root
 }
 
+/// A value of the table of fields as JSON, typed as YAML's core schema types it.
+pub(crate) fn value(text: &str) -> Option<serde_json::Value> {
+    serde_saphyr::from_str(text).ok()
+}
+
 /// Refuses characters that show as something else than they are, with their places.
 fn is_clean(check: &mut Check<'_>, source: usize, text: &str) -> bool {
     let mut clean = true;

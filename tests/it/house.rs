@@ -158,27 +158,7 @@ fn the_changelog_has_a_place_for_what_is_new() {
 fn the_readme_lists_every_exit_code() {
     use fleetwright::exit::Exit;
     let readme = text("README.md");
-    let all = [
-        Exit::Done,
-        Exit::Bug,
-        Exit::Usage,
-        Exit::Partial,
-        Exit::Capacity,
-        Exit::Denied,
-        Exit::Unavailable,
-        Exit::Locked,
-        Exit::Refused,
-        Exit::State,
-        Exit::Residue,
-        Exit::ItemsFailed,
-        Exit::Stalled,
-        Exit::Deadline,
-        Exit::Changes,
-        Exit::Unaccounted,
-        Exit::Interrupted,
-        Exit::Terminated,
-    ];
-    for exit in all {
+    for exit in Exit::ALL {
         let row = format!("| {} |", exit.code());
         assert!(readme.lines().any(|line| line.starts_with(&row)), "README.md has no row `{row}` for {exit:?}");
     }
@@ -210,7 +190,7 @@ fn the_readme_shows_commands_that_exist() {
     let blocks = readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next());
     let mut shown = 0;
     for line in blocks.flat_map(str::lines).filter(|line| line.starts_with("fleetwright ")) {
-        let command = line.split('#').next().unwrap_or_default().replace("@bad.txt", "0");
+        let command = line.split(['#', '>', '|']).next().unwrap_or_default().replace("@bad.txt", "0");
         let words = command.split_whitespace().map(str::to_owned);
         if let Err(stop) = fleetwright::cli::parse(words) {
             panic!("{line}: {}", stop.text());

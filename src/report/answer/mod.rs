@@ -8,6 +8,7 @@ mod made;
 mod plans;
 mod served;
 mod status;
+mod taught;
 mod validated;
 mod worked;
 
@@ -16,11 +17,13 @@ pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Ver
 pub use plans::Plans;
 pub use served::Served;
 pub use status::{HostLine, ImageLine, RunLine, Status};
+pub use taught::{Initialised, Manual, Start, StartFile};
 pub use validated::Validated;
 pub use worked::{StoppedBy, Worked};
 
 use super::summary::Summary;
 use crate::event::Stamped;
+use crate::spec::explain::Explanation;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -60,6 +63,9 @@ pub fn value(answer: &impl Answer) -> serde_json::Result<Value> {
 /// Every published schema by the name of its file: one for each answer, and `event` for a line of the jsonl stream.
 pub fn schemas() -> Vec<(&'static str, Value)> {
     vec![
+        ("init", answer::<Initialised>()),
+        ("explain", answer::<Explanation>()),
+        ("man", answer::<Manual>()),
         ("validate", answer::<Validated>()),
         ("plan", answer::<Plans>()),
         ("verify", answer::<Verified>()),

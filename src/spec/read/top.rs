@@ -2,7 +2,7 @@
 
 use super::{DAY, SECOND, distinct, hosts, id, number, rehearsal, span, ssh, work};
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
-use crate::spec::check::{Check, Field, Section, not_yet};
+use crate::spec::check::{Check, Field, Section};
 use crate::spec::fleet::{Canary, Fleet, ImageSpec, Template};
 use crate::spec::problem::quote;
 use crate::spec::tree::{Kind, Node, Span};
@@ -134,13 +134,8 @@ fn own_tags(check: &mut Check<'_>, field: &Field<'_>) -> Tags {
 
 fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
     let mut s = check.section(field)?;
-    let instance = match s.get("build") {
-        Some(build) => {
-            not_yet(check, build.key, "`template.build`", "start the template by hand and name it as `instance`");
-            s.get("instance")
-        }
-        None => s.need(check, "instance", "i-0123456789abcdef0"),
-    };
+    let built = s.fields().any(|(key, _)| key.text == "build");
+    let instance = if built { s.get("instance") } else { s.need(check, "instance", "i-0123456789abcdef0") };
     let instance = instance.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
     let verify = s.get("verify").and_then(|f| check.file(&f, false));
     let canary = s.get("canary").and_then(|f| {
@@ -150,7 +145,7 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
         s.close(check, &[]);
         Some(Canary { items, within })
     });
-    s.close(check, &[]);
+    s.close(check, &[("build", "start the template by hand and name it as `instance`")]);
     Some(Template { instance: instance?, verify, canary })
 }
 

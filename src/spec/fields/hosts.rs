@@ -1,0 +1,181 @@
+//! `fleet:` what to launch.
+
+use super::Field;
+use super::kind::{Form, Kind, SECTION, duration, line, list, text, whole};
+
+const FLEETS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html";
+const SPOT: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html";
+const METADATA: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html";
+const VOLUMES: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html";
+
+const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
+const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
+const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new(
+        "fleet",
+        SECTION,
+        "{size: 40, spot: 90%}",
+        "What to launch. What it leaves out (types, subnets, security groups, instance profile, key pair) is taken from \
+         the template instance.",
+    )
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html"),
+    Field::new("fleet.size", whole(1, 10_000), "40", "Hosts wanted, in all.")
+        .counts("hosts")
+        .required()
+        .source(FLEETS),
+    Field::new(
+        "fleet.mode",
+        Kind::Choice(&[("instances", "plain instances, launched at once by an EC2 fleet")]),
+        "instances",
+        "What holds the hosts together.",
+    )
+    .default("instances"),
+    Field::new(
+        "fleet.accept",
+        SECTION,
+        "{min: 36, within: 10m, otherwise: abort}",
+        "What is still good enough when capacity is short.",
+    ),
+    Field::new(
+        "fleet.accept.min",
+        whole(1, 10_000),
+        "36",
+        "The fewest hosts to go on with; not more than `fleet.size`.",
+    )
+    .counts("hosts")
+    .absent("`fleet.size`"),
+    Field::new("fleet.accept.within", duration(60, 86_400), "20m", "How long capacity is looked for.").default("10m"),
+    Field::new(
+        "fleet.accept.otherwise",
+        Kind::Choice(&[("abort", "end what was launched, so that nothing is left"), ("keep", "keep what was launched")]),
+        "keep",
+        "What happens when fewer than `min` are there in time.",
+    )
+    .default("abort"),
+    Field::new("fleet.spot", Kind::Percent, "90%", "The share of the hosts that are spot instances.")
+        .default("0%")
+        .source(SPOT),
+    Field::new(
+        "fleet.fallback",
+        Kind::Choice(&[("on-demand", "on-demand hosts take their place"), ("none", "they stay missing")]),
+        "none",
+        "What happens when spot hosts can't be had.",
+    )
+    .default("on-demand"),
+    Field::new(
+        "fleet.types",
+        list(&TYPE, 40),
+        "[m7i.large, m7a.large]",
+        "Instance types in the order of preference. Several make a shortfall less likely.",
+    )
+    .absent("the template's type")
+    .source("https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html"),
+    Field::new(
+        "fleet.subnets",
+        list(&SUBNET, 64),
+        "[subnet-0aaaaaaaaaaaaaaaa, subnet-0bbbbbbbbbbbbbbbb]",
+        "The subnets that hosts are spread over, one for each availability zone.",
+    )
+    .absent("the template's subnet")
+    .source(FLEETS),
+    Field::new(
+        "fleet.security_groups",
+        list(&GROUP, 16),
+        "[sg-0123456789abcdef0]",
+        "The hosts' security groups.",
+    )
+    .absent("the template's groups")
+    .source("https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"),
+    Field::new(
+        "fleet.instance_profile",
+        Kind::Text(Form {
+            words: "instance profile's name (at most 128 characters) or ARN",
+            pattern: "^(arn:.+:instance-profile/)?[A-Za-z0-9_+=,.@/-]{1,128}$",
+            length: None,
+            bare: true,
+        }),
+        "digest-worker",
+        "What the hosts may do in AWS. docs/iam-policy-worker.json is all that `fleetwright work` needs.",
+    )
+    .absent("the template's profile")
+    .source("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html"),
+    Field::new("fleet.key_name", line("name of an EC2 key pair", 255), "ops", "The key pair that cloud-init installs.")
+        .absent("the template's key pair")
+        .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html"),
+    Field::new(
+        "fleet.max_price",
+        Kind::Price,
+        "$0.06/h",
+        "The most that a spot host may cost. On-demand hosts cost the list price.",
+    )
+    .absent("the on-demand price")
+    .source(SPOT),
+    Field::new(
+        "fleet.root",
+        SECTION,
+        "{size: 30GiB, type: gp3, encrypted: true}",
+        "The root volume. It is always deleted with its host.",
+    )
+    .source(VOLUMES),
+    Field::new("fleet.root.size", Kind::Gib { least: 1, most: 65_536 }, "30GiB", "The volume's size.")
+        .absent("the image's size")
+        .source("https://docs.aws.amazon.com/ebs/latest/userguide/volume_constraints.html"),
+    Field::new(
+        "fleet.root.type",
+        Kind::Choice(&[
+            ("gp3", "general purpose, its speed independent of its size"),
+            ("gp2", "general purpose, faster the larger it is"),
+            ("standard", "magnetic, of a former generation"),
+        ]),
+        "gp2",
+        "The volume's type.",
+    )
+    .default("gp3")
+    .source(VOLUMES),
+    Field::new("fleet.root.encrypted", Kind::Boolean, "true", "Whether the volume is encrypted.")
+        .default("true")
+        .source("https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption.html"),
+    Field::new(
+        "fleet.expires",
+        duration(600, 30 * 86_400),
+        "1d12h",
+        "How long after its launch a host powers itself off and is gone, whatever happens elsewhere.",
+    )
+    .default("12h")
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingInstanceInitiatedShutdownBehavior.html"),
+    Field::new(
+        "fleet.user_data",
+        Kind::Path("file of at most 16384 bytes"),
+        "playbooks/boot.sh",
+        "What cloud-init runs at a host's first boot. It is readable on every host and in the API: a file that holds \
+         keys is refused.",
+    )
+    .absent("none; the template's is never inherited")
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/user-data.html"),
+    Field::new(
+        "fleet.metadata",
+        SECTION,
+        "{tokens: required, hop_limit: 1}",
+        "The instance metadata service on the hosts.",
+    )
+    .source(METADATA),
+    Field::new(
+        "fleet.metadata.tokens",
+        Kind::Choice(&[("required", "IMDSv2 only"), ("optional", "IMDSv1 answers too, which leaks credentials easily")]),
+        "required",
+        "Whether requests need a token.",
+    )
+    .default("required")
+    .source(METADATA),
+    Field::new(
+        "fleet.metadata.hop_limit",
+        whole(1, 64),
+        "2",
+        "How far answers travel; containers on a host may need 2.",
+    )
+    .counts("network hops")
+    .default("1")
+    .source(METADATA),
+];

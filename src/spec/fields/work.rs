@@ -1,0 +1,185 @@
+//! `release:`, `worker:`, `queue:`, `feed:` and `done:` the job itself.
+
+use super::Field;
+use super::kind::{Form, Kind, SECTION, duration, line, text, whole, word};
+
+const QUEUES: &str = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html";
+const EMPTY: &str =
+    "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/confirm-queue-is-empty.html";
+const TEMPLATE_ONLY: Kind = Kind::Choice(&[("template", "the template instance, over SSH")]);
+
+/// Names and values for templates.
+pub(super) const VARS: Kind = Kind::Map {
+    keys: "^[A-Za-z_][A-Za-z0-9_]*$",
+    of: &Kind::Text(Form { words: "any text", pattern: "", length: None, bare: true }),
+    most: None,
+};
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new(
+        "release",
+        SECTION,
+        "{from: build/worker.tar.gz, playbook: playbooks/deploy.yaml}",
+        "What `push` brings to running hosts.",
+    ),
+    Field::new(
+        "release.from",
+        Kind::Path("tar or tar.gz file"),
+        "build/worker.tar.gz",
+        "The archive with the worker's files, fleetwright itself among them. It need not be there before `push`.",
+    )
+    .required()
+    .env(),
+    Field::new(
+        "release.playbook",
+        Kind::Path("playbook file"),
+        "playbooks/deploy.yaml",
+        "The playbook that brings a release to one host.",
+    )
+    .required(),
+    Field::new("release.max_fail", Kind::Percent, "5%", "The share of the hosts that may fail before a push stops.")
+        .default("0%"),
+    Field::new("release.canary", whole(0, 1000), "2", "Hosts of the first wave. 0 leaves it out.")
+        .counts("hosts")
+        .default("1"),
+    Field::new(
+        "release.vars",
+        VARS,
+        "{workers: \"4\"}",
+        "Values for the playbook's templates; they go before the playbook's own `vars`.",
+    ),
+    Field::new(
+        "worker",
+        SECTION,
+        "{service: crawl-worker, process: crawl.py --queue}",
+        "The worker that runs on every host. The reboot proof and the canary need it.",
+    ),
+    Field::new(
+        "worker.service",
+        word("systemd unit's name", "^[A-Za-z0-9:_.@][A-Za-z0-9:_.@-]*$", 1, 255),
+        "crawl-worker",
+        "The unit that must start on boot.",
+    )
+    .required()
+    .source("https://www.freedesktop.org/software/systemd/man/latest/systemd.unit.html"),
+    Field::new(
+        "worker.process",
+        line("part of a command line", 200),
+        "crawl.py --queue",
+        "Text that the worker's command line contains; the reboot proof looks for it.",
+    )
+    .required(),
+    Field::new(
+        "worker.command",
+        Kind::Template,
+        "\"/srv/current/crawl.py --queue {{ queue_url }}\"",
+        "Starts a worker by hand on a queue of fleetwright's choosing, `{{ queue_url }}`; the canary needs it.",
+    ),
+    Field::new(
+        "queue",
+        SECTION,
+        "{url: \"https://sqs.us-east-1.amazonaws.com/123456789012/crawl\"}",
+        "Where the items wait. `feed` and `wait` need it.",
+    ),
+    Field::new(
+        "queue.engine",
+        Kind::Choice(&[("sqs", "Amazon SQS, a standard queue")]),
+        "sqs",
+        "What kind of queue it is.",
+    )
+    .default("sqs")
+    .source("https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/standard-queues.html"),
+    Field::new(
+        "queue.url",
+        text(
+            "URL of a standard queue in this account and region",
+            "^(https://[A-Za-z0-9.-]+|http://(localhost|127\\.[A-Za-z0-9.-]*))(:[0-9]+)?/[0-9]{12}/[A-Za-z0-9_-]{1,80}$",
+        ),
+        "\"https://sqs.us-east-1.amazonaws.com/123456789012/crawl\"",
+        "The queue's URL. Plain http is for this machine only.",
+    )
+    .required()
+    .env()
+    .source("https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-queue-message-identifiers.html"),
+    Field::new(
+        "queue.dead_letter",
+        word("letters, digits, `-` and `_`", "^[A-Za-z0-9_-]*$", 1, 80),
+        "crawl-dead",
+        "The name of the queue that SQS moves an item to when it was received too often: those items have failed.",
+    )
+    .source(QUEUES),
+    Field::new("feed", SECTION, "{from: {lines: items.txt}, rate: 3/s}", "Where the items come from. `feed` needs it."),
+    Field::new(
+        "feed.from",
+        Kind::Section { one_of: &["lines", "files", "run"] },
+        "{lines: items.txt}",
+        "The source of the items.",
+    )
+    .required(),
+    Field::new("feed.from.lines", Kind::Path("text file"), "items.txt", "One item a line; empty lines are left out.")
+        .env(),
+    Field::new(
+        "feed.from.files",
+        Kind::Path("folder"),
+        "data",
+        "One item for every regular file below the folder: its path, relative to the folder, sorted.",
+    )
+    .env(),
+    Field::new(
+        "feed.from.run",
+        Kind::Command,
+        "\"psql -tc 'select id from pages'\"",
+        "One item for each line that the command prints. At most 4096 bytes.",
+    )
+    .needs(&["feed.from.on"]),
+    Field::new("feed.from.on", TEMPLATE_ONLY, "template", "Where the command runs.").needs(&["feed.from.run"]),
+    Field::new("feed.rate", Kind::Rate, "7.5/s", "How fast items go into the queue, by the world's clock.")
+        .absent("as fast as the queue takes them"),
+    Field::new(
+        "done",
+        SECTION,
+        "{quiet: 3m, stalled_after: 15m, deadline: 10h}",
+        "When the job counts as done, stalled or late.",
+    ),
+    Field::new(
+        "done.quiet",
+        duration(1, 86_400),
+        "5m",
+        "How long every count of the queue must read zero to be believed.",
+    )
+    .default("3m")
+    .source(EMPTY),
+    Field::new("done.samples", whole(2, 1000), "4", "How many fresh samples must read zero within that time.")
+        .counts("samples")
+        .default("5")
+        .source(EMPTY),
+    Field::new("done.poll", duration(1, 3600), "30s", "The time between two samples.").default("15s"),
+    Field::new(
+        "done.stalled_after",
+        duration(10, 7 * 86_400),
+        "20m",
+        "How long nothing may move before the job counts as stalled; at least two polls.",
+    )
+    .default("15m"),
+    Field::new(
+        "done.deadline",
+        duration(60, 30 * 86_400),
+        "10h",
+        "How long `wait` waits while the job still progresses.",
+    )
+    .absent("no deadline"),
+    Field::new(
+        "done.completed",
+        SECTION,
+        "{run: \"wc -l < /srv/done\", on: template}",
+        "The ledger: without it nobody can tell that an item is missing.",
+    ),
+    Field::new(
+        "done.completed.run",
+        Kind::Command,
+        "\"wc -l < /srv/done\"",
+        "Prints how many distinct items are completed. At most 4096 bytes.",
+    )
+    .required(),
+    Field::new("done.completed.on", TEMPLATE_ONLY, "template", "Where the command runs.").required(),
+];
