@@ -21,7 +21,9 @@ const MAX_OUTPUT: usize = 64 * 1024;
 
 impl Context {
     pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
-        self.check_account().await?;
+        if !self.fleet.is_foreign() {
+            self.check_account().await?;
+        }
         let dir = self.state_dir()?;
         let hosts = self.pick(&dir, &wanted.target).await?;
         if hosts.is_empty() {
@@ -41,7 +43,9 @@ impl Context {
             .hint("answer y, or say --yes where there is no terminal"));
         }
         let reach = self.reach(&dir)?;
-        self.learn_all(&reach, &hosts).await?;
+        if !self.fleet.is_foreign() {
+            self.learn_all(&reach, &hosts).await?;
+        }
         let n = hosts.len();
         let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
@@ -51,10 +55,9 @@ impl Context {
             fleet: self.fleet.name.to_string(),
             resumed: false,
         });
-        let user = self.fleet.ssh.user.clone();
         let job = Job { reach, command, within: wanted.within, cancel: self.cancel.clone() };
         let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
-            job.clone().run(Target::of(&host, &user), host, lane)
+            job.clone().run(Target::of(&host), host, lane)
         })
         .await;
         let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));

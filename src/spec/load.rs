@@ -2,10 +2,11 @@
 
 use super::check::{Check, Env};
 use super::fleet::Fleet;
-use super::playbook::Playbook;
+use super::playbook::{FACTS, Playbook};
 use super::problem::{Problem, Problems};
 use super::tree::{Node, Span};
 use super::{digest, read, set, yaml};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -129,15 +130,29 @@ fn take_in(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>) -> Option<(usize,
 
 fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
     let verify = fleet.and_then(|f| f.template.as_ref()).and_then(|t| t.verify.clone());
-    let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| r.playbook.clone());
+    let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| (&r.vars, r.playbook.clone()));
     Playbooks {
-        verify: verify.and_then(|path| playbook(check, read::Role::Verify, &path)),
-        deploy: deploy.and_then(|path| playbook(check, read::Role::Deploy, &path)),
+        verify: verify.and_then(|path| playbook(check, read::Role::Verify, fleet?, &BTreeMap::new(), &path)),
+        deploy: deploy.and_then(|(vars, path)| playbook(check, read::Role::Deploy, fleet?, vars, &path)),
     }
 }
 
+/// The facts that the playbook's templates will know.
+fn facts(role: read::Role, fleet: &Fleet) -> impl Iterator<Item = String> {
+    let lacking =
+        [("release", role == read::Role::Verify), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
+    let known = move |fact: &&&str| !lacking.iter().any(|(name, lacks)| *lacks && *name == **fact);
+    FACTS.iter().filter(known).map(|fact| (*fact).to_owned())
+}
+
 /// Reads one playbook; paths in it start from its own folder.
-fn playbook(check: &mut Check<'_>, role: read::Role, path: &Path) -> Option<Playbook> {
+fn playbook(
+    check: &mut Check<'_>,
+    role: read::Role,
+    fleet: &Fleet,
+    vars: &BTreeMap<String, String>,
+    path: &Path,
+) -> Option<Playbook> {
     let bytes = match bounded(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -156,7 +171,9 @@ fn playbook(check: &mut Check<'_>, role: read::Role, path: &Path) -> Option<Play
     if check.dir.as_os_str().is_empty() {
         check.dir = PathBuf::from(".");
     }
+    check.names = vars.keys().cloned().chain(facts(role, fleet)).collect();
     let out = root.and_then(|root| read::playbook(check, role, path.to_owned(), &bytes, &root));
+    check.names.clear();
     check.dir = outer;
     out
 }

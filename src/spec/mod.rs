@@ -9,11 +9,16 @@ mod need;
 pub mod playbook;
 pub mod problem;
 mod read;
+mod region;
 mod render;
+mod section;
 mod set;
+mod syntax;
+mod tame;
 mod template;
 mod tree;
 mod value;
+mod words;
 mod yaml;
 
 #[cfg(test)]

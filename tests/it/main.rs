@@ -7,6 +7,7 @@ mod conformance;
 mod crash;
 mod doubt;
 mod env;
+mod foreign;
 mod hosts;
 mod house;
 mod items;
