@@ -85,6 +85,11 @@ impl<'n> Section<'n> {
             if this.known.contains(&key.text.as_str()) || later.iter().any(|(k, _)| *k == key.text) {
                 continue;
             }
+            if check.problems.is_full() {
+                // Only counted from here on; a file of 100,000 unknown keys has no use for guesses.
+                check.error(key.span, "unknown-key", "");
+                continue;
+            }
             let message = format!("there is no {}", quote(&join(&this.path, &key.text)));
             let meant = words::meant(&this.path, &key.text, &this.known);
             if let Meant::Here(near) | Meant::Called(near) | Meant::Glued(near) = meant {

@@ -8,6 +8,7 @@ mod crash;
 mod doubt;
 mod env;
 mod foreign;
+mod hostile;
 mod hosts;
 mod house;
 mod items;

@@ -9,11 +9,19 @@ use crate::spec::tree::Kind;
 use crate::spec::value::{Wrong, count};
 use std::path::PathBuf;
 
+/// Most mounts of a rehearsed host.
+const MOST_MOUNTS: usize = 100;
+
+/// Reads the section.
 pub(super) fn rehearsal(check: &mut Check<'_>, field: &Field<'_>) -> Option<Rehearsal> {
     let mut s = check.section(field, "`rehearsal: {setup: playbooks/template.sh}`")?;
     let mut out = Rehearsal { setup: s.get("setup").and_then(|f| check.file(&f, false)), ..Rehearsal::default() };
     if let Some(items) = s.get("mounts").and_then(|f| check.list(&f)) {
-        for item in &items {
+        if items.len() > MOST_MOUNTS {
+            let message = format!("`rehearsal.mounts` has {} entries; at most {MOST_MOUNTS} are made", items.len());
+            check.error(field.key, "out-of-range", message);
+        }
+        for item in items.iter().take(MOST_MOUNTS) {
             let Some(mount) = mount(check, item) else { continue };
             if out.mounts.iter().any(|m| m.at == mount.at) {
                 let message = format!("`{}` mounts at {} again", item.path, quote(&mount.at.to_string_lossy()));
