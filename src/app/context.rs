@@ -14,7 +14,7 @@ use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -110,9 +110,13 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
 
 /// Reads the spec; its problems are printed as they are, its warnings too.
 pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
-    let file = spec_file(global)?;
+    read(global, &spec_file(global)?).map_err(|(failure, _)| failure)
+}
+
+/// The same for a file that was found already; the problems that made it fail come back with the failure.
+pub(super) fn read(global: &Global, file: &Path) -> Result<spec::Loaded, (Failure, spec::Problems)> {
     let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
-    match spec::load(&file, &sets(global), &|name| std::env::var(name).ok()) {
+    match spec::load(file, &sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => {
             if !global.quiet && !loaded.warnings.is_empty() {
                 talk(&loaded.warnings.render(colour));
@@ -121,7 +125,8 @@ pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
         }
         Err(problems) => {
             talk(&problems.render(colour));
-            Err(Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary())))
+            let failure = Failure::new(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
+            Err((failure, problems))
         }
     }
 }

@@ -25,6 +25,7 @@ use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
 use crate::report::output;
+use crate::spec::Severity;
 use context::Context;
 use serde::Serialize;
 
@@ -43,14 +44,22 @@ pub fn run(request: Request) -> Exit {
     }
 }
 
-/// Every problem of spec and playbooks, no AWS call.
+/// Every problem of spec and playbooks, no AWS call; errors and warnings apart on standard output where data is asked for.
 fn validate(global: &Global) -> Result<Exit, Failure> {
-    let loaded = context::load(global)?;
-    let file = loaded.fleet.file.display().to_string();
-    print(global, &serde_json::json!({ "schema_version": 1, "file": file, "problems": 0 }), || {
-        format!("{file}: no problems\n")
-    })?;
-    Ok(Exit::Done)
+    let file = context::spec_file(global)?;
+    let shown = file.display().to_string();
+    let (result, problems) = match context::read(global, &file) {
+        Ok(loaded) => (Ok(Exit::Done), loaded.warnings),
+        Err((failure, problems)) => (Err(failure), problems),
+    };
+    let of = |severity| problems.iter().filter(move |p| p.severity == severity).collect::<Vec<_>>();
+    let (errors, warnings) = (of(Severity::Error), of(Severity::Warning));
+    let good = errors.is_empty();
+    let value = serde_json::json!({
+        "schema_version": 1, "file": shown, "errors": errors, "warnings": warnings, "more": problems.more(),
+    });
+    print(global, &value, || if good { format!("{shown}: no problems\n") } else { String::new() })?;
+    result
 }
 
 fn with_runtime(request: Request) -> Result<Exit, Failure> {

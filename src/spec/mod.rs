@@ -22,6 +22,8 @@ mod words;
 mod yaml;
 
 #[cfg(test)]
+pub(crate) mod fuzz;
+#[cfg(test)]
 mod tests;
 
 pub use fleet::Fleet;

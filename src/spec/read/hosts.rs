@@ -8,6 +8,7 @@ use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, RootVolume};
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::{aws, value};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -155,15 +156,18 @@ fn metadata(check: &mut Check<'_>, s: &mut Section<'_>) -> MetadataSpec {
 /// A file that goes into the create call: bounded, and free of what must not be kept in a journal.
 fn user_data(check: &mut Check<'_>, field: &Field<'_>) -> Option<PathBuf> {
     let path = check.file(field, false)?;
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&path);
+    let bytes = match file.and_then(|file| file.take(MOST_USER_DATA as u64 + 1).read_to_end(&mut bytes)) {
+        Ok(_) => bytes,
         Err(error) => {
             check.error(field.node.span, "unreadable", format!("`{}` can't be read: {error}", field.path));
             return None;
         }
     };
     if bytes.len() > MOST_USER_DATA {
-        let message = format!("`{}` has {} bytes; EC2 takes {MOST_USER_DATA}", field.path, bytes.len());
+        let message =
+            format!("`{}` names a file of more than {MOST_USER_DATA} bytes, the most that EC2 takes", field.path);
         check.error(field.node.span, "too-large", message);
     }
     if let Some(what) = secret(&String::from_utf8_lossy(&bytes)) {
