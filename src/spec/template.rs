@@ -44,16 +44,21 @@ pub(crate) fn check(check: &mut Check<'_>, field: &Field<'_>, text: &str) {
     }
 }
 
-/// The bytes of the longest `{{ ... }}` or `{% ... %}`. Where that is hard to tell, in a template with raw parts or with
-/// many branches, all of it counts as one.
+/// The bytes of the longest `{{ ... }}` or `{% ... %}`; a template of very many branches counts as one.
 fn longest_expression(text: &str) -> Option<usize> {
     let mut rest = text;
     let mut longest = None;
-    if text.contains("{%") && (text.contains("raw") || text.matches("elif").count() > LONGEST / 10) {
+    if text.matches("elif").count() > LONGEST / 10 {
         return Some(text.len());
     }
     while let Some(start) = rest.find('{') {
         rest = &rest[start..];
+        if let Some(length) = tag(rest, "raw") {
+            let raw = &rest[length..];
+            let end = raw.match_indices("{%").find(|(at, _)| tag(&raw[*at..], "endraw").is_some());
+            rest = end.map_or("", |(at, _)| &raw[at..]);
+            continue;
+        }
         let length = match rest.as_bytes().get(1) {
             Some(b'{') => expression(rest, b'}'),
             Some(b'%') => expression(rest, b'%'),
@@ -70,6 +75,14 @@ fn longest_expression(text: &str) -> Option<usize> {
         rest = &rest[length..];
     }
     longest
+}
+
+/// The length of the tag that a text starts with, if it has this name and nothing else.
+fn tag(text: &str, name: &str) -> Option<usize> {
+    let rest = text.strip_prefix("{%")?;
+    let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest).trim_start().strip_prefix(name)?.trim_start();
+    let rest = rest.strip_prefix(['-', '+']).unwrap_or(rest).strip_prefix("%}")?;
+    Some(text.len() - rest.len())
 }
 
 /// The bytes of an expression with its marks, quoted texts and inner braces passed over as the engine does.
@@ -111,10 +124,12 @@ mod tests {
     fn expressions_are_measured_as_the_engine_reads_them() {
         let of = |text: &str| longest_expression(text);
         assert_eq!((of("plain"), of("{{ a }}"), of("{{a}} {% b %} {{ ccc }}")), (None, Some(7), Some(9)));
-        assert_eq!(of("{{ '}}' ~ \"}}\\\"}}\" }} long tail"), Some(22));
+        assert_eq!(of("{{ '}}' ~ \"}}\\\"}}\" }} long tail"), Some(21));
         assert_eq!(of("{{ {'a': {'b': 1}} }} tail"), Some(21));
         assert_eq!(of("{# {{ not counted #}{{ a }}"), Some(7));
         assert_eq!(of("{{ never closed"), Some(15));
-        assert_eq!(of("{% raw %}{{ \" {% endraw %}{{ 1 }}"), Some(33));
+        // The tag that ends a raw part counts; what is in it does not.
+        assert_eq!(of("{% raw %}{{ \" {{ a long one }} {%- endraw %}{{ 1 }} draw"), Some(13));
+        assert_eq!(of("{% raw %}{{ never closed"), None);
     }
 }
