@@ -222,7 +222,11 @@ pub(crate) fn fuzz(name: &str, corpus: Vec<Vec<u8>>, mut target: impl FnMut(&[u8
         let mut rng = mutator.rng.fork();
         match catch_unwind(AssertUnwindSafe(|| target(&input, &mut rng))) {
             Ok(answer) => mutator.learn(input, answer),
-            Err(_) => panic!("{name}: execution {n} of seed {seed} broke it:\n{}", input.escape_ascii()),
+            Err(cause) => {
+                let input = input.escape_ascii();
+                let why = cause.downcast_ref::<String>().map_or("see above", String::as_str);
+                panic!("{name}: execution {n} of seed {seed} broke it: {why}\n{input}")
+            }
         }
     }
     let kept = mutator.corpus.len();
@@ -253,7 +257,7 @@ fn env(name: &str) -> Option<String> {
 
 /// What must hold of every report; a digest of the kinds of problems in it.
 fn told(problems: &Problems, input: &[u8], rng: &mut fastrand::Rng) -> u64 {
-    let lines = input.iter().filter(|b| **b == b'\n').count() + 1;
+    let lines = input.split(|b| *b == b'\n').count();
     let mut kinds = BTreeSet::new();
     for problem in problems {
         assert!(!problem.message.is_empty() && !problem.code.is_empty());

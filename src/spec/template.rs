@@ -93,12 +93,11 @@ fn expression(text: &str, mark: u8) -> usize {
         match (quote, byte) {
             (Some(_), b'\\') => at += 1,
             (Some(open), _) if byte == open => quote = None,
-            (Some(_), _) => {}
             (None, b'"' | b'\'') => quote = Some(byte),
             (None, _) if depth == 0 && byte == mark && bytes.get(at + 1) == Some(&b'}') => return at + 2,
             (None, b'{') => depth += 1,
             (None, b'}') => depth = depth.saturating_sub(1),
-            (None, _) => {}
+            (Some(_) | None, _) => {}
         }
         at += 1;
     }
