@@ -56,7 +56,6 @@ pub(super) struct Held {
 impl Context {
     /// Claims the fleet and makes sure that the credentials belong to the account that the spec names.
     pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
-        let state = Arc::new(self.state_dir()?);
         if self.in_ci && !self.global.local_state {
             return Err(Failure::new(
                 Exit::Refused,
@@ -64,15 +63,32 @@ impl Context {
             )
             .hint(format!("fleetwright {verb} --local-state     # when this machine's disk outlives the job")));
         }
-        let holder =
-            Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
-        let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
+        let (claim, state) = self.claim(verb)?;
         let caller = self.check_account().await?;
         Ok(Held { claim, caller, state })
     }
 
+    /// Claims the state directory for a push to foreign machines: they belong to no account, and what they have is written
+    /// down on them.
+    pub(super) fn hold_foreign(&self, verb: &str) -> Result<Held, Failure> {
+        let (claim, state) = self.claim(verb)?;
+        Ok(Held { claim, caller: self.fleet.account.clone(), state })
+    }
+
+    fn claim(&self, verb: &str) -> Result<(Claim, Arc<FleetDir>), Failure> {
+        let state = Arc::new(self.state_dir()?);
+        let holder =
+            Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
+        let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
+        Ok((claim, state))
+    }
+
     /// Refuses a wrong account before anything is changed.
     pub(super) async fn check_account(&self) -> Result<AccountId, Failure> {
+        if !self.fleet.in_aws() {
+            return Err(Failure::to(Exit::Usage, "ask AWS: the spec names neither account nor region")
+                .hint("add `account` and `region` to the spec; only push and exec to its `hosts` do without"));
+        }
         let clients = self.clients().await?;
         let asked = self.read("ask AWS whose credentials these are", async || clients.caller().await).await;
         let caller = asked.map_err(|failure| {
@@ -101,41 +117,43 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
         let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
-            self.unfinished(held, order.verb, &request)?
-        {
-            (run, journal, plan, true)
-        } else {
-            let run = self.new_run();
-            let clients = self.clients().await?;
-            let survey = self
-                .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
-                .await?;
-            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-            let mut plan = planner(look).await?;
-            plan.arguments = std::env::args().skip(1).collect();
-            if let Some(broken) = lint::lint(&plan).first() {
-                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-            }
-            if plan.is_empty() {
-                for note in &plan.notes {
-                    self.events.note(note.clone());
+        let (run, journal, plan, resumed) =
+            if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
+                (run, journal, plan, true)
+            } else {
+                let run = self.new_run();
+                let clients = self.clients().await?;
+                let survey = if order.options.push.is_some() && self.fleet.is_foreign() {
+                    Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
+                } else {
+                    let look = async || crate::survey::look(&clients, &self.fleet, &*self.clock).await;
+                    self.read("look at the account", look).await?
+                };
+                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+                let mut plan = planner(look).await?;
+                plan.arguments = std::env::args().skip(1).collect();
+                if let Some(broken) = lint::lint(&plan).first() {
+                    return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
                 }
-                return Ok(Ran { run: None, journal: None });
-            }
-            self.confirm(&plan).await?;
-            let begun = Begun {
-                run: run.to_string(),
-                verb: order.verb.to_owned(),
-                fleet: self.fleet.key(),
-                request,
-                plan: serde_json::to_value(&plan)
-                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
-                at: self.clock.now(),
+                if plan.is_empty() {
+                    for note in &plan.notes {
+                        self.events.note(note.clone());
+                    }
+                    return Ok(Ran { run: None, journal: None });
+                }
+                self.confirm(&plan).await?;
+                let begun = Begun {
+                    run: run.to_string(),
+                    verb: order.verb.to_owned(),
+                    fleet: self.fleet.key(),
+                    request,
+                    plan: serde_json::to_value(&plan)
+                        .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
+                    at: self.clock.now(),
+                };
+                let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
+                (run, journal, plan, false)
             };
-            let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
-            (run, journal, plan, false)
-        };
         self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
     }
 

@@ -14,7 +14,7 @@ use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -110,14 +110,13 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
 
 /// Reads the spec; its problems are printed as they are, its warnings too.
 pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
-    read_spec(global).map_err(|(failure, _)| failure)
+    read(global, &spec_file(global)?).map_err(|(failure, _)| failure)
 }
 
-/// The same for whoever has to tell the problems as data, too.
-pub(super) fn read_spec(global: &Global) -> Result<spec::Loaded, (Failure, spec::Problems)> {
-    let file = spec_file(global).map_err(|failure| (failure, spec::Problems::default()))?;
+/// The same for a file that was found already; the problems that made it fail come back with the failure.
+pub(super) fn read(global: &Global, file: &Path) -> Result<spec::Loaded, (Failure, spec::Problems)> {
     let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
-    match spec::load(&file, &sets(global), &|name| std::env::var(name).ok()) {
+    match spec::load(file, &sets(global), &|name| std::env::var(name).ok()) {
         Ok(loaded) => {
             if !global.quiet && !loaded.warnings.is_empty() {
                 talk(&loaded.warnings.render(colour));

@@ -23,7 +23,9 @@ const MAX_OUTPUT: usize = 64 * 1024;
 
 impl Context {
     pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
-        self.check_account().await?;
+        if !self.fleet.is_foreign() {
+            self.check_account().await?;
+        }
         let dir = self.state_dir()?;
         let hosts = self.pick(&dir, &wanted.target).await?;
         let command = match wanted.command.as_slice() {
@@ -40,7 +42,9 @@ impl Context {
         }
         self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
         let reach = self.reach(&dir)?;
-        self.learn_all(&reach, &hosts).await?;
+        if !self.fleet.is_foreign() {
+            self.learn_all(&reach, &hosts).await?;
+        }
         let n = hosts.len();
         let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
@@ -50,10 +54,9 @@ impl Context {
             fleet: self.fleet.name.to_string(),
             resumed: false,
         });
-        let user = self.fleet.ssh.user.clone();
         let job = Job { reach, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
         let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
-            job.clone().run(Target::of(&host, &user), host, lane)
+            job.clone().run(Target::of(&host), host, lane)
         })
         .await;
         let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));

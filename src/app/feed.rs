@@ -122,7 +122,7 @@ impl Context {
         let host = instance.and_then(|instance| self.host(&instance, 0)).ok_or_else(|| {
             Failure::to(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
         })?;
-        let target = crate::ssh::Target::of(&host, &self.fleet.ssh.user);
+        let target = crate::ssh::Target::of(&host);
         let reached = reach.ssh.connect(&target, &reach.template_trust).await;
         let session = reached.map_err(|fault| Failure::to(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
         let execution = session

@@ -63,14 +63,14 @@ fn span(timeout: Option<std::time::Duration>) -> String {
     crate::report::span(span.unwrap_or(jiff::SignedDuration::MAX))
 }
 
-/// Every problem of spec and playbooks, no AWS call.
+/// Every problem of spec and playbooks, no AWS call; errors and warnings apart on standard output where data is asked for.
 fn validate(global: &Global) -> Result<Exit, Failure> {
-    let file = context::spec_file(global)?.display().to_string();
-    let (loaded, problems) = match context::read_spec(global) {
+    let file = context::spec_file(global)?;
+    let (loaded, problems) = match context::read(global, &file) {
         Ok(loaded) => (Ok(()), loaded.warnings),
         Err((failure, problems)) => (Err(failure), problems),
     };
-    print(global, &Validated::new(file, &problems))?;
+    print(global, &Validated::new(file.display().to_string(), &problems))?;
     loaded.map(|()| Exit::Done)
 }
 

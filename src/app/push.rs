@@ -8,12 +8,12 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Address, Host, Instance, InstanceState};
+use crate::model::{Address, Host, Instance, InstanceId, InstanceState};
 use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
 use crate::report::{Summary, failures, junit};
 use crate::spec::Need;
-use crate::spec::fleet::Connect;
+use crate::spec::fleet::{Connect, ForeignHost};
 use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
@@ -25,7 +25,7 @@ pub(super) const NOTHING: &str = "nothing to do";
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
-        let held = self.hold("push").await?;
+        let held = if self.fleet.is_foreign() { self.hold_foreign("push")? } else { self.hold("push").await? };
         let told = self.push_held(&held, &wanted).await?;
         self.tell(told)
     }
@@ -101,14 +101,7 @@ impl Context {
 
     /// Running hosts in slot order, as far as they were asked for.
     pub(super) async fn pick(&self, dir: &FleetDir, target: &Picks) -> Result<Vec<Host>, Failure> {
-        let clients = self.clients().await?;
-        let all =
-            self.read("list this fleet's hosts", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        let live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
-        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
-        let mut hosts: Vec<Host> =
-            live.iter().filter_map(|instance| self.host(instance, *slots.get(&instance.id)?)).collect();
-        hosts.sort_by_key(|host| host.slot);
+        let mut hosts = if self.fleet.is_foreign() { self.foreign() } else { self.running(dir).await? };
         if target.only.is_empty() {
             return Ok(hosts);
         }
@@ -126,11 +119,40 @@ impl Context {
             })
             .collect();
         if !lacking.is_empty() {
-            return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")))
-                .hint("fleetwright status     # lists ids and slots"));
+            return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", "))).hint(
+                if self.fleet.is_foreign() {
+                    "the names and numbers of `hosts` in the spec count"
+                } else {
+                    "fleetwright status     # lists ids and slots"
+                },
+            ));
         }
         hosts.retain(|host| target.only.iter().any(|pick| named(host, pick)));
         Ok(hosts)
+    }
+
+    /// The fleet's running hosts in slot order.
+    async fn running(&self, dir: &FleetDir) -> Result<Vec<Host>, Failure> {
+        let clients = self.clients().await?;
+        let all =
+            self.read("list this fleet's hosts", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
+        let live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
+        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
+        let mut hosts: Vec<Host> =
+            live.iter().filter_map(|instance| self.host(instance, *slots.get(&instance.id)?)).collect();
+        hosts.sort_by_key(|host| host.slot);
+        Ok(hosts)
+    }
+
+    /// The spec's own list of machines, as written.
+    fn foreign(&self) -> Vec<Host> {
+        let host = |(slot, host): (u32, &ForeignHost)| Host {
+            slot,
+            id: InstanceId::new(&host.name),
+            address: host.address.clone(),
+            user: host.user.clone(),
+        };
+        (0..).zip(&self.fleet.hosts).map(host).collect()
     }
 
     /// An instance as a host; none while EC2 has not told its address.
@@ -139,7 +161,8 @@ impl Context {
             Connect::Private => instance.private_ip.clone(),
             Connect::Public => instance.public_ip.clone(),
         };
-        Some(Host { slot, id: instance.id.clone(), address: Address { host: ip?, port: self.fleet.ssh.port } })
+        let address = Address { host: ip?, port: self.fleet.ssh.port };
+        Some(Host { slot, id: instance.id.clone(), address, user: self.fleet.ssh.user.clone() })
     }
 
     /// The SSH side of a run.
@@ -160,11 +183,13 @@ impl Context {
         let paths: Vec<&Path> = files.iter().map(PathBuf::as_path).collect();
         let user =
             UserKnownHosts::load(&paths).map_err(|e| Failure::to(Exit::Usage, format!("read known_hosts: {e}")))?;
-        let trust = Trust::pinned(keys.clone());
+        let (pinned, user) = (Trust::pinned(keys.clone()), Arc::new(user));
+        // Only the user knows foreign machines; a fleet's hosts are known by what their consoles said.
+        let trust = if self.fleet.is_foreign() { Trust::default().or_user(user.clone()) } else { pinned.clone() };
         Ok(Reach {
             ssh: Arc::new(Ssh::new(identities, self.fleet.ssh.timeout)),
             keys,
-            template_trust: trust.clone().or_user(Arc::new(user)),
+            template_trust: pinned.or_user(user),
             trust,
         })
     }

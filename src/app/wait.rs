@@ -109,7 +109,7 @@ impl Context {
         let reach = self.reach(dir).ok()?;
         let instance = self.clients().await.ok()?.instance(&template.instance).await.ok()??;
         let host = self.host(&instance, 0)?;
-        let target = Target::of(&host, &self.fleet.ssh.user);
+        let target = Target::of(&host);
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 

@@ -304,7 +304,7 @@ pub struct Target {
 /// One host named on the command line.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum HostPick {
-    /// By instance id.
+    /// By instance id, or by the name of a foreign machine.
     Id(InstanceId),
     /// By slot.
     Slot(u32),

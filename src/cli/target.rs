@@ -8,7 +8,7 @@ use std::path::PathBuf;
 /// Which hosts, and what to write about them.
 #[derive(clap::Args, Clone, Debug)]
 pub(super) struct TargetArgs {
-    /// Only these: ids, slots, or @FILE with one a line; can be repeated
+    /// Only these: ids, slots, names of `hosts`, or @FILE with one a line; can be repeated
     #[arg(long, value_name = "HOSTS")]
     only: Vec<String>,
     /// Write the ids of hosts that failed to this file, for --only @FILE

@@ -97,7 +97,7 @@ fn wrong_values_are_named() {
         ("fleetwright launch -n 0", "0 is not in 1..=10000"),
         ("fleetwright launch --until soon", "possible values: running, ssh, ready"),
         ("fleetwright sim serve --listen 0.0.0.0:80", "0.0.0.0 is not a loopback address"),
-        ("fleetwright push --only web-1", "web-1 is neither an instance id"),
+        ("fleetwright push --only web/1", "web/1 is neither an instance id"),
         ("fleetwright push --only @/nowhere", "failed to read /nowhere"),
         ("fleetwright work --queue-url q --visibility 13h -- x", "at most 12h"),
         ("fleetwright work --queue-url q", "<COMMAND>"),

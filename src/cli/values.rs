@@ -69,14 +69,21 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     }
 }
 
-/// Reads one host: an instance id, or a slot with or without its `#`.
+/// Reads one host: an instance id, a slot with or without its `#`, or the name of a foreign machine.
 fn host(word: &str) -> Result<HostPick, String> {
     let hex = |digits: &str| matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());
     if word.strip_prefix("i-").is_some_and(hex) {
         return Ok(HostPick::Id(InstanceId::new(word)));
     }
     let slot = word.strip_prefix('#').unwrap_or(word);
-    slot.parse().map(HostPick::Slot).map_err(|_| format!("{word} is neither an instance id (i-...) nor a slot"))
+    if let Ok(slot) = slot.parse() {
+        return Ok(HostPick::Slot(slot));
+    }
+    let named = word.chars().all(|c| c.is_ascii_alphanumeric() || "._-".contains(c));
+    if named && word.starts_with(|c: char| c.is_ascii_alphanumeric()) && !word.starts_with("i-") {
+        return Ok(HostPick::Id(InstanceId::new(word)));
+    }
+    Err(format!("{word} is neither an instance id (i-...), a slot, nor the name of one of the spec's `hosts`"))
 }
 
 /// Reads a list of hosts divided by commas or white space.

@@ -39,8 +39,10 @@ impl Seen {
 }
 
 fn hosts(count: u32) -> Vec<Host> {
-    let host =
-        |slot| Host { slot, id: InstanceId::new(format!("i-{slot}")), address: Address { host: "h".into(), port: 22 } };
+    let host = |slot| {
+        let address = Address { host: "h".into(), port: 22 };
+        Host { slot, id: InstanceId::new(format!("i-{slot}")), address, user: "ada".into() }
+    };
     (0..count).map(host).collect()
 }
 

@@ -57,7 +57,7 @@ mod tests {
 
     fn report(slot: u32, result: HostResult, cause: &str) -> HostReport {
         let address = Address { host: format!("10.0.0.{slot}"), port: 22 };
-        let host = Host { slot, id: InstanceId::new(format!("i-{slot:04}")), address };
+        let host = Host { slot, id: InstanceId::new(format!("i-{slot:04}")), address, user: "ada".to_owned() };
         let (stage, cause) = (Some("connect".to_owned()), Some(cause.to_owned()));
         HostReport { host, result, stage, cause, exit_status: None, output: String::new(), took: Duration::ZERO }
     }

@@ -24,12 +24,14 @@ impl fmt::Display for Address {
 /// One host of the fleet: a slot, and the instance that fills it now.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Host {
-    /// Stable index 0..N-1 within the fleet.
+    /// Stable index 0..N-1 within the fleet; its place in the list for a foreign machine.
     pub slot: u32,
-    /// The instance; host keys are stored under this id, never under the address.
+    /// The instance, or the name of a foreign machine; a fleet's host keys are stored under this id, never under the address.
     pub id: InstanceId,
     /// Where SSH finds it.
     pub address: Address,
+    /// Who to log in as.
+    pub user: String,
 }
 
 impl fmt::Display for Host {

@@ -63,3 +63,19 @@ pub struct Survey {
     /// The subnets that the spec names, or the template's.
     pub subnets: Vec<Subnet>,
 }
+
+impl Survey {
+    /// The look that was not taken, where nothing in the account matters.
+    pub fn untaken(at: Timestamp, account: AccountId, region: Region) -> Self {
+        Self {
+            at,
+            account,
+            region,
+            template: None,
+            instances: Vec::new(),
+            launch_template: None,
+            images: Vec::new(),
+            subnets: Vec::new(),
+        }
+    }
+}

@@ -2,7 +2,7 @@
 
 use super::shelltext::ShellText;
 use crate::model::{Address, FleetName, InstanceId, Play, PlayKind, PlayStep, Region, shell_word};
-use crate::spec::playbook::{Action, Command, PutContent, Text};
+use crate::spec::playbook::{Action, Command, FACTS, PutContent, Text};
 use crate::spec::{Playbook, Step};
 use minijinja::syntax::SyntaxConfig;
 use minijinja::value::ValueKind;
@@ -27,16 +27,13 @@ pub struct HostFacts {
     pub address: Address,
     /// `fleet`
     pub fleet: FleetName,
-    /// `region`
-    pub region: Region,
+    /// `region`: undefined where the spec names none.
+    pub region: Option<Region>,
     /// `release`: SHA-256 of the release archive, hex; undefined without a release.
     pub release: Option<String>,
     /// `queue_url`: undefined without a queue.
     pub queue_url: Option<String>,
 }
-
-/// Names of facts, which variables can't take.
-const FACTS: [&str; 7] = ["instance_id", "slot", "address", "fleet", "region", "release", "queue_url"];
 
 /// Why a playbook can't be rendered for a host.
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
@@ -161,10 +158,11 @@ impl Engine {
         context.insert("slot".into(), Value::from(facts.slot));
         context.insert("address".into(), Value::from(facts.address.host.as_str()));
         context.insert("fleet".into(), Value::from(facts.fleet.as_str()));
-        context.insert("region".into(), Value::from(facts.region.as_str()));
-        for (name, fact) in [("release", &facts.release), ("queue_url", &facts.queue_url)] {
+        let region = facts.region.as_ref().map(Region::as_str);
+        let (release, queue_url) = (facts.release.as_deref(), facts.queue_url.as_deref());
+        for (name, fact) in [("region", region), ("release", release), ("queue_url", queue_url)] {
             if let Some(fact) = fact {
-                context.insert(name.into(), Value::from(fact.as_str()));
+                context.insert(name.into(), Value::from(fact));
             }
         }
 

@@ -10,7 +10,7 @@ fn facts() -> HostFacts {
         slot: 7,
         address: Address { host: "10.0.0.9".into(), port: 22 },
         fleet: FleetName::from("nightly"),
-        region: Region::from("us-east-1"),
+        region: Some(Region::from("us-east-1")),
         release: Some("ab12".into()),
         queue_url: None,
     }

@@ -61,6 +61,7 @@ pub(crate) fn host(slot: u32) -> Host {
         slot,
         id: format!("i-{slot:017x}").as_str().into(),
         address: Address { host: format!("10.0.0.{slot}"), port: 22 },
+        user: "ada".to_owned(),
     }
 }
 

@@ -1,5 +1,7 @@
 //! Names and identifiers as AWS spells them.
 
+use super::problem::quote;
+use super::region::is_region;
 use super::value::Wrong;
 
 type Read<T> = Result<T, Wrong>;
@@ -14,49 +16,108 @@ pub(crate) fn account(text: &str) -> Read<&str> {
             "it has {} digits; if leading zeros were lost, write them, in quotes: \"{text:0>12}\"",
             text.len()
         ))),
-        _ => Err(wrong),
+        _ => {
+            // An ARN has the account in its fifth part; the console shows it with dashes.
+            let part = if text.starts_with("arn:") { text.split(':').nth(4).unwrap_or_default() } else { text };
+            let bare = part.replace(['-', ' '], "");
+            let digits = |t: &str| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit());
+            // A spreadsheet makes 1.23456789012e+11 of it.
+            let sheet = || super::tame::count(text).map(|n| n.to_string()).filter(|n| digits(n));
+            Err(match Some(bare).filter(|bare| digits(bare)).or_else(sheet) {
+                Some(account) => wrong.help(format!("write \"{account}\"")),
+                None => wrong.help("aws sts get-caller-identity shows the account of your credentials"),
+            })
+        }
     }
 }
 
-/// `us-east-1`, `ap-southeast-2`, `us-gov-west-1`.
-pub(crate) fn region(text: &str) -> Read<&str> {
-    let wrong = Wrong::bad("an AWS region such as `us-east-1`");
-    let parts: Vec<&str> = text.split('-').collect();
-    let letters = |p: &&str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase());
-    let number = |p: &str| matches!(p.len(), 1 | 2) && p.bytes().all(|b| b.is_ascii_digit());
-    match parts.split_last() {
-        Some((last, words)) if words.len() >= 2 && words.iter().all(letters) && words[0].len() == 2 => {
-            if number(last) {
-                return Ok(text);
-            }
-            let zone = last.strip_suffix(|c: char| c.is_ascii_lowercase()).filter(|n| number(n));
-            Err(match zone {
-                Some(_) => wrong.help(format!("{text} is a zone; its region is {}", &text[..text.len() - 1])),
-                None => wrong,
-            })
-        }
-        _ => Err(wrong),
-    }
-}
+/// What ids name, by how they start; where the spec has a place for them, which.
+const KINDS: &[(&str, &str, &str)] = &[
+    ("i-", "an instance", "; it goes to template.instance"),
+    ("subnet-", "a subnet", "; it goes to fleet.subnets"),
+    ("sg-", "a security group", "; it goes to fleet.security_groups"),
+    ("ami-", "an image", ", which `fleetwright launch --image` takes"),
+    ("vpc-", "a VPC", ""),
+    ("lt-", "a launch template", ""),
+    ("vol-", "a volume", ""),
+    ("snap-", "a snapshot", ""),
+    ("eni-", "a network interface", ""),
+    ("key-", "a key pair", ""),
+];
 
 /// A resource id with its prefix, for example `subnet-`; says too whether it has the length that EC2 gives.
 pub(crate) fn id<'t>(prefix: &str, text: &'t str) -> Read<(&'t str, bool)> {
     let wanted = || Wrong::bad(format!("an id that starts with `{prefix}`"));
-    let rest = text.strip_prefix(prefix).ok_or_else(wanted)?;
     let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
-    if rest.is_empty() || rest.len() > 40 || !rest.bytes().all(word) {
-        return Err(wanted());
+    let good =
+        |t: &str| t.strip_prefix(prefix).is_some_and(|rest| (1..=40).contains(&rest.len()) && rest.bytes().all(word));
+    if !good(text) {
+        let last = text.rsplit(['/', ':']).next().unwrap_or_default();
+        let low = text.trim().to_lowercase();
+        let kind = KINDS.iter().find(|(start, ..)| *start != prefix && text.starts_with(start));
+        return Err(match kind {
+            _ if text.starts_with("arn:") && good(last) => {
+                wanted().help(format!("an ARN ends with the id: write {last}"))
+            }
+            _ if good(&low) => wanted().help(format!("write {low}")),
+            Some((_, what, place)) => wanted().help(format!("{} is {what}{place}", quote(text))),
+            None => wanted().likely(lookup(prefix, text)),
+        });
     }
     // EC2 gave 8 hex digits until 2016 and gives 17 since.
+    let rest = &text[prefix.len()..];
     let hex = rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
     Ok((text, hex && matches!(rest.len(), 8 | 17)))
 }
 
+/// The command that finds the id of what was named by its name or zone.
+fn lookup(prefix: &str, name: &str) -> Option<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
+    if name.is_empty() || name.starts_with(prefix) || !name.chars().all(plain) {
+        return None;
+    }
+    let zone = name.strip_suffix(|c: char| c.is_ascii_lowercase()).is_some_and(is_region);
+    let (what, filter) = match prefix {
+        "subnet-" if zone => ("subnets", "availability-zone"),
+        "subnet-" => ("subnets", "tag:Name"),
+        "sg-" => ("security-groups", "group-name"),
+        _ => ("instances", "tag:Name"),
+    };
+    Some(format!("the id, not the name: aws ec2 describe-{what} --filters Name={filter},Values={name}"))
+}
+
 /// `m7i.large`, `u-6tb1.112xlarge`.
 pub(crate) fn instance_type(text: &str) -> Read<String> {
+    is_instance_type(text).then(|| text.to_owned()).ok_or_else(|| {
+        let wrong = Wrong::bad("an instance type such as `m7i.large`");
+        let low = text.trim().to_lowercase();
+        let ec2 = ["db.", "cache.", "ml."].iter().find_map(|other| low.strip_prefix(other)).unwrap_or(&low);
+        let guess = if ec2.contains('.') { ec2.to_owned() } else { ec2.replacen(['-', ' ', '_'], ".", 1) };
+        if is_instance_type(&guess) {
+            wrong.help(format!("write {guess}"))
+        } else if is_instance_type(&format!("{low}.large")) {
+            wrong.help(format!("it needs a size, for example {low}.large"))
+        } else {
+            wrong
+        }
+    })
+}
+
+fn is_instance_type(text: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
-    let ok = text.len() <= 32 && text.split_once('.').is_some_and(|(family, size)| part(family) && part(size));
-    ok.then(|| text.to_owned()).ok_or_else(|| Wrong::bad("an instance type such as `m7i.large`"))
+    text.len() <= 32 && text.split_once('.').is_some_and(|(family, size)| part(family) && part(size))
+}
+
+/// A key pair's name in EC2.
+pub(crate) fn key_pair(text: &str) -> Read<String> {
+    let wrong = Wrong::bad("the name of a key pair in EC2");
+    let file = text.rsplit('/').next().unwrap_or_default();
+    let bare = [".pem", ".pub", ".ppk"].iter().find_map(|end| file.strip_suffix(end));
+    if file != text || bare.is_some() {
+        let name = bare.unwrap_or(file);
+        return Err(wrong.help(format!("the key's file goes to ssh.identity; the name in EC2 may be {}", quote(name))));
+    }
+    super::value::line(255)(text)
 }
 
 /// An instance profile's name or ARN.
@@ -64,7 +125,16 @@ pub(crate) fn instance_profile(text: &str) -> Read<String> {
     let name = text.strip_prefix("arn:").map_or(Some(text), |arn| arn.split_once(":instance-profile/").map(|(_, n)| n));
     let good = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-/".contains(c);
     let ok = name.is_some_and(|n| !n.is_empty() && n.len() <= 128 && n.chars().all(good));
-    ok.then(|| text.to_owned()).ok_or_else(|| Wrong::bad("an instance profile's name or ARN"))
+    ok.then(|| text.to_owned()).ok_or_else(|| {
+        let wrong = Wrong::bad("an instance profile's name or ARN");
+        match text.split_once(":role/").map(|(_, role)| role.rsplit('/').next().unwrap_or_default()) {
+            Some(role) => wrong.help(format!(
+                "this is a role; its profile: aws iam list-instance-profiles-for-role --role-name {}",
+                super::problem::printable(role)
+            )),
+            None => wrong,
+        }
+    })
 }
 
 /// The fleet's name: goes into names of AWS things, files and folders.
@@ -73,10 +143,19 @@ pub(crate) fn fleet_name(text: &str) -> Read<&str> {
     if (1..=40).contains(&text.len()) && text.bytes().all(good) && !text.starts_with('-') && !text.ends_with('-') {
         return Ok(text);
     }
+    let wrong = Wrong::bad("1 to 40 lowercase letters, digits and inner dashes");
+    Err(match tame(text) {
+        Some(tame) => wrong.help(format!("for example `{tame}`")),
+        None => wrong,
+    })
+}
+
+/// A fleet's name made from a text; `None` when nothing is left of it.
+pub(crate) fn tame(text: &str) -> Option<String> {
     let tame: String = text.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     let tame: String = tame.trim_matches('-').chars().take(40).collect();
-    let wrong = Wrong::bad("1 to 40 lowercase letters, digits and inner dashes");
-    Err(if tame.is_empty() { wrong } else { wrong.help(format!("for example `{}`", tame.trim_matches('-'))) })
+    let tame = tame.trim_matches('-');
+    (!tame.is_empty()).then(|| tame.to_owned())
 }
 
 /// An image name with room for the run's short id; the characters are those that CreateImage takes.
@@ -100,7 +179,20 @@ pub(crate) struct QueueUrl {
 
 /// `https://sqs.<region>.amazonaws.com/<account>/<name>`; plain http only to this machine.
 pub(crate) fn queue_url(text: &str) -> Read<QueueUrl> {
-    let wrong = || Wrong::bad("a queue URL such as `https://sqs.us-east-1.amazonaws.com/123456789012/work`");
+    let wrong = || {
+        let wrong = Wrong::bad("a queue URL such as `https://sqs.us-east-1.amazonaws.com/123456789012/work`");
+        let parts: Vec<&str> = text.split(':').collect();
+        match parts.as_slice() {
+            ["arn", _, "sqs", region, account, name] => {
+                let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+                wrong.help(format!("write https://sqs.{region}.{domain}/{account}/{name}"))
+            }
+            [name] if queue_name(name).is_ok() => {
+                wrong.help(format!("it is a URL, not a name: aws sqs get-queue-url --queue-name {name}"))
+            }
+            _ => wrong,
+        }
+    };
     let (scheme, rest) = text.split_once("://").ok_or_else(wrong)?;
     let (authority, path) = rest.split_once('/').ok_or_else(wrong)?;
     let host = authority
@@ -133,8 +225,12 @@ pub(crate) fn queue_name(text: &str) -> Read<String> {
         return Err(wrong.help("this version works with standard queues only"));
     }
     let good = |c: char| c.is_ascii_alphanumeric() || "-_".contains(c);
-    let ok = (1..=80).contains(&text.len()) && text.chars().all(good);
-    if ok { Ok(text.to_owned()) } else { Err(wrong) }
+    let fits = |name: &str| (1..=80).contains(&name.len()) && name.chars().all(good);
+    if fits(text) {
+        return Ok(text.to_owned());
+    }
+    // A URL or an ARN ends with the name.
+    Err(wrong.likely(text.rsplit(['/', ':']).next().filter(|name| fits(name))))
 }
 
 #[cfg(test)]
@@ -146,15 +242,6 @@ mod tests {
         assert_eq!(account("012345678901"), Ok("012345678901"));
         assert!(account("12345678901").is_err_and(|w| w.help.is_some_and(|h| h.contains("\"012345678901\""))));
         assert!(account("1234-5678-9012").is_err() && account("").is_err());
-    }
-
-    #[test]
-    fn regions_are_not_zones() {
-        for good in ["us-east-1", "ap-southeast-2", "us-gov-west-1", "eu-isoe-west-1"] {
-            assert_eq!(region(good), Ok(good));
-        }
-        assert!(region("us-east-1a").is_err_and(|w| w.help.is_some_and(|h| h.contains("us-east-1"))));
-        assert!(["", "us", "us-east", "US-EAST-1", "us--1", "earth"].iter().all(|bad| region(bad).is_err()));
     }
 
     #[test]

@@ -1,8 +1,10 @@
 //! The desk that all readers of a spec work at: notes problems, hands out fields, and misses no key.
 
-use super::problem::{Problem, Problems, Severity, quote};
-use super::tree::{Key, Kind, Node, Source, Span, is_null};
+use super::problem::{Problem, Problems, Severity, printable, quote};
+use super::section::{Field, Section};
+use super::tree::{Kind, Node, Source, Span, is_null};
 use super::value::Wrong;
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 /// Looks up an environment variable.
@@ -14,6 +16,8 @@ pub(crate) struct Check<'a> {
     pub(crate) problems: Problems,
     /// Where relative paths start.
     pub(crate) dir: PathBuf,
+    /// What templates may name; while it is empty, nobody asks.
+    pub(crate) names: BTreeSet<String>,
     sources: Vec<Source>,
     env: Env<'a>,
 }
@@ -21,7 +25,7 @@ pub(crate) struct Check<'a> {
 impl<'a> Check<'a> {
     /// A desk without problems.
     pub(crate) fn new(dir: PathBuf, env: Env<'a>) -> Self {
-        Self { problems: Problems::default(), dir, sources: Vec::new(), env }
+        Self { problems: Problems::default(), dir, names: BTreeSet::new(), sources: Vec::new(), env }
     }
 
     /// Takes in a text and returns its number.
@@ -33,6 +37,11 @@ impl<'a> Check<'a> {
     /// The text under a number.
     pub(crate) fn text(&self, source: usize) -> String {
         self.sources.get(source).map(|s| s.text.clone()).unwrap_or_default()
+    }
+
+    /// The text before a stretch.
+    pub(crate) fn text_before(&self, span: Span) -> &str {
+        self.sources.get(span.source).and_then(|source| source.text.get(..span.start)).unwrap_or_default()
     }
 
     /// The line that a stretch starts on.
@@ -80,17 +89,23 @@ impl<'a> Check<'a> {
         });
     }
 
-    /// A value that must be a section; anything else is noted.
-    pub(crate) fn section<'n>(&mut self, field: &Field<'n>) -> Option<Section<'n>> {
+    /// A value that must be a section; anything else is noted, with an example of what belongs below its key.
+    pub(crate) fn section<'n>(&mut self, field: &Field<'n>, example: &str) -> Option<Section<'n>> {
         match &field.node.kind {
-            Kind::Map(entries) => {
-                Some(Section { path: field.path.clone(), span: field.key, entries, known: Vec::new() })
+            Kind::Map(entries) => return Some(Section::new(field.path.clone(), field.key, entries)),
+            Kind::List(items) if items.iter().any(|item| matches!(item.kind, Kind::Map(_))) => {
+                self.wrong_type(field, "a section of keys and values", Some(format!("without dashes: {example}")));
             }
             Kind::Scalar { .. } | Kind::List(_) => {
-                self.wrong_type(field, "a section of keys and values");
-                None
+                let help = match field.node.word() {
+                    _ if glued(field.node) => "a space belongs after the colon".to_owned(),
+                    "nothing" => format!("indent what belongs to it by two spaces; for example {example}"),
+                    _ => format!("for example {example}"),
+                };
+                self.wrong_type(field, "a section of keys and values", Some(help));
             }
         }
+        None
     }
 
     /// A value that must be a list; anything else is noted.
@@ -105,21 +120,27 @@ impl<'a> Check<'a> {
             ),
             Kind::Scalar { text, plain } if !(*plain && is_null(text)) => {
                 let message = format!("`{}` must be a list, but is a single value", field.path);
-                self.error_with(field.node.span, "wrong-type", message, Some(format!("write [{text}]")));
+                let help = match text.strip_prefix('-') {
+                    Some(_) => "a space belongs after every dash".to_owned(),
+                    None => format!("write [{}]", printable(text)),
+                };
+                self.error_with(field.node.span, "wrong-type", message, Some(help));
                 None
             }
             Kind::Scalar { .. } | Kind::Map(_) => {
-                self.wrong_type(field, "a list");
+                let help = (field.node.word() != "nothing")
+                    .then(|| "every entry starts with `- `, or write [a, b]".to_owned());
+                self.wrong_type(field, "a list", help);
                 None
             }
         }
     }
 
-    fn wrong_type(&mut self, field: &Field<'_>, wanted: &str) {
+    fn wrong_type(&mut self, field: &Field<'_>, wanted: &str, help: Option<String>) {
         let word = field.node.word();
         let span = if word == "a single value" { field.node.span } else { field.key };
         let code = if word == "nothing" { "empty" } else { "wrong-type" };
-        self.error(span, code, format!("`{}` must be {wanted}, but is {word}", field.path));
+        self.error_with(span, code, format!("`{}` must be {wanted}, but is {word}", field.path), help);
     }
 
     /// A single value as written and whether it stands without quotes, `${...}` untouched: for commands, where it is
@@ -132,8 +153,18 @@ impl<'a> Check<'a> {
                 self.error_with(field.key, "empty", format!("`{}` has no value", field.path), help);
                 None
             }
-            Kind::List(_) | Kind::Map(_) => {
-                self.wrong_type(field, "a single value");
+            Kind::List(items) => {
+                let help = match items.as_slice() {
+                    [Node { kind: Kind::Scalar { text, .. }, .. }] => {
+                        format!("it takes one value, without brackets or dash: {}", printable(text))
+                    }
+                    _ => "it takes one value".to_owned(),
+                };
+                self.wrong_type(field, "a single value", Some(help));
+                None
+            }
+            Kind::Map(_) => {
+                self.wrong_type(field, "a single value", Some("it takes one value, no keys below it".to_owned()));
                 None
             }
         }
@@ -189,12 +220,22 @@ impl<'a> Check<'a> {
         match result {
             Ok(value) => Some(value),
             Err(wrong) => {
-                let shown = match &field.node.kind {
-                    Kind::Scalar { text, .. } => quote(text),
-                    Kind::List(_) | Kind::Map(_) => field.node.word().to_owned(),
+                let (shown, expanded) = match &field.node.kind {
+                    Kind::Scalar { text, .. } if text.is_empty() => ("an empty text".to_owned(), false),
+                    Kind::Scalar { text, .. } => (quote(text), text.contains("${")),
+                    Kind::List(_) | Kind::Map(_) => (field.node.word().to_owned(), false),
                 };
                 let message = format!("`{}` must be {}, not {shown}", field.path, wrong.wanted);
-                self.error_with(field.node.span, wrong.code, message, wrong.help);
+                let slip = match &field.node.kind {
+                    Kind::Scalar { text, .. } if text.is_empty() => Some("give it a value, or leave the key out"),
+                    Kind::Scalar { text, .. } if text.contains(['\u{201c}', '\u{201d}', '\u{2018}', '\u{2019}']) => {
+                        Some("curly quotes are part of the value: use \" or none")
+                    }
+                    Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => None,
+                };
+                // A guess may repeat what the environment said, which is never shown.
+                let help = wrong.help.filter(|_| !expanded).or_else(|| slip.map(str::to_owned));
+                self.error_with(field.node.span, wrong.code, message, help);
                 None
             }
         }
@@ -203,6 +244,19 @@ impl<'a> Check<'a> {
     /// A path, relative to the folder of the file; `~/` is the home folder; `${NAME}` is read where `env` says so.
     pub(crate) fn path(&mut self, field: &Field<'_>, env: bool) -> Option<PathBuf> {
         let text = if env { self.expanded(field)? } else { self.text_of(field)?.to_owned() };
+        if text.trim().is_empty() || text.contains(['\n', '\r']) {
+            let wanted = if text.trim().is_empty() { "is empty" } else { "is a path, not the text itself" };
+            let help = Some("write the path of a file, from the folder of this file on");
+            self.error_with(field.node.span, "bad-value", format!("`{}` {wanted}", field.path), help);
+            return None;
+        }
+        if let Some((scheme, _)) =
+            text.split_once("://").filter(|(scheme, _)| scheme.chars().all(char::is_alphanumeric))
+        {
+            let message = format!("`{}` is a URL ({scheme}), but must be a path on this machine", field.path);
+            self.error_with(field.node.span, "bad-value", message, Some("fetch the file first, and name the copy"));
+            return None;
+        }
         if let Some(rest) = text.strip_prefix("~/") {
             let Some(home) = (self.env)("HOME") else {
                 self.error(
@@ -231,6 +285,13 @@ impl<'a> Check<'a> {
     }
 }
 
+/// Whether a value is a key whose colon lacks its space: `size:40`.
+fn glued(node: &Node) -> bool {
+    let Kind::Scalar { text, plain: true } = &node.kind else { return false };
+    text.split_once(':')
+        .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+}
+
 /// A path relative to a folder; the folder `.` is left out so that paths look as written.
 pub(crate) fn below(dir: &Path, path: &str) -> PathBuf {
     if dir == Path::new(".") { PathBuf::from(path) } else { dir.join(path) }
@@ -243,105 +304,4 @@ fn variables(text: &str) -> impl Iterator<Item = (usize, &str)> {
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
         (name.starts_with(|c: char| word(c) && !c.is_ascii_digit()) && name.chars().all(word)).then_some((at, name))
     })
-}
-
-/// One value with the path that leads to it.
-#[derive(Clone, Debug)]
-pub(crate) struct Field<'n> {
-    /// For example `fleet.accept.min`.
-    pub(crate) path: String,
-    /// Where its key stands; the value's own place in a list.
-    pub(crate) key: Span,
-    /// The value.
-    pub(crate) node: &'n Node,
-}
-
-/// A section whose keys are asked for one by one; what nobody asked for is unknown.
-#[derive(Debug)]
-pub(crate) struct Section<'n> {
-    /// For example `fleet.accept`; empty at the top.
-    pub(crate) path: String,
-    /// Where its key stands.
-    pub(crate) span: Span,
-    entries: &'n [(Key, Node)],
-    known: Vec<&'static str>,
-}
-
-impl<'n> Section<'n> {
-    /// All keys and values, for sections whose keys are the owner's own.
-    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'n Key, Field<'n>)> + use<'n> {
-        let prefix = self.path.clone();
-        self.entries.iter().map(move |(key, node)| {
-            (key, Field { path: join(&prefix, &super::problem::printable(&key.text)), key: key.span, node })
-        })
-    }
-
-    /// The value under a key, if it is there.
-    pub(crate) fn get(&mut self, key: &'static str) -> Option<Field<'n>> {
-        if !self.known.contains(&key) {
-            self.known.push(key);
-        }
-        let (key, node) = self.entries.iter().find(|(k, _)| k.text == key)?;
-        Some(Field { path: join(&self.path, &key.text), key: key.span, node })
-    }
-
-    /// The value under a key that must be there.
-    pub(crate) fn need(&mut self, check: &mut Check<'_>, key: &'static str, example: &str) -> Option<Field<'n>> {
-        let found = self.get(key);
-        if found.is_none() {
-            let message = format!("`{}` is missing", join(&self.path, key));
-            check.error_with(self.span, "missing-key", message, Some(format!("for example `{key}: {example}`")));
-        }
-        found
-    }
-
-    /// Refuses keys that a later version will know, with the reason.
-    pub(crate) fn later(&mut self, check: &mut Check<'_>, keys: &[(&'static str, &str)]) {
-        for (key, what) in keys {
-            let asked = self.known.len();
-            if let Some(field) = self.get(key) {
-                not_yet(check, field.key, &format!("`{}`", field.path), what);
-            }
-            self.known.truncate(asked);
-        }
-    }
-
-    /// Names every key that nobody asked for.
-    pub(crate) fn close(self, check: &mut Check<'_>, later: &[(&'static str, &str)]) {
-        let mut this = self;
-        this.later(check, later);
-        for (key, _) in this.entries {
-            let known = |k: &&&str| **k == key.text;
-            if this.known.iter().any(|k| known(&k)) || later.iter().any(|(k, _)| *k == key.text) {
-                continue;
-            }
-            let message = format!("there is no {}", quote(&join(&this.path, &key.text)));
-            let help = match nearest(&key.text, &this.known) {
-                Some(near) => format!("did you mean `{near}`?"),
-                None => format!("known here: {}", this.known.join(", ")),
-            };
-            check.error_with(key.span, "unknown-key", message, Some(help));
-        }
-    }
-}
-
-/// Notes something that is documented but that this version does not do.
-pub(crate) fn not_yet(check: &mut Check<'_>, span: Span, subject: &str, what: &str) {
-    check.error(span, "not-yet", format!("this version does not do {subject} yet: {what}"));
-}
-
-fn join(path: &str, key: &str) -> String {
-    if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
-}
-
-/// The word that was likely meant.
-pub(crate) fn nearest<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
-    if text.len() > 40 {
-        return None;
-    }
-    let text = text.to_lowercase().replace('-', "_");
-    let near = |word: &&str| strsim::damerau_levenshtein(&text, &word.replace('-', "_"));
-    let best = words.iter().copied().min_by_key(near)?;
-    let allowed = if best.len() <= 3 { 1 } else { (best.len() / 3).max(2) };
-    (near(&best) <= allowed && near(&best) < best.len()).then_some(best)
 }

@@ -1,7 +1,7 @@
 //! `explain`: what there is to say about one field, found by its path however it is written.
 
-use super::check::nearest;
 use super::fields::{Document, FLEET, Field, Kind, PLAYBOOK};
+use super::words::nearest;
 use schemars::JsonSchema;
 use serde::Serialize;
 

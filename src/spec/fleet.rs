@@ -1,6 +1,8 @@
 //! The spec as checked: after this room nobody validates again.
 
-use crate::model::{AccountId, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags};
+use crate::model::{
+    AccountId, Address, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
+};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -33,6 +35,8 @@ pub struct Fleet {
     pub fleet: Option<HostsSpec>,
     /// How hosts are reached.
     pub ssh: SshSpec,
+    /// Machines that fleetwright did not launch; `push` and `exec` go to them when there are any, and nothing else does.
+    pub hosts: Vec<ForeignHost>,
     /// What push brings to hosts.
     pub release: Option<Release>,
     /// The worker that runs on every host.
@@ -47,7 +51,22 @@ pub struct Fleet {
     pub rehearsal: Rehearsal,
 }
 
+/// Stands for the account where the spec is about foreign machines only and names none.
+pub const NO_ACCOUNT: &str = "no-account";
+/// Stands for the region in the same case.
+pub const NO_REGION: &str = "no-region";
+
 impl Fleet {
+    /// Whether the spec says which account and region it is about; without them nothing may be asked of AWS.
+    pub fn in_aws(&self) -> bool {
+        self.account.as_str() != NO_ACCOUNT && self.region.as_str() != NO_REGION
+    }
+
+    /// Whether `push` and `exec` go to machines that fleetwright did not launch.
+    pub fn is_foreign(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     /// Account, region and name.
     pub fn key(&self) -> FleetKey {
         FleetKey { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
@@ -177,6 +196,17 @@ pub struct SshSpec {
     pub known_hosts: Option<PathBuf>,
     /// `timeout:` to connect, wall time, default 10s.
     pub timeout: Duration,
+}
+
+/// One of `hosts:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ForeignHost {
+    /// `name:` what reports call it and `--only` takes; the address if absent. Unique.
+    pub name: String,
+    /// `address:` and `port:`, the port of `ssh` if absent. Unique.
+    pub address: Address,
+    /// `user:` the user of `ssh` if absent.
+    pub user: String,
 }
 
 /// `release:`

@@ -2,10 +2,12 @@
 
 use super::check::{Check, Env};
 use super::fleet::Fleet;
-use super::playbook::Playbook;
+use super::playbook::{FACTS, Playbook};
 use super::problem::{Problem, Problems};
+use super::read::Role;
 use super::tree::{Node, Span};
 use super::{digest, read, set, yaml};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -39,22 +41,7 @@ pub struct Loaded {
 /// Every problem of all of these files at once, by place.
 pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let (mut check, bytes) = open(path, env)?;
-    let Some((source, _)) = take_in(&mut check, path, bytes) else { return Err(check.problems.sorted()) };
-    let root = yaml::parse(&mut check, source, 0);
-    let Some(mut root) = root else {
-        if check.problems.is_empty() {
-            let span = Span { source, start: 0, end: 0 };
-            let help = Some(
-                "start with `version: 1`, `name`, `account` and `region`; the example in the repository has every key",
-            );
-            check.error_with(span, "empty", "the file says nothing", help);
-        }
-        return Err(check.problems.sorted());
-    };
-    for argument in sets {
-        set::apply(&mut check, &mut root, argument);
-    }
-    let fleet = read::fleet(&mut check, path.to_owned(), &root);
+    let fleet = judge(&mut check, path, bytes, sets);
     let playbooks = playbooks(&mut check, fleet.as_ref());
     if check.problems.has_errors() {
         return Err(check.problems.sorted());
@@ -67,6 +54,25 @@ pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) 
         Problems::one(Problem::of_file(&file, "unreadable", format!("`fleet.user_data` can't be read: {error}"), None))
     })?;
     Ok(Loaded { fleet, playbooks, warnings: check.problems.sorted() })
+}
+
+/// Reads the spec's own bytes, without its playbooks; what is wrong is noted.
+pub(super) fn judge(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>, sets: &[String]) -> Option<Fleet> {
+    let (source, _) = take_in(check, path, bytes)?;
+    let Some(mut root) = yaml::parse(check, source, 0) else {
+        if check.problems.is_empty() {
+            let span = Span { source, start: 0, end: 0 };
+            let help = Some(
+                "start with `version: 1`, `name`, `account` and `region`; the example in the repository has every key",
+            );
+            check.error_with(span, "empty", "the file says nothing", help);
+        }
+        return None;
+    };
+    for argument in sets {
+        set::apply(check, &mut root, argument);
+    }
+    read::fleet(check, path.to_owned(), &root)
 }
 
 /// The nearest fleet.yaml, in `start` or the closest folder above it.
@@ -129,15 +135,29 @@ fn take_in(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>) -> Option<(usize,
 
 fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
     let verify = fleet.and_then(|f| f.template.as_ref()).and_then(|t| t.verify.clone());
-    let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| r.playbook.clone());
+    let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| (&r.vars, r.playbook.clone()));
     Playbooks {
-        verify: verify.and_then(|path| playbook(check, read::Role::Verify, &path)),
-        deploy: deploy.and_then(|path| playbook(check, read::Role::Deploy, &path)),
+        verify: verify.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
+        deploy: deploy.and_then(|(vars, path)| playbook(check, Role::Deploy, fleet?, vars, &path)),
     }
 }
 
+/// The facts that the playbook's templates will know.
+fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
+    let lacking =
+        [("release", role == Role::Verify), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
+    let known = move |fact: &&&str| !lacking.iter().any(|(name, lacks)| *lacks && *name == **fact);
+    FACTS.iter().filter(known).map(|fact| (*fact).to_owned())
+}
+
 /// Reads one playbook; paths in it start from its own folder.
-fn playbook(check: &mut Check<'_>, role: read::Role, path: &Path) -> Option<Playbook> {
+fn playbook(
+    check: &mut Check<'_>,
+    role: Role,
+    fleet: &Fleet,
+    vars: &BTreeMap<String, String>,
+    path: &Path,
+) -> Option<Playbook> {
     let bytes = match bounded(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -146,6 +166,14 @@ fn playbook(check: &mut Check<'_>, role: read::Role, path: &Path) -> Option<Play
             return None;
         }
     };
+    check.names = vars.keys().cloned().chain(facts(role, fleet)).collect();
+    let out = judge_playbook(check, role, path, bytes);
+    check.names.clear();
+    out
+}
+
+/// Reads a playbook's own bytes; what is wrong is noted.
+pub(super) fn judge_playbook(check: &mut Check<'_>, role: Role, path: &Path, bytes: Vec<u8>) -> Option<Playbook> {
     let (source, bytes) = take_in(check, path, bytes)?;
     let before = check.problems.len();
     let root: Option<Node> = yaml::parse(check, source, 0);

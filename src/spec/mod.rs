@@ -11,15 +11,22 @@ mod need;
 pub mod playbook;
 pub mod problem;
 mod read;
+mod region;
 mod render;
 pub mod schema;
+mod section;
 mod set;
 pub mod starter;
+mod syntax;
+mod tame;
 mod template;
 mod tree;
 mod value;
+mod words;
 mod yaml;
 
+#[cfg(test)]
+pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 

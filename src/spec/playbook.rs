@@ -10,6 +10,10 @@ use std::time::Duration;
 #[serde(transparent)]
 pub struct Text(pub String);
 
+/// Names that every playbook knows of its host; variables can't take them. `release` is defined where a release is pushed,
+/// `queue_url` where the spec has a queue, `region` where it names one.
+pub const FACTS: [&str; 7] = ["instance_id", "slot", "address", "fleet", "region", "release", "queue_url"];
+
 /// One checked playbook.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Playbook {

@@ -24,6 +24,10 @@ pub fn schema(document: &Document) -> Value {
         }
         None => root.extend(top),
     }
+    if !document.any_of.is_empty() {
+        let sets: Vec<Value> = document.any_of.iter().map(|keys| json!({ "required": keys })).collect();
+        root.insert("anyOf".into(), sets.into());
+    }
     Value::Object(root)
 }
 

@@ -5,9 +5,14 @@ use super::problem::quote;
 use super::tree::{Key, Kind, Node, Span};
 use super::yaml;
 
+/// Most characters of an argument that a report names it by.
+const SHOWN: usize = 60;
+
 /// Puts one `path=value` into the tree; what is wrong with it is noted with the argument as its place.
 pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, argument: &str) {
-    let source = check.add_source(format!("--set {argument}"), argument.to_owned());
+    let short: String = argument.chars().take(SHOWN).collect();
+    let dots = if short.len() < argument.len() { "..." } else { "" };
+    let source = check.add_source(format!("--set {short}{dots}"), argument.to_owned());
     let whole = Span { source, start: 0, end: argument.len() };
     let Some((path, _)) = argument.split_once('=') else {
         check.error_with(whole, "bad-set", "there is no `=` in it", Some("write it as fleet.size=60"));

@@ -2,6 +2,7 @@
 //! itself left to it.
 
 use super::aws;
+use super::region::{self, Named};
 use super::value::Wrong;
 
 /// The example, from the folder that holds it.
@@ -88,9 +89,7 @@ fn answered(text: &str, answers: &Answers) -> String {
 
 /// A name for a fleet from a folder's, where one can be made of it.
 pub fn name_of(folder: &str) -> Option<String> {
-    let tame: String =
-        folder.to_lowercase().chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).take(40).collect();
-    name(tame.trim_matches('-')).ok()
+    aws::tame(folder)
 }
 
 /// Reads a fleet's name as the spec does.
@@ -118,7 +117,11 @@ pub fn account(text: &str) -> Result<String, String> {
 ///
 /// What it must be instead.
 pub fn region(text: &str) -> Result<String, String> {
-    told(text, aws::region)
+    told(text, |text| {
+        region::region(text).map(|region| match region {
+            Named::Known(name) | Named::Strange(name, _) => name,
+        })
+    })
 }
 
 /// Reads an instance's id as the spec does.

@@ -63,7 +63,7 @@ fn good_specs_are_read() {
 #[test]
 fn bad_specs_are_told_in_full() {
     let files = samples("bad");
-    assert!(files.len() >= 30, "only {} bad samples", files.len());
+    assert!(files.len() >= 150, "only {} bad samples", files.len());
     let mut shown = String::new();
     for path in files {
         let result = load(&path, &[], &env);
@@ -82,8 +82,9 @@ fn another_reader_agrees_on_good_specs() {
         let text = std::fs::read_to_string(&path).expect("readable");
         let value: serde_yaml::Value = serde_yaml::from_str(&text).expect("YAML");
         let fleet = load(&path, &[], &env).expect("good").fleet;
-        assert_eq!(value["name"].as_str(), Some(fleet.name.as_str()));
-        assert_eq!(value["region"].as_str(), Some(fleet.region.as_str()));
+        for (key, ours) in [("name", fleet.name.as_str()), ("region", fleet.region.as_str())] {
+            assert!(value[key].as_str().is_none_or(|theirs| theirs == ours), "{key} in {}", path.display());
+        }
         let size = fleet.fleet.as_ref().map(|f| u64::from(f.size));
         assert_eq!(value["fleet"]["size"].as_u64(), size);
         let types: Vec<&str> = fleet.fleet.iter().flat_map(|f| f.types.iter().map(String::as_str)).collect();

@@ -1,6 +1,8 @@
 //! Single values as people write them: durations, sizes, prices, rates, names and AWS identifiers.
 
+use super::tame;
 use crate::model::Money;
+use std::fmt::Write;
 use std::time::Duration;
 
 /// Why a text is not the value that is wanted; completes "must be ..., not ...".
@@ -31,6 +33,15 @@ impl Wrong {
         self.help = Some(help.into());
         self
     }
+
+    /// The same; where it could be guessed what was meant, that is what to type instead.
+    #[must_use]
+    pub(crate) fn likely(self, guess: Option<impl std::fmt::Display>) -> Self {
+        match guess {
+            Some(guess) => self.help(format!("write {guess}")),
+            None => self,
+        }
+    }
 }
 
 type Read<T> = Result<T, Wrong>;
@@ -40,7 +51,14 @@ pub(crate) fn count(min: u64, max: u64) -> impl Fn(&str) -> Read<u64> {
     move |text| {
         let wanted = format!("a whole number from {min} to {max}");
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Wrong::bad(wanted));
+            return Err(Wrong::bad(wanted).likely(tame::count(text).filter(|n| (min..=max).contains(n))));
+        }
+        if text.len() > 1 && text.starts_with('0') {
+            let decimal = text.trim_start_matches('0');
+            let help = "a leading zero means octal to some readers of YAML";
+            return Err(
+                Wrong::bad(wanted).help(format!("write {}; {help}", if decimal.is_empty() { "0" } else { decimal }))
+            );
         }
         text.parse().ok().filter(|n| (min..=max).contains(n)).ok_or_else(|| Wrong::range(wanted))
     }
@@ -61,56 +79,70 @@ pub(crate) fn boolean(text: &str) -> Read<bool> {
 /// `90s`, `45m`, `1h30m`, `2d`: units are required and fall from left to right.
 pub(crate) fn duration(min: Duration, max: Duration) -> impl Fn(&str) -> Read<Duration> {
     move |text| {
-        let bad = || Wrong::bad("a duration such as `90s`, `45m` or `1h30m`");
-        let mut rest = text;
-        let mut last = u64::MAX;
-        let mut sum: u64 = 0;
-        while !rest.is_empty() {
-            let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
-            let (number, tail) = rest.split_at(digits);
-            let unit = match tail.chars().next() {
-                Some('d') => 86_400,
-                Some('h') => 3_600,
-                Some('m') => 60,
-                Some('s') => 1,
-                None if number == text => {
-                    return Err(bad().help(format!("it needs a unit: {text}s, {text}m or {text}h")));
-                }
-                Some(_) | None => return Err(bad()),
-            };
-            let number: u64 = number.parse().map_err(|_| bad())?;
-            if unit >= last || tail[1..].starts_with(|c: char| !c.is_ascii_digit()) {
-                return Err(bad());
+        let range = || Wrong::range(format!("a duration from {} to {}", spell(min), spell(max)));
+        let value = units(text).ok_or_else(|| {
+            let bad = Wrong::bad("a duration such as `90s`, `45m` or `1h30m`");
+            let fits = |span: &Duration| (min..=max).contains(span);
+            if !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit()) {
+                return bad.help(format!("it needs a unit: {text}s, {text}m or {text}h"));
             }
-            last = unit;
-            sum = number.checked_mul(unit).and_then(|n| sum.checked_add(n)).ok_or_else(bad)?;
-            rest = &tail[1..];
-        }
-        if text.is_empty() {
-            return Err(bad());
-        }
-        let value = Duration::from_secs(sum);
-        let range = || Wrong::range(format!("a duration from {} to {}", show(min), show(max)));
+            match tame::clock_face(text) {
+                Some((hours, minutes)) => bad.help(format!("write {} or {}", spell(hours), spell(minutes))),
+                None => match tame::duration(text) {
+                    Some(span) if fits(&span) => bad.likely(Some(spell(span))),
+                    Some(_) => range(),
+                    None => bad,
+                },
+            }
+        })?;
         (min..=max).contains(&value).then_some(value).ok_or_else(range)
     }
 }
 
-/// A duration in the largest unit that divides it.
-fn show(span: Duration) -> String {
-    let s = span.as_secs();
-    match s {
-        s if s > 0 && s % 86_400 == 0 => format!("{}d", s / 86_400),
-        s if s > 0 && s % 3_600 == 0 => format!("{}h", s / 3_600),
-        s if s > 0 && s % 60 == 0 => format!("{}m", s / 60),
-        s => format!("{s}s"),
+/// Numbers with units that fall from left to right; `None` for everything else.
+fn units(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut last = u64::MAX;
+    let mut sum: u64 = 0;
+    while !rest.is_empty() {
+        let digits = rest.len() - rest.trim_start_matches(|c: char| c.is_ascii_digit()).len();
+        let (number, tail) = rest.split_at(digits);
+        let unit = match tail.chars().next()? {
+            'd' => 86_400,
+            'h' => 3_600,
+            'm' => 60,
+            's' => 1,
+            _ => return None,
+        };
+        if unit >= last {
+            return None;
+        }
+        last = unit;
+        sum = number.parse::<u64>().ok()?.checked_mul(unit).and_then(|n| sum.checked_add(n))?;
+        rest = &tail[1..];
     }
+    (!text.is_empty()).then_some(Duration::from_secs(sum))
+}
+
+/// A duration the way it is read: `1h30m`.
+pub(crate) fn spell(span: Duration) -> String {
+    let mut left = span.as_secs();
+    let mut out = String::new();
+    for (unit, word) in [(86_400, 'd'), (3_600, 'h'), (60, 'm'), (1, 's')] {
+        if left >= unit {
+            write!(out, "{}{word}", left / unit).unwrap_or_default();
+            left %= unit;
+        }
+    }
+    if out.is_empty() { "0s".to_owned() } else { out }
 }
 
 /// `30GiB` or `1TiB`, in whole GiB as EBS counts.
 pub(crate) fn gib(min: u32, max: u32) -> impl Fn(&str) -> Read<u32> {
     move |text| {
         let wanted = format!("a size from {min}GiB to {max}GiB, in whole GiB");
-        let bad = || Wrong::bad(wanted.clone());
+        let likely = || tame::gib(text).filter(|n| (u64::from(min)..=max.into()).contains(n));
+        let bad = || Wrong::bad(wanted.clone()).likely(likely().map(|n| format!("{n}GiB")));
         let digits = text.len() - text.trim_start_matches(|c: char| c.is_ascii_digit()).len();
         let (number, unit) = text.split_at(digits);
         let number: u64 = number.parse().map_err(|_| bad())?;
@@ -118,11 +150,10 @@ pub(crate) fn gib(min: u32, max: u32) -> impl Fn(&str) -> Read<u32> {
             "MiB" => number,
             "GiB" => number.saturating_mul(1 << 10),
             "TiB" => number.saturating_mul(1 << 20),
-            "" | "G" | "GB" | "Gi" | "gib" | "gb" | "g" => return Err(bad().help(format!("write {number}GiB"))),
             _ => return Err(bad()),
         };
         if mib % (1 << 10) != 0 {
-            return Err(bad().help(format!("write {}GiB", mib / (1 << 10) + 1)));
+            return Err(bad());
         }
         let whole = u32::try_from(mib >> 10).ok().filter(|n| (min..=max).contains(n));
         whole.ok_or_else(|| Wrong::range(wanted.clone()))
@@ -132,32 +163,28 @@ pub(crate) fn gib(min: u32, max: u32) -> impl Fn(&str) -> Read<u32> {
 /// `90%`, whole.
 pub(crate) fn percent(text: &str) -> Read<u8> {
     let wanted = "a whole percentage from `0%` to `100%`";
-    let number = text.strip_suffix('%').unwrap_or(text);
+    let bad = || Wrong::bad(wanted).likely(tame::percent(text).map(|n| format!("{n}%")));
+    let number = text.strip_suffix('%').ok_or_else(bad)?;
     if number.is_empty() || !number.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(Wrong::bad(wanted));
+        return Err(bad());
     }
-    let value = number.parse().ok().filter(|n| *n <= 100).ok_or_else(|| Wrong::range(wanted))?;
-    if number == text { Err(Wrong::bad(wanted).help(format!("write {number}%"))) } else { Ok(value) }
+    number.parse().ok().filter(|n| *n <= 100).ok_or_else(|| Wrong::range(wanted))
 }
 
 /// `$0.06/h`; EC2's finest price step is a millionth of a dollar.
 pub(crate) fn price(text: &str) -> Read<Money> {
-    let bad = || Wrong::bad("a price per hour such as `$0.06/h`");
-    let money = |number: &str| Money::parse(number).filter(|m| *m > Money::ZERO);
-    if let Some(amount) = text.strip_prefix('$').and_then(|t| t.strip_suffix("/h")) {
-        return money(amount).ok_or_else(bad);
-    }
-    let number = text.trim_start_matches('$').trim_end_matches("/h");
-    Err(if money(number).is_some() { bad().help(format!("write ${number}/h")) } else { bad() })
+    let amount = text.strip_prefix('$').and_then(|t| t.strip_suffix("/h"));
+    amount.and_then(Money::parse).filter(|money| *money > Money::ZERO).ok_or_else(|| {
+        Wrong::bad("a price per hour such as `$0.06/h`").likely(tame::price(text).map(|n| format!("${n}/h")))
+    })
 }
 
 /// `3/s`, `200/m` or `1000/h` as items per second.
 pub(crate) fn rate(text: &str) -> Read<f64> {
-    let bad = || Wrong::bad("a rate such as `3/s`, `7.5/s` or `200/m`");
-    let Some((number, unit)) = text.split_once('/') else {
-        let help = format!("write {text}/s");
-        return Err(if text.parse::<u32>().is_ok() { bad().help(help) } else { bad() });
+    let bad = || {
+        Wrong::bad("a rate such as `3/s`, `7.5/s` or `200/m`").likely(tame::rate(text).filter(|guess| guess != text))
     };
+    let (number, unit) = text.split_once('/').ok_or_else(bad)?;
     let seconds = match unit {
         "s" => 1.0,
         "m" => 60.0,
@@ -193,7 +220,7 @@ pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&s
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let wrong = Wrong::bad(all.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or "));
-        Err(match super::check::nearest(text, &all) {
+        Err(match super::words::nearest(text, &all) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong,
         })

@@ -6,6 +6,7 @@
 
 use super::check::Check;
 use super::problem::is_hostile;
+use super::syntax;
 use super::tree::{Key, Kind, Node, Span, is_null};
 use serde_saphyr::granit_parser::{ErrorKind, Event, Options, Parser, ScalarStyle, Span as At};
 use std::collections::HashMap;
@@ -42,9 +43,10 @@ pub(crate) fn parse(check: &mut Check<'_>, source: usize, from: usize) -> Option
                 if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
                     check.error(span, "too-deep", format!("values are nested more than {DEEPEST} deep"));
                 } else if matches!(error.kind(), ErrorKind::UnknownAnchor) {
-                    check.error(span, "alias", "this alias names an anchor that is not defined above it");
+                    let message = "this alias names an anchor that is not defined above it";
+                    check.error_with(span, "alias", message, Some("a value that starts with `*` needs quotes"));
                 } else {
-                    let help = text[..byte.min(text.len())].ends_with('\t').then_some("indent with spaces, not tabs");
+                    let help = syntax::help(&text, byte, &error.info());
                     check.error_with(span, "syntax", format!("this is not YAML: {}", error.info()), help);
                 }
                 false
@@ -76,6 +78,18 @@ fn is_clean(check: &mut Check<'_>, source: usize, text: &str) -> bool {
             let span = Span { source, start, end: start + 1 };
             check.error(span, "too-large", format!("this line has more than {LONGEST_LINE} bytes"));
             return false;
+        }
+        let indent = line.len() - line.trim_start().len();
+        if let Some(at) = line[..indent].find(|c| !matches!(c, ' ' | '\t' | '\n' | '\r' | '\u{FEFF}')) {
+            let span = Span { source, start: start + at, end: start + at + 1 };
+            let help = Some("replace it by ordinary spaces; it was likely copied from a web page");
+            check.error_with(
+                span,
+                "control-character",
+                "this line is indented with a space that YAML does not know",
+                help,
+            );
+            clean = false;
         }
         start += line.len();
     }
@@ -225,7 +239,11 @@ fn slot(check: &mut Check<'_>, seen: &mut HashMap<String, Span>, node: Node) -> 
     let (text, plain) = match node.kind {
         Kind::Scalar { text, plain } => (text, plain),
         Kind::List(_) | Kind::Map(_) => {
-            check.error(span, "wrong-type", "a key must be a single word");
+            let braces = check
+                .text_before(span)
+                .ends_with('{')
+                .then_some("a value with {{ ... }} needs quotes around all of it");
+            check.error_with(span, "wrong-type", "a key must be a single word", braces);
             return Slot::Dropped;
         }
     };

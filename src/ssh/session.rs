@@ -27,9 +27,9 @@ pub struct Target {
 }
 
 impl Target {
-    /// The target of a fleet's host.
-    pub fn of(host: &Host, user: &str) -> Self {
-        Self { alias: host.id.as_str().to_owned(), address: host.address.clone(), user: user.to_owned() }
+    /// The target that a host is.
+    pub fn of(host: &Host) -> Self {
+        Self { alias: host.id.as_str().to_owned(), address: host.address.clone(), user: host.user.clone() }
     }
 }
 

@@ -48,7 +48,7 @@ impl Steps {
             slot: 0,
             address: host.address.clone(),
             fleet: self.fleet.name.clone(),
-            region: self.fleet.region.clone(),
+            region: Some(self.fleet.region.clone()),
             release: None,
             queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
         };
@@ -59,7 +59,7 @@ impl Steps {
         if let (Some(worker), Some(at)) = (&self.fleet.worker, first_reboot) {
             play.steps.insert(at, enabled(&worker.service));
         }
-        let target = Target::of(&host, &self.fleet.ssh.user);
+        let target = Target::of(&host);
         let runner = Runner::new(&self.reach.ssh, &target, &self.reach.template_trust);
         let begun = Instant::now();
         let report = runner.run(session, &play, None, Marker::None, &mut |_| {}).await;

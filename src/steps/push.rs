@@ -94,7 +94,8 @@ impl Steps {
         let vars = Arc::new(self.fleet.release.as_ref().map(|release| release.vars.clone()).unwrap_or_default());
         let run_dir = self.state.run(self.run);
         run_dir.ensure_hosts().map_err(state)?;
-        for host in &order.hosts {
+        let foreign = self.fleet.is_foreign();
+        for host in order.hosts.iter().filter(|_| !foreign) {
             if !self.learn(&host.id).await? {
                 self.events.warn(format!("{}: its console shows no host key", host.id));
             }
@@ -108,11 +109,10 @@ impl Steps {
                     host,
                     lane,
                     steps: self.reach.clone(),
-                    user: self.fleet.ssh.user.clone(),
                     playbook: Arc::clone(&playbook),
                     vars: Arc::clone(&vars),
                     files: Arc::clone(&files),
-                    facts: (self.fleet.name.clone(), self.fleet.region.clone()),
+                    facts: (self.fleet.name.clone(), self.fleet.in_aws().then(|| self.fleet.region.clone())),
                     queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
                     release: Arc::clone(&order.release),
                     digest: digest.clone(),
@@ -122,7 +122,9 @@ impl Steps {
                 job.run()
             })
             .await;
-        self.mark(step, &report, &digest).await;
+        if !foreign {
+            self.mark(step, &report, &digest).await;
+        }
         self.check_cancel()?;
         let pushed = Pushed { stopped: report.stopped.is_some(), allowed: waves.allowed, reports: report.reports };
         let good = pushed.reports.iter().filter(|report| report.result.good()).count();
@@ -157,11 +159,10 @@ struct Job {
     host: Host,
     lane: Lane,
     steps: super::Reach,
-    user: String,
     playbook: Arc<Playbook>,
     vars: Arc<std::collections::BTreeMap<String, String>>,
     files: Arc<Files>,
-    facts: (crate::model::FleetName, crate::model::Region),
+    facts: (crate::model::FleetName, Option<crate::model::Region>),
     queue_url: Option<String>,
     release: Arc<[u8]>,
     digest: String,
@@ -185,7 +186,7 @@ impl Job {
             Ok(play) => play,
             Err(error) => return self.report(begun, HostResult::Failed, "render", &error.to_string()),
         };
-        let target = Target::of(&self.host, &self.user);
+        let target = Target::of(&self.host);
         let mut fault: Option<SshFault> = None;
         for _ in 0..TRIES {
             match self.steps.ssh.connect(&target, &self.steps.trust).await {

@@ -57,13 +57,13 @@ impl Steps {
             )
             .hint("set `ssh.connect` to private or public"));
         };
-        Ok(Host { slot: 0, id: id.clone(), address })
+        Ok(Host { slot: 0, id: id.clone(), address, user: self.fleet.ssh.user.clone() })
     }
 
     /// Logs in to the template.
     pub(super) async fn enter_template(&self) -> Result<(Host, Session), Failure> {
         let host = self.template_host().await?;
-        let target = Target::of(&host, &self.fleet.ssh.user);
+        let target = Target::of(&host);
         let session = self.reach.ssh.connect(&target, &self.reach.template_trust).await.map_err(|fault| {
             let failure = unreached(&host.id, &fault);
             match fault.kind {

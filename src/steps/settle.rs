@@ -56,7 +56,12 @@ impl Steps {
             .iter()
             .filter_map(|instance| {
                 let slot = slots.get(&instance.id).copied()?;
-                Some(Host { slot, id: instance.id.clone(), address: self.address(instance)? })
+                Some(Host {
+                    slot,
+                    id: instance.id.clone(),
+                    address: self.address(instance)?,
+                    user: self.fleet.ssh.user.clone(),
+                })
             })
             .collect();
         match until {
@@ -131,7 +136,7 @@ impl Steps {
                     continue;
                 }
                 let (ssh, trust) = (Arc::clone(&self.reach.ssh), self.reach.trust.clone());
-                let target = Target::of(host, &self.fleet.ssh.user);
+                let target = Target::of(host);
                 let (places, service) = (Arc::clone(&places), service.clone());
                 tries.spawn(async move {
                     let _place = places.acquire_owned().await;

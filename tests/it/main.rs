@@ -10,6 +10,8 @@ mod doubt;
 mod env;
 mod errors;
 mod exits;
+mod foreign;
+mod hostile;
 mod hosts;
 mod house;
 mod init;

@@ -115,7 +115,12 @@ fn failures_retries_time_outs_and_forged_frames() {
 
     let bad = play(vec![run("disk", "printf '\\033[31mno space on device'; exit 28")], "d", None);
     let report = perform(&sshd, &bad, None, Marker::Skip);
-    let host = Host { slot: 0, id: InstanceId::from("i-1"), address: sshd.target("i-1").address };
+    let host = Host {
+        slot: 0,
+        id: InstanceId::from("i-1"),
+        address: sshd.target("i-1").address,
+        user: sshd.target("i-1").user,
+    };
     let report = report.host_report(host, Duration::ZERO);
     assert_eq!((report.result, report.stage.as_deref()), (HostResult::Failed, Some("disk")));
     assert_eq!(report.cause.as_deref(), Some("exit 28: \\e[31mno space on device"));

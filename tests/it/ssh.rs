@@ -235,6 +235,7 @@ fn sixteen_hosts_with_bad_ones_among_them() {
         let key = if slot == 5 { &wrong } else { &right };
         pins.pin(&InstanceId::from(id.as_str()), std::slice::from_ref(key)).unwrap();
     }
+    let login = sshd.target("i").user;
     let hosts: Vec<Host> = (0..16u32)
         .map(|slot| {
             let port = match slot {
@@ -243,15 +244,16 @@ fn sixteen_hosts_with_bad_ones_among_them() {
                 _ => sshd.port,
             };
             let address = Address { host: "127.0.0.1".into(), port };
-            Host { slot, id: InstanceId::from(ids[slot as usize].as_str()), address }
+            let user = if slot == 6 { "nobody-here".to_owned() } else { login.clone() };
+            Host { slot, id: InstanceId::from(ids[slot as usize].as_str()), address, user }
         })
         .collect();
     let identities = fleetwright::ssh::Identities::load(&[sshd.path("user")], None, None);
     let ssh = Arc::new(fleetwright::ssh::Ssh::new(identities, Duration::from_millis(1500)));
-    let (trust, user) = (Trust::pinned(Arc::new(pins)), sshd.target("i").user);
+    let trust = Trust::pinned(Arc::new(pins));
     let work = move |host: Host, mut lane: Lane| {
         let (ssh, trust) = (Arc::clone(&ssh), trust.clone());
-        let target = Target::of(&host, if host.slot == 6 { "nobody-here" } else { &user });
+        let target = Target::of(&host);
         async move {
             let began = Instant::now();
             let session = match ssh.connect(&target, &trust).await {

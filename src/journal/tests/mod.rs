@@ -3,6 +3,7 @@
 mod broken;
 mod crash;
 mod dirs;
+mod fuzz;
 
 use super::memory::MemoryStore;
 use super::{Begun, Draft, Journal, JournalError, Outcome, Permit};

@@ -1,13 +1,16 @@
-//! `fleet:` what to launch.
+//! `fleet:` what to launch, and `hosts:` what is there already.
 
 use super::Field;
-use super::kind::{Form, Kind, SECTION, duration, line, list, text, whole};
+use super::kind::{Form, Kind, SECTION, duration, line, list, text, whole, word};
+use super::top::IDENTITY;
 
 const FLEETS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html";
 const SPOT: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html";
 const METADATA: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html";
 const VOLUMES: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html";
 
+/// One of `hosts`.
+const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), SECTION]);
 const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
 const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
 const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
@@ -20,6 +23,7 @@ pub(super) const FIELDS: &[Field] = &[
         "What to launch. What it leaves out (types, subnets, security groups, instance profile, key pair) is taken from \
          the template instance.",
     )
+    .needs(IDENTITY)
     .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html"),
     Field::new("fleet.size", whole(1, 10_000), "40", "Hosts wanted, in all.")
         .counts("hosts")
@@ -101,7 +105,7 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .absent("the template's profile")
     .source("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html"),
-    Field::new("fleet.key_name", line("name of an EC2 key pair", 255), "ops", "The key pair that cloud-init installs.")
+    Field::new("fleet.key_name", line("name of a key pair in EC2, not its file", 255), "ops", "The key pair that cloud-init installs.")
         .absent("the template's key pair")
         .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html"),
     Field::new(
@@ -178,4 +182,28 @@ pub(super) const FIELDS: &[Field] = &[
     .counts("network hops")
     .default("1")
     .source(METADATA),
+    Field::new(
+        "hosts",
+        list(&MACHINE, 10_000),
+        "[10.0.0.5, {address: build.example.com, user: admin}]",
+        "Machines that fleetwright did not launch, each as its address or as a section. `push` and `exec` go to them, and \
+         nothing else does; not together with `fleet` or `template`.",
+    ),
+    Field::new("hosts.address", text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), "10.0.0.5", "Where it is.")
+        .required(),
+    Field::new(
+        "hosts.name",
+        word("letters, digits, `.`, `_` and `-`", "^[A-Za-z0-9._][A-Za-z0-9._-]*$", 1, 64),
+        "build-2",
+        "What reports call it and `--only` takes; every machine has a name of its own.",
+    )
+    .absent("the address"),
+    Field::new("hosts.port", whole(1, 65_535), "2222", "The port of its SSH server.").absent("`ssh.port`"),
+    Field::new(
+        "hosts.user",
+        word("letters, digits, `.`, `_` and `-`", "^[A-Za-z0-9._][A-Za-z0-9._-]*$", 1, 32),
+        "admin",
+        "The login name.",
+    )
+    .absent("`ssh.user`"),
 ];

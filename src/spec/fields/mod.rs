@@ -131,6 +131,8 @@ pub struct Document {
     pub about: &'static str,
     /// The key whose value may also stand alone, as the whole file.
     pub bare: Option<&'static str>,
+    /// Sets of keys of which at least one must be there whole.
+    pub any_of: &'static [&'static [&'static str]],
     parts: &'static [&'static [Field]],
 }
 
@@ -138,8 +140,10 @@ pub struct Document {
 pub static FLEET: Document = Document {
     name: "fleet",
     title: "fleet.yaml",
-    about: "Describes a fleet and its job. Each verb says what it needs; only the first four keys are always required.",
+    about: "Describes a fleet and its job. Each verb says what it needs; only `version` is always required, and where \
+            something is launched, name, account and region too.",
     bare: None,
+    any_of: &[top::IDENTITY, &["queue"], &["hosts"]],
     parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, rehearsal::FIELDS],
 };
 
@@ -150,6 +154,7 @@ pub static PLAYBOOK: Document = Document {
     about: "Lists the steps of `template.verify` or `release.playbook`. Values are templates of the owner's own `vars` and of what \
             is known of a host: `instance_id`, `slot`, `address`, `fleet`, `region`, `release` and `queue_url`. A file that needs no `vars` may be the list of steps alone.",
     bare: Some("steps"),
+    any_of: &[],
     parts: &[playbook::FIELDS],
 };
 

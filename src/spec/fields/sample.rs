@@ -19,6 +19,9 @@ impl Sample {
     /// The smallest document in which this field has this value.
     pub(super) fn with(document: &Document, field: &Field, value: &str) -> Self {
         let mut sample = Self::default();
+        for path in document.any_of.first().into_iter().copied().flatten() {
+            sample.values.insert((*path).into(), document.field(path).expect("a field").example.into());
+        }
         sample.values.insert(field.path.into(), value.into());
         loop {
             let before = sample.values.len();

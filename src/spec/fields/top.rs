@@ -6,6 +6,12 @@ use super::kind::{Form, Kind, SECTION, duration, text, whole, word};
 const TAGS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html";
 const CREATE_IMAGE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html";
 
+/// Why a spec that launches nothing need not say who and where.
+const IMPLIED: &str = "as `queue.url` says; not needed where `hosts` lists the machines";
+
+/// What a spec that launches must say.
+pub(super) const IDENTITY: &[&str] = &["name", "account", "region"];
+
 pub(super) const FIELDS: &[Field] = &[
     Field::new("version", whole(1, 1), "1", "The version of this format.").required(),
     Field::new(
@@ -15,7 +21,7 @@ pub(super) const FIELDS: &[Field] = &[
         "The fleet's name. With account and region it says which fleet this is: it names the launch template, stands in \
          the tags of everything that is made, and in the path of the journal. Another name is another fleet.",
     )
-    .required(),
+    .absent(IMPLIED),
     Field::new(
         "account",
         Kind::Text(Form { words: "12 digits, best in quotes", pattern: "^[0-9]{12}$", length: None, bare: true }),
@@ -23,15 +29,15 @@ pub(super) const FIELDS: &[Field] = &[
         "The AWS account that the fleet lives in. Credentials of any other are refused before a call that changes \
          something.",
     )
-    .required()
+    .absent(IMPLIED)
     .source("https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html"),
     Field::new(
         "region",
-        text("AWS region", "^[a-z]{2}(-[a-z]+)+-[0-9]{1,2}$"),
+        text("AWS region", "^([a-z]{2}|[a-z]{4})(-[a-z]+)+-[0-9]{1,2}$"),
         "us-east-1",
         "The AWS region that the fleet lives in.",
     )
-    .required()
+    .absent(IMPLIED)
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html"),
     Field::new(
         "tags",
@@ -55,7 +61,8 @@ pub(super) const FIELDS: &[Field] = &[
         SECTION,
         "{instance: i-0123456789abcdef0, verify: playbooks/verify.yaml}",
         "The working instance that all hosts are copies of. `verify` and `bake` need it.",
-    ),
+    )
+    .needs(IDENTITY),
     Field::new(
         "template.instance",
         text("instance id", "^i-[a-z0-9-]{1,40}$"),

@@ -2,10 +2,12 @@
 
 use super::SECOND;
 use super::playbook::{Role, need_text, text};
-use crate::spec::check::{Check, Field, Section, nearest};
+use crate::spec::check::Check;
 use crate::spec::playbook::{Action, Command, PutContent};
+use crate::spec::section::{Field, Section};
 use crate::spec::tree::Kind;
 use crate::spec::value::{self, Wrong};
+use crate::spec::words::{Meant, meant};
 use std::time::Duration;
 
 const ACTIONS: &[&str] = &["put", "unpack", "run", "link", "restart", "reboot", "check"];
@@ -15,7 +17,7 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
     let given: Vec<(&str, Field<'_>)> = ACTIONS.iter().filter_map(|key| s.get(key).map(|f| (*key, f))).collect();
     let [(key, field)] = given.as_slice() else {
         // A misspelt word is told as an unknown key by the caller.
-        if given.is_empty() && s.fields().any(|(k, _)| nearest(&k.text, ACTIONS).is_some()) {
+        if given.is_empty() && s.fields().any(|(k, _)| meant(&step.path, &k.text, ACTIONS) != Meant::Unknown) {
             return None;
         }
         let message = match given.as_slice() {
@@ -35,22 +37,23 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
                 let message = "a verify playbook has no release to unpack";
                 check.error_with(field.key, "conflict", message, Some("unpack it in release.playbook"));
             }
-            let mut s = check.section(field)?;
-            let to = need_text(check, &mut s, "to", "/srv/releases/{{ release }}");
+            let mut s = check.section(field, "`unpack: {to: \"/srv/releases/{{ release }}\"}`")?;
+            let to = need_text(check, &mut s, "to", "\"/srv/releases/{{ release }}\"");
             s.close(check, &[]);
             Some(Action::Unpack { to: to? })
         }
         "run" => command(check, field).map(Action::Run),
         "link" => {
-            let mut s = check.section(field)?;
-            let to = need_text(check, &mut s, "to", "/srv/releases/{{ release }}");
+            let example = "`link: {to: \"/srv/releases/{{ release }}\", at: /srv/current}`";
+            let mut s = check.section(field, example)?;
+            let to = need_text(check, &mut s, "to", "\"/srv/releases/{{ release }}\"");
             let at = need_text(check, &mut s, "at", "/srv/current");
             s.close(check, &[]);
             Some(Action::Link { to: to?, at: at? })
         }
         "restart" => text(check, field).map(Action::Restart),
         "reboot" => {
-            let mut s = check.section(field)?;
+            let mut s = check.section(field, "`reboot: {within: 10m}`")?;
             let within = super::span(&mut s, check, "within", (10 * SECOND, 3600 * SECOND), Duration::from_mins(10));
             s.close(check, &[]);
             Some(Action::Reboot { within })
@@ -60,10 +63,14 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
 }
 
 fn put(check: &mut Check<'_>, field: &Field<'_>) -> Option<Action> {
-    let mut s = check.section(field)?;
+    let mut s = check.section(field, "`put: {file: worker.conf, to: /etc/worker.conf}`")?;
     let content = match (s.get("file"), s.get("text")) {
         (Some(f), None) => check.file(&f, false).map(PutContent::File),
         (None, Some(f)) => text(check, &f).map(PutContent::Text),
+        // A misspelt word is told as an unknown key below.
+        (None, None) if s.fields().any(|(k, _)| meant(&field.path, &k.text, &["file", "text"]) != Meant::Unknown) => {
+            None
+        }
         (Some(_), Some(_)) | (None, None) => {
             let message = format!("`{}` must have either `file` or `text`", field.path);
             check.error(field.key, "conflict", message);
@@ -81,7 +88,8 @@ fn put(check: &mut Check<'_>, field: &Field<'_>) -> Option<Action> {
 fn mode(digits: &str) -> Result<u32, Wrong> {
     let wrong = || Wrong::bad("mode bits such as \"0644\"");
     if !matches!(digits.len(), 3 | 4) {
-        return Err(wrong());
+        let octal = digits.strip_prefix("0o").filter(|rest| rest.len() == 3);
+        return Err(wrong().likely(octal.map(|rest| format!("\"0{rest}\""))));
     }
     u32::from_str_radix(digits, 8).ok().filter(|_| !digits.starts_with('+')).ok_or_else(wrong)
 }

@@ -3,10 +3,12 @@
 use super::top::each;
 use super::{DAY, SECOND, boolean, id, number, span, whole};
 use crate::model::{SecurityGroupId, SubnetId};
-use crate::spec::check::{Check, Field, Section, not_yet};
+use crate::spec::check::Check;
 use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, RootVolume};
+use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::{aws, value};
+use std::io::Read;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -16,8 +18,8 @@ const MOST_USER_DATA: usize = 16 << 10;
 const MOST_HOSTS: u32 = 10_000;
 
 pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpec> {
-    let mut s = check.section(field)?;
-    let size = s.need(check, "size", "40").and_then(|f| whole(check, &f, (1, MOST_HOSTS)));
+    let mut s = check.section(field, "`fleet: {size: 40, spot: 90%}`")?;
+    let size = s.need("size", "40").and_then(|f| whole(check, &f, (1, MOST_HOSTS)));
     mode(check, &mut s);
     let accept = accept(check, &mut s, size);
     let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
@@ -28,7 +30,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     let subnets = each(check, s.get("subnets"), 64, |c, f| id(c, f, "subnet-").map(SubnetId::new));
     let security_groups = each(check, s.get("security_groups"), 16, |c, f| id(c, f, "sg-").map(SecurityGroupId::new));
     let instance_profile = s.get("instance_profile").and_then(|f| check.parsed(&f, aws::instance_profile));
-    let key_name = s.get("key_name").and_then(|f| check.parsed(&f, value::line(255)));
+    let key_name = s.get("key_name").and_then(|f| check.parsed(&f, aws::key_pair));
     let max_price = s.get("max_price").and_then(|f| check.parsed(&f, value::price).zip(Some(f)));
     if let Some((_, f)) = max_price.as_ref().filter(|_| spot_percent == 0) {
         let help = "on-demand hosts cost the list price; set `spot`, or leave `max_price` out";
@@ -76,9 +78,17 @@ struct Accept {
 
 fn accept(check: &mut Check<'_>, s: &mut Section<'_>, size: Option<u32>) -> Accept {
     let mut out = Accept { min: None, within: Duration::from_mins(10), otherwise: Otherwise::Abort };
-    let Some(mut s) = s.get("accept").and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = s.get("accept").and_then(|f| check.section(&f, "`accept: {min: 36, within: 10m}`")) else {
+        return out;
+    };
     if let Some(field) = s.get("min") {
-        out.min = whole(check, &field, (1, MOST_HOSTS));
+        out.min = match (&field.node.kind, size) {
+            (Kind::Scalar { text, .. }, Some(size)) if text.ends_with('%') => {
+                let hosts = value::percent(text).ok().map(|share| (size * u32::from(share)).div_ceil(100).max(1));
+                check.judged::<u32>(&field, Err(value::Wrong::bad("a number of hosts").likely(hosts)))
+            }
+            _ => whole(check, &field, (1, MOST_HOSTS)),
+        };
         if let Some((min, size)) = out.min.zip(size).filter(|(min, size)| min > size) {
             let message = format!("`{}` is {min}, more than `fleet.size`, which is {size}", field.path);
             check.error_with(field.node.span, "conflict", message, Some(format!("write {size} or less")));
@@ -103,7 +113,7 @@ fn types(check: &mut Check<'_>, s: &mut Section<'_>) -> Vec<String> {
 
 fn root(check: &mut Check<'_>, s: &mut Section<'_>) -> RootVolume {
     let mut out = RootVolume { size_gib: None, volume_type: "gp3".to_owned(), encrypted: true };
-    let Some(mut s) = s.get("root").and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = s.get("root").and_then(|f| check.section(&f, "`root: {size: 30GiB}`")) else { return out };
     // EBS: io2 goes to 64 TiB, and root volumes of general purpose type to 64 TiB as well.
     out.size_gib = s.get("size").and_then(|f| check.parsed(&f, value::gib(1, 65_536)));
     let kinds = value::choice(&[("gp3", "gp3"), ("gp2", "gp2"), ("standard", "standard")]);
@@ -126,7 +136,9 @@ fn root(check: &mut Check<'_>, s: &mut Section<'_>) -> RootVolume {
 
 fn metadata(check: &mut Check<'_>, s: &mut Section<'_>) -> MetadataSpec {
     let mut out = MetadataSpec { tokens_required: true, hop_limit: 1 };
-    let Some(mut s) = s.get("metadata").and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = s.get("metadata").and_then(|f| check.section(&f, "`metadata: {tokens: required}`")) else {
+        return out;
+    };
     if let Some(field) = s.get("tokens") {
         let words = value::choice(&[("required", true), ("optional", false)]);
         out.tokens_required = check.parsed(&field, words).unwrap_or(true);
@@ -144,15 +156,18 @@ fn metadata(check: &mut Check<'_>, s: &mut Section<'_>) -> MetadataSpec {
 /// A file that goes into the create call: bounded, and free of what must not be kept in a journal.
 fn user_data(check: &mut Check<'_>, field: &Field<'_>) -> Option<PathBuf> {
     let path = check.file(field, false)?;
-    let bytes = match std::fs::read(&path) {
-        Ok(bytes) => bytes,
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(&path);
+    let bytes = match file.and_then(|file| file.take(MOST_USER_DATA as u64 + 1).read_to_end(&mut bytes)) {
+        Ok(_) => bytes,
         Err(error) => {
             check.error(field.node.span, "unreadable", format!("`{}` can't be read: {error}", field.path));
             return None;
         }
     };
     if bytes.len() > MOST_USER_DATA {
-        let message = format!("`{}` has {} bytes; EC2 takes {MOST_USER_DATA}", field.path, bytes.len());
+        let message =
+            format!("`{}` names a file of more than {MOST_USER_DATA} bytes, the most that EC2 takes", field.path);
         check.error(field.node.span, "too-large", message);
     }
     if let Some(what) = secret(&String::from_utf8_lossy(&bytes)) {

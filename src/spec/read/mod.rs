@@ -1,6 +1,7 @@
 //! The tree of a fleet.yaml to a checked `Fleet`, one file for each group of sections.
 
 mod action;
+mod foreign;
 mod hosts;
 mod playbook;
 mod rehearsal;
@@ -11,7 +12,8 @@ mod work;
 pub(crate) use playbook::{Role, playbook};
 pub(crate) use top::fleet;
 
-use super::check::{Check, Field, Section};
+use super::check::Check;
+use super::section::{Field, Section};
 use super::value;
 use std::time::Duration;
 

@@ -2,9 +2,10 @@
 
 use super::action::action;
 use super::{SECOND, number, span, work};
-use crate::spec::check::{Check, Field, Section};
+use crate::spec::check::Check;
 use crate::spec::playbook::{Action, Command, Playbook, PutContent, Step, Text};
-use crate::spec::problem::quote;
+use crate::spec::problem::{printable, quote};
+use crate::spec::section::{Field, Section};
 use crate::spec::tree::{Kind, Node, Span};
 use crate::spec::{digest, template, value};
 use std::collections::{BTreeMap, HashSet};
@@ -36,9 +37,9 @@ pub(crate) fn playbook(
     let (vars, items) = match &root.kind {
         Kind::List(_) => (BTreeMap::new(), check.list(&Field { path: "steps".to_owned(), ..top })),
         Kind::Map(_) => {
-            let mut s = check.section(&top)?;
+            let mut s = check.section(&top, "`steps: [{check: test -x /usr/bin/python3}]`")?;
             let vars = s.get("vars").map(|f| work::vars(check, &f)).unwrap_or_default();
-            let steps = s.need(check, "steps", "[{check: test -x /usr/bin/python3}]").and_then(|f| check.list(&f));
+            let steps = s.need("steps", "[{check: test -x /usr/bin/python3}]").and_then(|f| check.list(&f));
             s.close(check, &[]);
             (vars, steps)
         }
@@ -48,6 +49,7 @@ pub(crate) fn playbook(
             return None;
         }
     };
+    check.names.extend(vars.keys().cloned());
     let items = items?;
     if items.is_empty() || items.len() > MOST_STEPS {
         let message = format!("a playbook has 1 to {MOST_STEPS} steps, this one {}", items.len());
@@ -85,7 +87,13 @@ impl Names {
 }
 
 fn step(check: &mut Check<'_>, role: Role, field: &Field<'_>, names: &mut Names) -> Option<Step> {
-    let mut s = check.section(field)?;
+    let example = match &field.node.kind {
+        Kind::Scalar { text, .. } if !text.contains(['\n', '`']) && text.len() < 60 => {
+            format!("`- run: {}`", printable(text))
+        }
+        Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => "`- run: systemctl daemon-reload`".to_owned(),
+    };
+    let mut s = check.section(field, &example)?;
     let name = s.get("name").and_then(|f| {
         let name = check.parsed(&f, value::line(80))?;
         if !names.0.insert(name.clone()) {
@@ -95,12 +103,26 @@ fn step(check: &mut Check<'_>, role: Role, field: &Field<'_>, names: &mut Names)
     });
     let timeout = span(&mut s, check, "timeout", (SECOND, 86_400 * SECOND), Duration::from_mins(5));
     let retries = number(&mut s, check, "retries", (0, 10), 0);
-    let when = s.get("when").and_then(|f| text(check, &f));
+    let when = s.get("when").and_then(|f| condition(check, &f));
     let action = action(check, role, &mut s, field);
     s.close(check, &[]);
     let action = action?;
     let name = name.unwrap_or_else(|| names.free(&describe(&action)));
     Some(Step { name, timeout, retries, when, action })
+}
+
+/// `when`: a template, or one of the two words that it may come to.
+fn condition(check: &mut Check<'_>, field: &Field<'_>) -> Option<Text> {
+    let Text(text) = text(check, field)?;
+    if text.contains("{{") || text.contains("{%") || matches!(text.trim(), "true" | "false") {
+        return Some(Text(text));
+    }
+    let help = match value::boolean(text.trim()) {
+        Err(value::Wrong { help: Some(help), .. }) => help,
+        Err(_) | Ok(_) => format!("write \"{{{{ {} }}}}\"", text.trim()),
+    };
+    let wrong = value::Wrong::bad("a template that comes to `true` or `false`").help(help);
+    check.judged(field, Err(wrong))
 }
 
 /// A template text.
@@ -112,7 +134,7 @@ pub(super) fn text(check: &mut Check<'_>, field: &Field<'_>) -> Option<Text> {
 
 /// A template text under a key that must be there.
 pub(super) fn need_text(check: &mut Check<'_>, s: &mut Section<'_>, key: &'static str, example: &str) -> Option<Text> {
-    s.need(check, key, example).and_then(|f| text(check, &f))
+    s.need(key, example).and_then(|f| text(check, &f))
 }
 
 /// The action in a few words, for steps without a name.

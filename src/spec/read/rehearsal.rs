@@ -1,18 +1,27 @@
 //! `rehearsal:` what stands in for things that can't be had on a laptop.
 
 use super::boolean;
-use crate::spec::check::{Check, Field};
+use crate::spec::check::Check;
 use crate::spec::fleet::{Mount, MountSource, Rehearsal, RehearsalItems};
 use crate::spec::problem::quote;
+use crate::spec::section::Field;
 use crate::spec::tree::Kind;
 use crate::spec::value::{Wrong, count};
 use std::path::PathBuf;
 
+/// Most mounts of a rehearsed host.
+const MOST_MOUNTS: usize = 100;
+
+/// Reads the section.
 pub(super) fn rehearsal(check: &mut Check<'_>, field: &Field<'_>) -> Option<Rehearsal> {
-    let mut s = check.section(field)?;
+    let mut s = check.section(field, "`rehearsal: {setup: playbooks/template.sh}`")?;
     let mut out = Rehearsal { setup: s.get("setup").and_then(|f| check.file(&f, false)), ..Rehearsal::default() };
     if let Some(items) = s.get("mounts").and_then(|f| check.list(&f)) {
-        for item in &items {
+        if items.len() > MOST_MOUNTS {
+            let message = format!("`rehearsal.mounts` has {} entries; at most {MOST_MOUNTS} are made", items.len());
+            check.error(field.key, "out-of-range", message);
+        }
+        for item in items.iter().take(MOST_MOUNTS) {
             let Some(mount) = mount(check, item) else { continue };
             if out.mounts.iter().any(|m| m.at == mount.at) {
                 let message = format!("`{}` mounts at {} again", item.path, quote(&mount.at.to_string_lossy()));
@@ -31,7 +40,7 @@ pub(super) fn rehearsal(check: &mut Check<'_>, field: &Field<'_>) -> Option<Rehe
 
 /// `items:` real files in place of the spec's own feed.
 fn items(check: &mut Check<'_>, field: &Field<'_>) -> Option<RehearsalItems> {
-    let mut s = check.section(field)?;
+    let mut s = check.section(field, "`items: {from: [src], count: 500}`")?;
     let base = match s.get("base") {
         Some(f) => folder(check, &f)?,
         None => check.dir.clone(),
@@ -63,9 +72,9 @@ fn below(text: &str) -> Result<PathBuf, Wrong> {
 }
 
 fn mount(check: &mut Check<'_>, field: &Field<'_>) -> Option<Mount> {
-    let mut s = check.section(field)?;
-    let at = s.need(check, "at", "/srv/results").and_then(|f| check.parsed(&f, absolute));
-    let from = s.need(check, "from", "scratch").and_then(|f| match &f.node.kind {
+    let mut s = check.section(field, "`- {at: /srv/results, from: scratch}`")?;
+    let at = s.need("at", "/srv/results").and_then(|f| check.parsed(&f, absolute));
+    let from = s.need("from", "scratch").and_then(|f| match &f.node.kind {
         Kind::Scalar { text, .. } if text == "scratch" => Some(MountSource::Scratch),
         Kind::Scalar { text, .. } if text == "items" => Some(MountSource::Items),
         Kind::Scalar { text, .. } if text == "release" => Some(MountSource::Release),

@@ -2,8 +2,9 @@
 
 use super::top::each;
 use super::{SECOND, number, span};
-use crate::spec::check::{Check, Field};
+use crate::spec::check::Check;
 use crate::spec::fleet::{Connect, SshSpec};
+use crate::spec::section::Field;
 use crate::spec::value;
 
 pub(super) fn ssh(check: &mut Check<'_>, field: Option<Field<'_>>) -> SshSpec {
@@ -16,7 +17,9 @@ pub(super) fn ssh(check: &mut Check<'_>, field: Option<Field<'_>>) -> SshSpec {
         known_hosts: None,
         timeout: 10 * SECOND,
     };
-    let Some(mut s) = field.and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = field.and_then(|f| check.section(&f, "`ssh: {user: ec2-user, connect: private}`")) else {
+        return out;
+    };
     let name = value::word("a login name of at most 32 letters, digits, `.`, `_` and `-`", 32, "._-");
     if let Some(user) = s.get("user").and_then(|f| check.parsed(&f, name)) {
         out.user = user;

@@ -1,10 +1,12 @@
 //! The top of a fleet.yaml: who, where, tags, template and image.
 
-use super::{DAY, SECOND, distinct, hosts, id, number, rehearsal, span, ssh, work};
+use super::{DAY, SECOND, distinct, foreign, hosts, id, number, rehearsal, span, ssh, work};
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
-use crate::spec::check::{Check, Field, Section};
-use crate::spec::fleet::{Canary, Fleet, ImageSpec, Template};
+use crate::spec::check::Check;
+use crate::spec::fleet::{Canary, Fleet, ImageSpec, NO_ACCOUNT, NO_REGION, Template};
 use crate::spec::problem::quote;
+use crate::spec::region::{self, Named};
+use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::{Kind, Node, Span};
 use crate::spec::{aws, value};
 use std::path::PathBuf;
@@ -16,7 +18,6 @@ const LATER: &[(&str, &str)] = &[
     ("budget", "watch the cost in `fleetwright status`"),
     ("recycle", "scheduled replacement needs an Auto Scaling group"),
     ("notify", "read the verdict from the exit code or from `-o json`"),
-    ("hosts", "push and exec reach only hosts that fleetwright launched"),
 ];
 
 /// Reads the whole tree; what is wrong is noted, and the fleet is then good for nothing but further checks.
@@ -31,29 +32,33 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         );
         return None;
     }
-    let mut s = check.section(&Field { path: String::new(), key: start, node: root })?;
-    let version = s.need(check, "version", "1").and_then(|f| super::whole(check, &f, (1, u32::MAX)).zip(Some(f)));
+    let mut s = check.section(&Field { path: String::new(), key: start, node: root }, "`version: 1`")?;
+    let version = s.need("version", "1").and_then(|f| super::whole(check, &f, (1, u32::MAX)).zip(Some(f)));
     if let Some((version, field)) = version.filter(|(v, _)| *v != 1) {
         let message = format!("`version` is {version}; this program reads version 1");
         check.error(field.node.span, "out-of-range", message);
     }
-    let name = s.need(check, "name", "nightly-crawl").and_then(|f| {
-        let text = check.text_of(&f)?;
-        check.judged(&f, aws::fleet_name(text)).map(FleetName::from)
+    let implied = Implied::of(&s);
+    let name = required(&mut s, "name", "nightly-crawl", implied.name, |f| {
+        let text = check.text_of(f)?;
+        check.judged(f, aws::fleet_name(text)).map(FleetName::from)
     });
-    let account = s.need(check, "account", "\"123456789012\"").and_then(|f| {
-        let text = check.text_of(&f)?;
-        check.judged(&f, aws::account(text)).map(AccountId::from)
+    let account = required(&mut s, "account", "\"123456789012\"", implied.account, |f| {
+        let text = check.text_of(f)?;
+        check.judged(f, aws::account(text)).map(AccountId::from)
     });
-    let region = s.need(check, "region", "us-east-1").and_then(|f| {
-        let text = check.text_of(&f)?;
-        check.judged(&f, aws::region(text)).map(Region::from)
-    });
+    let region = required(&mut s, "region", "us-east-1", implied.region, |f| region(check, f));
     let own = s.get("tags").map(|f| own_tags(check, &f)).unwrap_or_default();
     let template = s.get("template").and_then(|f| template(check, &f));
     let image = image(check, s.get("image"), name.as_ref());
     let hosts = s.get("fleet").and_then(|f| hosts::hosts(check, &f));
     let ssh = ssh::ssh(check, s.get("ssh"));
+    let foreign = s.get("hosts");
+    if let Some(field) = foreign.as_ref().filter(|_| hosts.is_some() || template.is_some()) {
+        let message = "`hosts` lists machines that fleetwright did not launch; `fleet` and `template` are about those that it does";
+        check.error_with(field.key, "conflict", message, Some("give each of them a spec of its own"));
+    }
+    let foreign = foreign.map(|f| foreign::hosts(check, &f, &ssh)).unwrap_or_default();
     let release = s.get("release").and_then(|f| work::release(check, &f));
     let worker = s.get("worker").and_then(|f| work::worker(check, &f));
     let queue = s.get("queue").and_then(|f| work::queue(check, &f, account.as_ref(), region.as_ref()));
@@ -80,6 +85,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         image,
         fleet: hosts,
         ssh,
+        hosts: foreign,
         release,
         worker,
         queue,
@@ -89,9 +95,79 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     })
 }
 
+/// What a spec need not say, because nothing is launched from it and the rest says it already.
+#[derive(Default)]
+struct Implied {
+    name: Option<FleetName>,
+    account: Option<AccountId>,
+    region: Option<Region>,
+}
+
+impl Implied {
+    /// A queue's URL tells account, region and a name; a list of foreign machines needs neither account nor region.
+    fn of(s: &Section<'_>) -> Self {
+        if s.peek("template").is_some() || s.peek("fleet").is_some() {
+            return Self::default();
+        }
+        let url = match s.peek("queue").map(|queue| &queue.kind) {
+            Some(Kind::Map(entries)) => entries.iter().find(|(key, _)| key.text == "url").map(|(_, node)| &node.kind),
+            Some(Kind::Scalar { .. } | Kind::List(_)) | None => None,
+        };
+        let url = match url {
+            // What comes from the environment is not shown, so it names nothing.
+            Some(Kind::Scalar { text, .. }) if !text.contains("${") => aws::queue_url(text).ok(),
+            Some(Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_)) | None => None,
+        };
+        match (url, s.peek("hosts")) {
+            (Some(url), _) => Self {
+                name: aws::tame(&url.name).map(FleetName::new),
+                account: Some(AccountId::new(url.account)),
+                region: url.region.map(Region::new),
+            },
+            (None, Some(_)) => Self {
+                name: Some(FleetName::from("hosts")),
+                account: Some(AccountId::from(NO_ACCOUNT)),
+                region: Some(Region::from(NO_REGION)),
+            },
+            (None, None) => Self::default(),
+        }
+    }
+}
+
+/// A value that must be there, unless the rest of the spec implies it.
+fn required<T>(
+    s: &mut Section<'_>,
+    key: &'static str,
+    example: &str,
+    implied: Option<T>,
+    read: impl FnOnce(&Field<'_>) -> Option<T>,
+) -> Option<T> {
+    match (s.get(key), implied) {
+        (Some(field), _) => read(&field),
+        (None, Some(implied)) => Some(implied),
+        (None, None) => s.need(key, example).and_then(|_| None),
+    }
+}
+
+/// A region; one that was not known when this was written is used, but warned about.
+fn region(check: &mut Check<'_>, field: &Field<'_>) -> Option<Region> {
+    let text = check.text_of(field)?;
+    match check.judged(field, region::region(text))? {
+        Named::Known(name) => Some(Region::from(name)),
+        Named::Strange(name, near) => {
+            let message = format!("no region {} was known when this program was built", quote(name));
+            let help = near.map_or("aws account list-regions shows those of the account".to_owned(), |near| {
+                format!("did you mean `{near}`?")
+            });
+            check.warn(field.node.span, "odd-region", message, &help);
+            Some(Region::from(name))
+        }
+    }
+}
+
 /// The owner's own tags: 50 are allowed on a resource, ours and `Name` need the rest.
 fn own_tags(check: &mut Check<'_>, field: &Field<'_>) -> Tags {
-    let Some(section) = check.section(field) else { return Tags::default() };
+    let Some(section) = check.section(field, "`tags: {team: data}`") else { return Tags::default() };
     let mut out = Tags::default();
     for (n, (key, field)) in section.fields().enumerate() {
         let reserved = [tags::PREFIX, "aws:"].into_iter().find(|p| key.text.to_lowercase().starts_with(p));
@@ -133,13 +209,18 @@ fn own_tags(check: &mut Check<'_>, field: &Field<'_>) -> Tags {
 }
 
 fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
-    let mut s = check.section(field)?;
-    let built = s.fields().any(|(key, _)| key.text == "build");
-    let instance = if built { s.get("instance") } else { s.need(check, "instance", "i-0123456789abcdef0") };
+    let mut s = check.section(field, "`template: {instance: i-0123456789abcdef0}`")?;
+    let instance = match s.get("build") {
+        Some(build) => {
+            not_yet(check, build.key, "`template.build`", "start the template by hand and name it as `instance`");
+            s.get("instance")
+        }
+        None => s.need("instance", "i-0123456789abcdef0"),
+    };
     let instance = instance.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
     let verify = s.get("verify").and_then(|f| check.file(&f, false));
     let canary = s.get("canary").and_then(|f| {
-        let mut s = check.section(&f)?;
+        let mut s = check.section(&f, "`canary: {items: 3}`")?;
         let items = number(&mut s, check, "items", (1, 100), 3);
         let within = span(&mut s, check, "within", (10 * SECOND, DAY), Duration::from_mins(5));
         s.close(check, &[]);
@@ -152,7 +233,7 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
 fn image(check: &mut Check<'_>, field: Option<Field<'_>>, name: Option<&FleetName>) -> ImageSpec {
     let fallback = name.map_or("fleet", FleetName::as_str).to_owned();
     let mut out = ImageSpec { name: if fallback.len() < 3 { format!("{fallback}-image") } else { fallback }, keep: 3 };
-    let Some(mut s) = field.and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = field.and_then(|f| check.section(&f, "`image: {keep: 3}`")) else { return out };
     if let Some(name) = s.get("name").and_then(|f| check.parsed(&f, aws::image_name)) {
         out.name = name;
     }

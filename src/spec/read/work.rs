@@ -2,23 +2,26 @@
 
 use super::{DAY, SECOND, number, span};
 use crate::model::{AccountId, Region};
-use crate::spec::check::{Check, Field, Section, nearest, not_yet};
+use crate::spec::check::Check;
 use crate::spec::fleet::{Done, Feed, FeedSource, Queue, Release, Worker};
+use crate::spec::playbook::FACTS;
 use crate::spec::problem::quote;
+use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
+use crate::spec::words::{Meant, meant};
 use crate::spec::{aws, template, value};
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
 pub(super) fn release(check: &mut Check<'_>, field: &Field<'_>) -> Option<Release> {
-    let mut s = check.section(field)?;
-    let from = s.need(check, "from", "build/worker.tar.gz").and_then(|f| {
+    let mut s = check.section(field, "`release: {from: build/worker.tar.gz, playbook: playbooks/deploy.yaml}`")?;
+    let from = s.need("from", "build/worker.tar.gz").and_then(|f| {
         let path = check.path(&f, true)?;
         missing_input(check, &f, &path, path.is_file(), "build it before `push`");
         Some(path)
     });
-    let playbook = s.need(check, "playbook", "playbooks/deploy.yaml").and_then(|f| check.file(&f, false));
+    let playbook = s.need("playbook", "playbooks/deploy.yaml").and_then(|f| check.file(&f, false));
     let max_fail_percent = s.get("max_fail").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
     let canary = number(&mut s, check, "canary", (0, 1000), 1);
     let vars = s.get("vars").map(|f| vars(check, &f)).unwrap_or_default();
@@ -28,13 +31,16 @@ pub(super) fn release(check: &mut Check<'_>, field: &Field<'_>) -> Option<Releas
 
 /// Names and values for templates.
 pub(crate) fn vars(check: &mut Check<'_>, field: &Field<'_>) -> BTreeMap<String, String> {
-    let Some(section) = check.section(field) else { return BTreeMap::new() };
+    let Some(section) = check.section(field, "`vars: {workers: 4}`") else { return BTreeMap::new() };
     let mut out = BTreeMap::new();
     for (key, field) in section.fields() {
         let good = |c: char| c.is_ascii_alphanumeric() || c == '_';
         if !key.text.starts_with(|c: char| good(c) && !c.is_ascii_digit()) || !key.text.chars().all(good) {
             let message = format!("a variable's name must be letters, digits and `_`, not {}", quote(&key.text));
             check.error(key.span, "bad-value", message);
+        } else if FACTS.contains(&key.text.as_str()) {
+            let message = format!("the variable {} has the name of a fact that every playbook knows", quote(&key.text));
+            check.error_with(key.span, "conflict", message, Some(format!("rename it; facts are {}", FACTS.join(", "))));
         } else if let Some(text) = check.text_of(&field) {
             out.insert(key.text.clone(), text.to_owned());
         }
@@ -55,10 +61,10 @@ fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, there: b
 }
 
 pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker> {
-    let mut s = check.section(field)?;
+    let mut s = check.section(field, "`worker: {service: crawl-worker, process: crawl.py --queue}`")?;
     let unit = value::word("a systemd unit's name", 255, ":_.@-");
-    let service = s.need(check, "service", "crawl-worker").and_then(|f| check.parsed(&f, unit));
-    let process = s.need(check, "process", "crawl.py --queue").and_then(|f| check.parsed(&f, value::line(200)));
+    let service = s.need("service", "crawl-worker").and_then(|f| check.parsed(&f, unit));
+    let process = s.need("process", "crawl.py --queue").and_then(|f| check.parsed(&f, value::line(200)));
     let command = s.get("command").and_then(|f| {
         let (text, _) = check.raw(&f)?;
         template::check(check, &f, text);
@@ -82,7 +88,8 @@ pub(super) fn queue(
     account: Option<&AccountId>,
     region: Option<&Region>,
 ) -> Option<Queue> {
-    let mut s = check.section(field)?;
+    let example = "`queue: {url: \"https://sqs.us-east-1.amazonaws.com/123456789012/work\"}`";
+    let mut s = check.section(field, example)?;
     if let Some(f) = s.get("engine") {
         let text = check.text_of(&f)?;
         if ENGINES.contains(&text) {
@@ -91,7 +98,7 @@ pub(super) fn queue(
         }
         check.judged(&f, value::choice(&[("sqs", ())])(text));
     }
-    let url = s.need(check, "url", "https://sqs.us-east-1.amazonaws.com/123456789012/work").and_then(|f| {
+    let url = s.need("url", "https://sqs.us-east-1.amazonaws.com/123456789012/work").and_then(|f| {
         let text = check.expanded(&f)?;
         let parts = check.judged(&f, aws::queue_url(&text))?;
         if let Some(account) = account.filter(|a| a.as_str() != parts.account) {
@@ -116,8 +123,8 @@ pub(super) fn queue(
 }
 
 pub(super) fn feed(check: &mut Check<'_>, field: &Field<'_>) -> Option<Feed> {
-    let mut s = check.section(field)?;
-    let from = s.need(check, "from", "{lines: items.txt}").and_then(|f| source(check, &f));
+    let mut s = check.section(field, "`feed: {from: {lines: items.txt}}`")?;
+    let from = s.need("from", "{lines: items.txt}").and_then(|f| source(check, &f));
     let rate = s.get("rate");
     let varies = rate.as_ref().is_some_and(|f| matches!(f.node.kind, Kind::Map(_)));
     let rate_per_second = match rate {
@@ -140,14 +147,14 @@ const LATER_SOURCES: &[(&str, &str)] = &[
 ];
 
 fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
-    let mut s = check.section(field)?;
+    let mut s = check.section(field, "`from: {lines: items.txt}`")?;
     let lines = s.get("lines");
     let files = s.get("files");
     let run = s.get("run");
     let later = LATER_SOURCES.iter().any(|(key, _)| s.fields().any(|(k, _)| k.text == *key));
     let given = [&lines, &files, &run].into_iter().flatten().count();
     // A misspelt word is told as an unknown key below.
-    let misspelt = given == 0 && s.fields().any(|(k, _)| nearest(&k.text, SOURCES).is_some());
+    let misspelt = given == 0 && s.fields().any(|(k, _)| meant(&field.path, &k.text, SOURCES) != Meant::Unknown);
     if given != 1 && !later && !misspelt {
         let message = format!("`{}` must have exactly one of `lines`, `files` and `run`", field.path);
         check.error_with(field.key, "conflict", message, Some("for example `from: {lines: items.txt}`"));
@@ -173,7 +180,7 @@ fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
 
 /// The command of `{run: COMMAND, on: template}`; `on` is a key like any other here, not YAML 1.1's boolean.
 fn on_template(check: &mut Check<'_>, s: &mut Section<'_>, run: &Field<'_>) -> Option<String> {
-    let place = s.need(check, "on", "template").and_then(|f| check.parsed(&f, value::choice(&[("template", ())])));
+    let place = s.need("on", "template").and_then(|f| check.parsed(&f, value::choice(&[("template", ())])));
     let (text, _) = check.raw(run)?;
     if text.trim().is_empty() || text.len() > 4096 {
         check.error(run.node.span, "bad-value", format!("`{}` must be a command of at most 4096 bytes", run.path));
@@ -192,7 +199,9 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
         deadline: None,
         completed: None,
     };
-    let Some(mut s) = field.and_then(|f| check.section(&f)) else { return out };
+    let Some(mut s) = field.and_then(|f| check.section(&f, "`done: {quiet: 3m, deadline: 10h}`")) else {
+        return out;
+    };
     let quiet = s.get("quiet").map(|f| f.key);
     out.quiet = span(&mut s, check, "quiet", (SECOND, DAY), out.quiet);
     out.samples = number(&mut s, check, "samples", (2, 1000), out.samples);
@@ -208,8 +217,8 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
         }
     }
     out.completed = s.get("completed").and_then(|f| {
-        let mut s = check.section(&f)?;
-        let run = s.need(check, "run", "\"wc -l < /srv/done\"");
+        let mut s = check.section(&f, "`completed: {run: \"wc -l < /srv/done\", on: template}`")?;
+        let run = s.need("run", "\"wc -l < /srv/done\"");
         let command = run.and_then(|run| on_template(check, &mut s, &run));
         s.close(check, &[]);
         command

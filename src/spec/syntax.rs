@@ -1,0 +1,36 @@
+//! What to type instead where a text is not YAML at all: the usual slips, told from the line they are on.
+
+/// What was likely done wrong at byte `at` of `text`; `why` is the parser's own word for it.
+pub(crate) fn help(text: &str, at: usize, why: &str) -> Option<String> {
+    let at = text.floor_char_boundary(at.min(text.len()));
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let line = text[start..].lines().next().unwrap_or_default();
+    let before = &text[start..at];
+    let word = line.trim_start();
+    let help = if ["<<<<<<<", "=======", ">>>>>>>"].iter().any(|mark| word.starts_with(mark)) {
+        "a merge left this behind: keep one side and delete the marks"
+    } else if word.starts_with("//") || word.starts_with("/*") {
+        "a comment starts with `#`"
+    } else if before.ends_with('\t') || why.contains("tab") {
+        "indent with spaces, not tabs"
+    } else if line.contains("{{") && !line.contains("\"{{") {
+        "a value with {{ ... }} needs quotes around all of it"
+    } else if why.contains("escape") {
+        "in double quotes a backslash starts an escape: use single quotes, or write it twice"
+    } else if let Some(first @ ('@' | '`' | '%')) = text[at..].chars().next() {
+        return Some(format!("a value that starts with `{first}` needs quotes"));
+    } else if why.contains("quoted scalar") {
+        "is the quote before this line closed?"
+    } else if why.contains("mapping values") && before.contains(": ") {
+        "a value with `: ` in it needs quotes"
+    } else if why.contains("mapping values") {
+        "a key that has a value can't have keys below it: is this line, or the one above, indented wrongly?"
+    } else if why.contains("block mapping") || why.contains("block collection") || why.contains("indentation") {
+        "keys of one section start in the same column"
+    } else if why.contains("simple key") {
+        "a key is followed by a colon and a space"
+    } else {
+        return None;
+    };
+    Some(help.to_owned())
+}
