@@ -42,6 +42,9 @@ fn text_of(kind: &Kind) -> Option<(bool, Wrap)> {
     }
 }
 
+/// What no pattern tells in full: names, IPv4 and IPv6 addresses in one.
+const LOOSE: [&str; 1] = ["hosts.address"];
+
 #[test]
 fn schema_and_reader_take_the_same_texts() {
     let folder = Folder::new();
@@ -60,8 +63,10 @@ fn schema_and_reader_take_the_same_texts() {
             let by_reader = !found.iter().any(|(code, _)| ["bad-value", "empty", "environment"].contains(code));
             let value: serde_json::Value = serde_yaml::from_str(&wrap(&quoted)).expect("YAML");
             let by_schema = schema.is_valid(&value);
-            assert!(by_schema || !by_reader, "{}: the reader takes {text:?}, the schema does not", field.path);
+            let taken_by_reader = by_reader && !found.iter().any(|(code, _)| *code == "out-of-range");
+            assert!(by_schema || !taken_by_reader, "{}: the reader takes {text:?}, the schema does not", field.path);
             // A schema can't compute: the bounds of a duration, a size in whole GiB, a price above zero.
+            let exact = exact && !LOOSE.contains(&field.path);
             assert!(by_reader || !by_schema || !exact, "{}: {text:?} is for the schema only: {found:?}", field.path);
             taken += usize::from(by_reader);
         }

@@ -129,7 +129,7 @@ fn probes(kind: &Kind) -> Vec<(String, bool)> {
             around(*least as u64, *most as u64, &|n| format!("\"{}\"", "a".repeat(usize::try_from(n).expect("small"))))
         }
         Kind::List { of, most: Some(most) } => {
-            let entries = |n: u64| (0..n).map(|n| nth(of, n)).collect::<Vec<_>>().join(", ");
+            let entries = |n: u64| (0..n).map(|n| nth(of, n)).collect::<Vec<_>>().join(",\n ");
             around(1, *most as u64, &|n| format!("[{}]", entries(n)))
         }
         Kind::Map { of, most, .. } => {

@@ -210,13 +210,8 @@ fn own_tags(check: &mut Check<'_>, field: &Field<'_>) -> Tags {
 
 fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
     let mut s = check.section(field, "`template: {instance: i-0123456789abcdef0}`")?;
-    let instance = match s.get("build") {
-        Some(build) => {
-            not_yet(check, build.key, "`template.build`", "start the template by hand and name it as `instance`");
-            s.get("instance")
-        }
-        None => s.need("instance", "i-0123456789abcdef0"),
-    };
+    let built = s.fields().any(|(key, _)| key.text == "build");
+    let instance = if built { s.get("instance") } else { s.need("instance", "i-0123456789abcdef0") };
     let instance = instance.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
     let verify = s.get("verify").and_then(|f| check.file(&f, false));
     let canary = s.get("canary").and_then(|f| {
