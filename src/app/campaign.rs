@@ -240,42 +240,59 @@ impl Context {
             let run = past.dir.run();
             let named =
                 self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
+            // A teardown always looks again: what its steps found gone may have been launched anew since.
+            let anew = verb == "down";
+            let same = !anew && (named || begun.request == request);
+            let open = past.fold.unresolved().count();
+            if !same && !anew && (open > 0 || !self.global.replan) {
+                let failure = Failure::new(
+                    Exit::Refused,
+                    format!("run {run} of {verb} is unfinished and was planned from another spec or other arguments"),
+                )
+                .hint(format!("fleetwright resume {run}     # go on with its plan"));
+                return Err(if open == 0 {
+                    failure.hint(format!("fleetwright {verb} --replan     # make a new plan from what is there"))
+                } else {
+                    failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
+                });
+            }
+            let plan = if same {
+                let plan = serde_json::from_value(begun.plan.clone())
+                    .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {run}: {e}")))?;
+                Some(plan)
+            } else {
+                None
+            };
+            if self.global.dry_run {
+                let Some(plan) = plan else { continue };
+                self.events.note(format!("run {run} of {verb} is unfinished: it would be gone on with, by this plan"));
+                return Err(self.only_shown(&plan));
+            }
             let (journal, torn) = past.dir.resume(&held.claim).map_err(super::context::state)?;
             if let Some(torn) = torn {
                 self.events.note(format!("run {run}: {torn}"));
             }
-            // A teardown always looks again: what its steps found gone may have been launched anew since.
-            let anew = verb == "down";
-            if !anew && (named || begun.request == request) {
-                let plan = serde_json::from_value(begun.plan.clone())
-                    .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {run}: {e}")))?;
+            if let Some(plan) = plan {
                 self.events.note(format!("going on with run {run} of {verb}"));
                 return Ok(Some((run, journal, plan)));
             }
-            let open = past.fold.unresolved().count();
-            if anew || self.global.replan && open == 0 {
-                journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
-                continue;
-            }
-            let failure = Failure::new(
-                Exit::Refused,
-                format!("run {run} of {verb} is unfinished and was planned from another spec or other arguments"),
-            )
-            .hint(format!("fleetwright resume {run}     # go on with its plan"));
-            return Err(if open == 0 {
-                failure.hint(format!("fleetwright {verb} --replan     # make a new plan from what is there"))
-            } else {
-                failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
-            });
+            journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
         }
         Ok(None)
+    }
+
+    /// Answers with the plan: `--dry-run` ends here.
+    fn only_shown(&self, plan: &Plan) -> Failure {
+        match super::print(&self.global, &Plans { plans: vec![plan.clone()] }) {
+            Ok(()) => Failure::new(Exit::Done, "dry run: nothing was changed"),
+            Err(failure) => failure,
+        }
     }
 
     /// Shows the plan and asks; under `--dry-run` the plan is the answer.
     async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if self.global.dry_run {
-            super::print(&self.global, &Plans { plans: vec![plan.clone()] })?;
-            return Err(Failure::new(Exit::Done, "dry run: nothing was changed"));
+            return Err(self.only_shown(plan));
         }
         if !self.global.yes {
             talk(&show::show(plan));

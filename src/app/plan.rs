@@ -46,7 +46,7 @@ impl Context {
         match verb {
             PlanVerb::Verify => {
                 let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;
-                Ok(verify::plan(&self.fleet, template, &look.run.short(), look.request))
+                Ok(verify::plan(&self.fleet, template, self.reboots(), &look.run.short(), look.request))
             }
             PlanVerb::Bake => {
                 let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;

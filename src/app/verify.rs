@@ -9,10 +9,17 @@ use crate::exit::Exit;
 use crate::plan::{Unplannable, verify};
 use crate::report::answer::Verified;
 use crate::spec::playbook::Action;
-use crate::spec::{Need, require};
+use crate::spec::{Need, Playbook, require};
 use crate::steps::Options;
 
 impl Context {
+    /// Whether the verify playbook reboots the template.
+    pub(super) fn reboots(&self) -> bool {
+        let reboot =
+            |playbook: &Playbook| playbook.steps.iter().any(|step| matches!(step.action, Action::Reboot { .. }));
+        self.verify.as_deref().is_some_and(reboot)
+    }
+
     pub(super) async fn verify(&self, wanted: Verify) -> Result<Exit, Failure> {
         let held = self.hold("verify").await?;
         let answer = self.verify_held(&held, wanted).await?;
@@ -38,9 +45,7 @@ impl Context {
         let order = Order { verb: "verify", arguments: format!("{wanted:?}"), options };
         let ran = self
             .run(held, order, async |look| {
-                let reboots = self.verify.as_ref().is_some_and(|playbook| {
-                    playbook.steps.iter().any(|step| matches!(step.action, Action::Reboot { .. }))
-                });
+                let reboots = self.reboots();
                 let group = look.survey.template.as_ref().and_then(|instance| instance.group.clone());
                 if let Some(group) = group.filter(|_| reboots && !wanted.allow_member) {
                     return Err(Unplannable::new(
@@ -53,11 +58,7 @@ impl Context {
                     )
                     .into());
                 }
-                let mut plan = verify::plan(&self.fleet, &template, &look.run.short(), look.request);
-                if reboots {
-                    plan.notes.push(format!("{} will be rebooted", template.instance));
-                }
-                Ok(plan)
+                Ok(verify::plan(&self.fleet, &template, reboots, &look.run.short(), look.request))
             })
             .await?;
         Ok(Verified {

@@ -9,8 +9,8 @@ pub fn canary_queue(fleet: &str, run: &str) -> String {
     format!("fleetwright-{fleet}-canary-{run}")
 }
 
-/// Plans a verification. Only what the spec names is checked; the scan always is.
-pub fn plan(fleet: &Fleet, template: &Template, run_short: &str, request: String) -> Plan {
+/// Plans a verification. Only what the spec names is checked; the scan always is. `reboots` is whether the playbook reboots.
+pub fn plan(fleet: &Fleet, template: &Template, reboots: bool, run_short: &str, request: String) -> Plan {
     let mut steps = Vec::new();
     if template.verify.is_some() {
         steps.push(Step::new("checks", format!("check {}", template.instance), Action::Checks));
@@ -30,6 +30,9 @@ pub fn plan(fleet: &Fleet, template: &Template, run_short: &str, request: String
     let mut notes = Vec::new();
     if template.verify.is_none() {
         notes.push("the spec names no `template.verify` playbook: only the scan is done".to_owned());
+    }
+    if reboots {
+        notes.push(format!("{} will be rebooted", template.instance));
     }
     Plan { verb: "verify".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
 }

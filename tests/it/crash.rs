@@ -102,6 +102,34 @@ fn a_killed_teardown_is_not_what_the_next_one_goes_on_with() {
     }
 }
 
+#[test]
+fn a_dry_run_goes_on_with_nothing() {
+    let cloud = Cloud::start(SPEC, SPEED, &json!({}));
+    cloud.arm("CreateFleet", "before-commit");
+    let mut first = cloud.launch("laptop").spawn().unwrap();
+    assert!(cloud.held(&mut first));
+    kill(&mut first);
+    cloud.release();
+    let before = cloud.calls("CreateFleet").len();
+    let dry = expect(cloud.launch("laptop").arg("--dry-run"), 0);
+    let talk = String::from_utf8_lossy(&dry.stderr);
+    assert!(talk.contains("it would be gone on with"), "{talk}");
+    expect(&mut cloud.cli("laptop", &["resume", "--dry-run"]), 0);
+    assert_eq!((cloud.ever_made(), cloud.calls("CreateFleet").len()), (0, before));
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!(cloud.live("five").len(), N);
+    // Nor does it end what a new plan would take the place of.
+    cloud.arm("TerminateInstances", "before-commit");
+    let mut down = cloud.cli("laptop", &["down"]).spawn().unwrap();
+    assert!(cloud.held(&mut down));
+    kill(&mut down);
+    cloud.release();
+    expect(&mut cloud.cli("laptop", &["down", "--dry-run"]), 0);
+    assert_eq!(cloud.live("five").len(), N);
+    let status = expect(&mut cloud.cli("laptop", &["status"]), 0);
+    assert!(String::from_utf8_lossy(&status.stdout).contains("\"verb\": \"down\""));
+}
+
 /// Launches and kills right after EC2 has carried the launch out, before the answer. Under lag the first tries may find
 /// that the launch template is not visible yet: they are let go.
 fn killed_after_the_launch(cloud: &Cloud) {

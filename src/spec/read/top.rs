@@ -6,7 +6,7 @@ use crate::spec::check::Check;
 use crate::spec::fleet::{Canary, Fleet, ImageSpec, NO_ACCOUNT, NO_REGION, Template};
 use crate::spec::problem::quote;
 use crate::spec::region::{self, Named};
-use crate::spec::section::{Field, Section, not_yet};
+use crate::spec::section::{Field, Section};
 use crate::spec::tree::{Kind, Node, Span};
 use crate::spec::{aws, value};
 use std::path::PathBuf;
