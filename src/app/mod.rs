@@ -12,6 +12,7 @@ mod plan;
 mod push;
 mod rehearse;
 mod resume;
+mod runs;
 mod sim;
 mod status;
 mod up;
@@ -133,6 +134,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Wait => context.wait().await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
+        Verb::Runs(runs) => context.runs(&runs),
         Verb::Down(down) => context.down(down).await,
         Verb::Validate | Verb::SimServe(_) | Verb::Rehearse(_) | Verb::Work(_) => {
             Err(Failure::new(Exit::Bug, "these verbs need no spec"))

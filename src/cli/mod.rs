@@ -13,6 +13,7 @@ mod push;
 mod rehearse;
 pub mod request;
 mod resume;
+mod runs;
 mod sim;
 mod status;
 mod target;
@@ -77,6 +78,7 @@ enum VerbArgs {
     Wait(wait::WaitArgs),
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
+    Runs(runs::RunsArgs),
     Down(down::DownArgs),
 }
 
@@ -98,7 +100,8 @@ impl VerbArgs {
             Self::Work(args) => Verb::Work(args.check()),
             Self::Wait(wait::WaitArgs {}) => Verb::Wait,
             Self::Up(args) => Verb::Up(args.check()),
-            Self::Resume(args) => Verb::Resume(args.check()?),
+            Self::Resume(args) => Verb::Resume(args.check()),
+            Self::Runs(args) => Verb::Runs(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
         })
     }

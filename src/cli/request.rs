@@ -97,6 +97,8 @@ pub enum Verb {
     Up(Up),
     /// Go on where a run stopped.
     Resume(Resume),
+    /// Past runs, from their journals.
+    Runs(Runs),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -300,8 +302,17 @@ pub struct Up {
 /// `resume`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resume {
-    /// The run's id or the end of it; absent: the newest unfinished one.
+    /// The run's id, or the beginning or end of it; absent: the newest unfinished one.
     pub run: Option<String>,
+}
+
+/// `runs`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// All of them.
+    List,
+    /// One, by its id or the beginning or end of it.
+    Show(String),
 }
 
 /// `down`

@@ -69,6 +69,15 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     }
 }
 
+/// Reads a run's id, or a part of it.
+pub(super) fn run(text: &str) -> Result<String, String> {
+    if text.len() >= 4 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a run's id, or at least 4 digits of its beginning or end".to_owned())
+    }
+}
+
 /// Reads one host: an instance id, or a slot with or without its `#`.
 fn host(word: &str) -> Result<HostPick, String> {
     let hex = |digits: &str| matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());

@@ -18,6 +18,7 @@ mod play;
 mod proof;
 mod pushes;
 mod rehearse;
+mod runs;
 mod sim_hosts;
 mod source;
 mod ssh;

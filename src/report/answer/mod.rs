@@ -6,6 +6,7 @@
 mod exec;
 mod made;
 mod plans;
+mod runs;
 mod served;
 mod status;
 mod validated;
@@ -14,6 +15,7 @@ mod worked;
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Verified};
 pub use plans::Plans;
+pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
 pub use status::{HostLine, ImageLine, RunLine, Status};
 pub use validated::Validated;
@@ -70,6 +72,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("feed", answer::<Fed>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
+        ("runs-list", answer::<PastRuns>()),
+        ("runs-show", answer::<RunPage>()),
         ("summary", answer::<Summary>()),
         ("sim-serve", answer::<Served>()),
         ("work", answer::<Worked>()),
@@ -77,13 +81,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The schema that a verb's answer keeps to, as named by [`schemas`]; `dry_run` shows a plan whatever the verb.
+/// The schema that a verb's answer keeps to, as named by [`schemas`]; a verb of two words is joined by a hyphen; `dry_run` shows a plan whatever the verb.
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
         "verify" | "bake" | "launch" | "push" | "feed" | "down" | "up" if dry_run => "plan",
         "push" | "wait" | "up" | "rehearse" => "summary",
-        "sim" => "sim-serve",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })
 }
