@@ -7,13 +7,16 @@ mod down;
 mod exec;
 mod fed;
 mod feed;
+mod inventory;
 mod launch;
+mod logs;
 mod plan;
 mod push;
 mod rehearse;
 mod resume;
 mod runs;
 mod sim;
+mod ssh;
 mod status;
 mod up;
 mod verify;
@@ -135,6 +138,9 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),
+        Verb::Inventory(format) => context.inventory(format).await,
+        Verb::Ssh(ssh) => context.ssh(&ssh).await,
+        Verb::Logs(logs) => context.logs(&logs).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Validate | Verb::SimServe(_) | Verb::Rehearse(_) | Verb::Work(_) => {
             Err(Failure::new(Exit::Bug, "these verbs need no spec"))

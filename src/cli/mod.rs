@@ -7,7 +7,9 @@ mod down;
 mod exec;
 mod feed;
 mod global;
+mod inventory;
 mod launch;
+mod logs;
 mod plan;
 mod push;
 mod rehearse;
@@ -15,6 +17,7 @@ pub mod request;
 mod resume;
 mod runs;
 mod sim;
+mod ssh;
 mod status;
 mod target;
 #[cfg(test)]
@@ -79,6 +82,9 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Runs(runs::RunsArgs),
+    Inventory(inventory::InventoryArgs),
+    Ssh(ssh::SshArgs),
+    Logs(logs::LogsArgs),
     Down(down::DownArgs),
 }
 
@@ -102,6 +108,9 @@ impl VerbArgs {
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Inventory(args) => Verb::Inventory(args.check()),
+            Self::Ssh(args) => Verb::Ssh(args.check()),
+            Self::Logs(args) => Verb::Logs(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
         })
     }

@@ -1,10 +1,11 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
 use crate::model::InstanceId;
+use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -99,6 +100,12 @@ pub enum Verb {
     Resume(Resume),
     /// Past runs, from their journals.
     Runs(Runs),
+    /// The running hosts for other tools.
+    Inventory(InventoryFormat),
+    /// Into one host.
+    Ssh(Ssh),
+    /// What one host said.
+    Logs(Logs),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -251,6 +258,15 @@ pub enum HostPick {
     Slot(u32),
 }
 
+/// One host as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostName {
+    /// By id or slot.
+    Pick(HostPick),
+    /// By the address at which SSH finds it.
+    Address(IpAddr),
+}
+
 /// How many hosts may fail before the rest is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxFail {
@@ -313,6 +329,24 @@ pub enum Runs {
     List,
     /// One, by its id or the beginning or end of it.
     Show(String),
+}
+
+/// `ssh`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ssh {
+    /// Which host.
+    pub host: HostName,
+    /// The command: one word is a shell line, several are quoted each; a login when empty.
+    pub command: Vec<String>,
+}
+
+/// `logs`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// Which host.
+    pub host: HostName,
+    /// Lines of the journal, 1..=10000.
+    pub lines: u32,
 }
 
 /// `down`

@@ -1,6 +1,6 @@
 //! Reads single values of the command line; each function's error is what the user sees after the flag's name.
 
-use super::request::{HostPick, MaxFail, Setting};
+use super::request::{HostName, HostPick, MaxFail, Setting};
 use crate::model::InstanceId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -86,6 +86,15 @@ fn host(word: &str) -> Result<HostPick, String> {
     }
     let slot = word.strip_prefix('#').unwrap_or(word);
     slot.parse().map(HostPick::Slot).map_err(|_| format!("{word} is neither an instance id (i-...) nor a slot"))
+}
+
+/// Reads one host: an instance id, a slot or an address.
+pub(super) fn host_name(word: &str) -> Result<HostName, String> {
+    match (host(word), word.parse()) {
+        (Ok(pick), _) => Ok(HostName::Pick(pick)),
+        (Err(_), Ok(address)) => Ok(HostName::Address(address)),
+        (Err(_), Err(_)) => Err("expected an instance id (i-...), a slot such as 3 or #3, or an address".to_owned()),
+    }
 }
 
 /// Reads a list of hosts divided by commas or white space.

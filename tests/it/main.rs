@@ -12,6 +12,7 @@ mod errors;
 mod exits;
 mod hosts;
 mod house;
+mod into;
 mod items;
 mod ownership;
 mod play;

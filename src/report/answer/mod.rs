@@ -3,7 +3,9 @@
 //! `docs/schemas` holds their JSON Schemas, derived from these types; a test tells when they no longer agree. Fields are
 //! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
 
+mod entered;
 mod exec;
+mod inventory;
 mod made;
 mod plans;
 mod runs;
@@ -12,7 +14,9 @@ mod status;
 mod validated;
 mod worked;
 
+pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
+pub use inventory::{Inventory, InventoryFormat, InventoryHost};
 pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Verified};
 pub use plans::Plans;
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
@@ -74,6 +78,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
         ("runs-show", answer::<RunPage>()),
+        ("inventory", answer::<Inventory>()),
+        ("ssh", answer::<SshLine>()),
+        ("logs", answer::<Logs>()),
         ("summary", answer::<Summary>()),
         ("sim-serve", answer::<Served>()),
         ("work", answer::<Worked>()),
