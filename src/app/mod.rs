@@ -21,6 +21,7 @@ mod status;
 mod up;
 mod verify;
 mod wait;
+mod why;
 mod work;
 
 use crate::cli::{Global, Request, Verb};
@@ -131,6 +132,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
         Verb::Status => context.status().await,
+        Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,

@@ -99,7 +99,7 @@ impl VerbArgs {
             Self::Verify(args) => Verb::Verify(args.check()),
             Self::Bake(args) => Verb::Bake(args.check()),
             Self::Launch(args) => Verb::Launch(args.check()),
-            Self::Status(status::StatusArgs {}) => Verb::Status,
+            Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => Verb::Push(args.check()?),
             Self::Exec(args) => Verb::Exec(args.check()?),
             Self::Feed(feed::FeedArgs {}) => Verb::Feed,

@@ -84,6 +84,8 @@ pub enum Verb {
     Launch(Launch),
     /// Fleet, hosts, images and queue.
     Status,
+    /// One host closely: `status --why`.
+    Why(HostName),
     /// A release to running hosts.
     Push(Push),
     /// One command everywhere.

@@ -4,6 +4,7 @@
 //! journal says has happened.
 
 pub mod bake;
+pub mod boot;
 pub mod down;
 pub mod eta;
 pub mod feed;

@@ -121,3 +121,31 @@ fn logs_show_console_and_journal() {
     assert!(!logs["console"].as_str().unwrap().is_empty() && logs["journal"].is_null(), "{logs:#}");
     assert!(logs["reason"].as_str().unwrap().contains("has changed"), "{logs:#}");
 }
+
+#[test]
+fn why_a_host_is_as_it_is() {
+    let stage = stage();
+    let why = stage.answer(0, &["status", "--why", "1"]);
+    assert_eq!((&why["state"], &why["slot"]), (&json!("running"), &json!(1)), "{why:#}");
+    assert!(why["age_seconds"].as_i64().unwrap() > 0 && why["console"].as_str().unwrap().len() < 5000, "{why:#}");
+    assert!(why["waiting_for"].as_str().unwrap().starts_with("fix: "), "no such unit yet: {why:#}");
+    let reached = |why: &Value| {
+        let steps = why["boot"].as_array().unwrap().iter();
+        steps.map(|step| step["reached"].as_bool().unwrap()).collect::<Vec<_>>()
+    };
+    assert_eq!(reached(&why), [true, true, true, true, false], "{why:#}");
+    let id = why["host"].as_str().unwrap();
+
+    stage.control(id, "blackhole");
+    let why = stage.answer(0, &["status", "--why", id]);
+    assert!(why["waiting_for"].as_str().unwrap().starts_with("SSH: connect: no answer"), "{why:#}");
+    assert_eq!(reached(&why), [true, true, true, false, false], "{why:#}");
+
+    // Who filled the slot last can be asked about after its end.
+    stage.cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}"));
+    let page = text(&expect(&mut stage.cli("fleet.yaml", &["status", "--why", "#1"]), 0).stdout);
+    assert!(page.starts_with(&format!("#1 {id} is ")) && page.contains("\nwaits    for nothing\n"), "{page}");
+    assert!(page.contains("\nreason   Client."), "{page}");
+    let nobody = expect(&mut stage.cli("fleet.yaml", &["status", "--why", "77"]), 2);
+    assert!(text(&nobody.stderr).contains("failed to find slot 77 in this fleet"));
+}

@@ -12,6 +12,7 @@ mod runs;
 mod served;
 mod status;
 mod validated;
+mod why;
 mod worked;
 
 pub use entered::{Logs, SshLine};
@@ -23,6 +24,7 @@ pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, S
 pub use served::Served;
 pub use status::{HostLine, ImageLine, RunLine, Status};
 pub use validated::Validated;
+pub use why::Why;
 pub use worked::{StoppedBy, Worked};
 
 use super::summary::Summary;
@@ -72,6 +74,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("bake", answer::<Baked>()),
         ("launch", answer::<Launched>()),
         ("status", answer::<Status>()),
+        ("status-why", answer::<Why>()),
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
         ("down", answer::<TornDown>()),
