@@ -5,6 +5,7 @@ mod campaign;
 mod context;
 mod down;
 mod exec;
+mod extend;
 mod fed;
 mod feed;
 mod inventory;
@@ -143,6 +144,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Inventory(format) => context.inventory(format).await,
         Verb::Ssh(ssh) => context.ssh(&ssh).await,
         Verb::Logs(logs) => context.logs(&logs).await,
+        Verb::Extend(extend) => context.extend(extend).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Validate | Verb::SimServe(_) | Verb::Rehearse(_) | Verb::Work(_) => {
             Err(Failure::new(Exit::Bug, "these verbs need no spec"))

@@ -5,6 +5,7 @@
 mod bake;
 mod down;
 mod exec;
+mod extend;
 mod feed;
 mod global;
 mod inventory;
@@ -85,6 +86,7 @@ enum VerbArgs {
     Inventory(inventory::InventoryArgs),
     Ssh(ssh::SshArgs),
     Logs(logs::LogsArgs),
+    Extend(extend::ExtendArgs),
     Down(down::DownArgs),
 }
 
@@ -111,6 +113,7 @@ impl VerbArgs {
             Self::Inventory(args) => Verb::Inventory(args.check()),
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),
+            Self::Extend(args) => Verb::Extend(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
         })
     }

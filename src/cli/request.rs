@@ -108,6 +108,8 @@ pub enum Verb {
     Ssh(Ssh),
     /// What one host said.
     Logs(Logs),
+    /// Hosts power themselves off later.
+    Extend(Extend),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -349,6 +351,13 @@ pub struct Logs {
     pub host: HostName,
     /// Lines of the journal, 1..=10000.
     pub lines: u32,
+}
+
+/// `extend`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extend {
+    /// World time, more than zero.
+    pub by: Duration,
 }
 
 /// `down`

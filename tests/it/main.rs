@@ -10,6 +10,7 @@ mod doubt;
 mod env;
 mod errors;
 mod exits;
+mod extend;
 mod hosts;
 mod house;
 mod into;

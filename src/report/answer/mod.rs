@@ -18,7 +18,7 @@ mod worked;
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
-pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Verified};
+pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Resumed, TornDown, Verified};
 pub use plans::Plans;
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
@@ -77,6 +77,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("status-why", answer::<Why>()),
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
+        ("extend", answer::<LivesLonger>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
@@ -95,7 +96,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "down" | "up" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" if dry_run => "plan",
         "push" | "wait" | "up" | "rehearse" => "summary",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })
