@@ -1,7 +1,7 @@
 //! `exec`: one command on many hosts at once, results per host.
 
 use super::Told;
-use super::context::Context;
+use super::context::{Context, state};
 use super::push::{NOTHING, max_fail, verdict};
 use crate::cli::request::Exec;
 use crate::engine::cancel::{Cancel, Level};
@@ -9,6 +9,7 @@ use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lane, Lanes, fan_out};
 use crate::event::Event;
 use crate::exit::Exit;
+use crate::journal::FleetDir;
 use crate::model::{Host, HostReport, HostResult, shell_word};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::report::answer::{DRY_RUN, Executed, HostOutput};
@@ -43,7 +44,7 @@ impl Context {
         self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
         let reach = self.reach(&dir)?;
         if !self.fleet.is_foreign() {
-            self.learn_all(&reach, &hosts).await?;
+            self.learn_all(&reach, &dir, &hosts).await?;
         }
         let n = hosts.len();
         let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
@@ -79,8 +80,10 @@ impl Context {
         Executed { run, verdict, command, hosts, world_seconds, api_calls: self.calls() }
     }
 
-    async fn learn_all(&self, reach: &Reach, hosts: &[Host]) -> Result<(), Failure> {
+    /// Pins the keys of hosts that have none yet, as far as their consoles show them.
+    pub(super) async fn learn_all(&self, reach: &Reach, dir: &FleetDir, hosts: &[Host]) -> Result<(), Failure> {
         let clients = self.clients().await?;
+        dir.ensure().map_err(state)?;
         for host in hosts.iter().filter(|host| !reach.keys.knows(&host.id)) {
             let what = format!("read the console of {}", host.id);
             let console = self.read(&what, async || clients.console(&host.id).await).await?;

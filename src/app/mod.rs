@@ -5,20 +5,26 @@ mod campaign;
 mod context;
 mod down;
 mod exec;
+mod extend;
 mod fed;
 mod feed;
 mod init;
+mod inventory;
 mod launch;
+mod logs;
 mod plan;
 mod push;
 mod rehearse;
 mod resume;
+mod runs;
 mod sim;
+mod ssh;
 mod status;
 mod teach;
 mod up;
 mod verify;
 mod wait;
+mod why;
 mod work;
 
 use crate::cli::{Global, Request, Verb};
@@ -133,12 +139,18 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
         Verb::Status => context.status().await,
+        Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,
         Verb::Wait => context.wait().await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
+        Verb::Runs(runs) => context.runs(&runs),
+        Verb::Inventory(format) => context.inventory(format).await,
+        Verb::Ssh(ssh) => context.ssh(&ssh).await,
+        Verb::Logs(logs) => context.logs(&logs).await,
+        Verb::Extend(extend) => context.extend(extend).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

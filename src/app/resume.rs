@@ -2,6 +2,7 @@
 
 use super::Told;
 use super::context::Context;
+use super::runs::named;
 use crate::cli::request::Resume;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -11,15 +12,19 @@ use crate::report::answer::Resumed;
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
         let history = Self::whole_history(&self.state_dir()?)?;
-        let matches = |run: &str| wanted.run.as_ref().is_none_or(|name| run.ends_with(name.as_str()));
-        let found = history.unfinished().find_map(|past| past.fold.begun.as_ref().filter(|begun| matches(&begun.run)));
-        let Some(begun) = found else {
-            return match &wanted.run {
-                None => self.tell(Told::good(Resumed { run: None })),
-                Some(name) => Err(Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
-                    .hint("a `down` that was carried out ends all runs before it")
-                    .hint("fleetwright status     # lists unfinished runs")),
-            };
+        let chosen = match &wanted.run {
+            None => history.unfinished().next(),
+            Some(name) => {
+                let run = named(history.unfinished().map(|past| past.dir.run()), name)?.ok_or_else(|| {
+                    Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
+                        .hint("a `down` that was carried out ends all runs before it")
+                        .hint("fleetwright runs list     # lists all runs")
+                })?;
+                history.unfinished().find(|past| past.dir.run() == run)
+            }
+        };
+        let Some(begun) = chosen.and_then(|past| past.fold.begun.as_ref()) else {
+            return self.tell(Told::good(Resumed { run: None }));
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());
         let plan: Plan = serde_json::from_value(begun.plan.clone())

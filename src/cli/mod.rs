@@ -7,20 +7,25 @@ mod completions;
 mod down;
 mod exec;
 mod explain;
+mod extend;
 mod feed;
 mod global;
 #[cfg(test)]
 mod house;
 mod init;
+mod inventory;
 mod launch;
+mod logs;
 mod man;
 mod plan;
 mod push;
 mod rehearse;
 pub mod request;
 mod resume;
+mod runs;
 mod schema;
 mod sim;
+mod ssh;
 mod status;
 mod target;
 #[cfg(test)]
@@ -92,6 +97,11 @@ enum VerbArgs {
     Wait(wait::WaitArgs),
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
+    Runs(runs::RunsArgs),
+    Inventory(inventory::InventoryArgs),
+    Ssh(ssh::SshArgs),
+    Logs(logs::LogsArgs),
+    Extend(extend::ExtendArgs),
     Down(down::DownArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -111,14 +121,19 @@ impl VerbArgs {
             Self::Verify(args) => Verb::Verify(args.check()),
             Self::Bake(args) => Verb::Bake(args.check()),
             Self::Launch(args) => Verb::Launch(args.check()),
-            Self::Status(status::StatusArgs {}) => Verb::Status,
+            Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => Verb::Push(args.check()?),
             Self::Exec(args) => Verb::Exec(args.check()?),
             Self::Feed(feed::FeedArgs {}) => Verb::Feed,
             Self::Work(args) => Verb::Work(args.check()),
             Self::Wait(wait::WaitArgs {}) => Verb::Wait,
             Self::Up(args) => Verb::Up(args.check()),
-            Self::Resume(args) => Verb::Resume(args.check()?),
+            Self::Resume(args) => Verb::Resume(args.check()),
+            Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Inventory(args) => Verb::Inventory(args.check()),
+            Self::Ssh(args) => Verb::Ssh(args.check()),
+            Self::Logs(args) => Verb::Logs(args.check()),
+            Self::Extend(args) => Verb::Extend(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),

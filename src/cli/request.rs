@@ -1,10 +1,11 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
 use crate::model::InstanceId;
+use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
 use std::collections::BTreeSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -93,6 +94,8 @@ pub enum Verb {
     Launch(Launch),
     /// Fleet, hosts, images and queue.
     Status,
+    /// One host closely: `status --why`.
+    Why(HostName),
     /// A release to running hosts.
     Push(Push),
     /// One command everywhere.
@@ -107,6 +110,16 @@ pub enum Verb {
     Up(Up),
     /// Go on where a run stopped.
     Resume(Resume),
+    /// Past runs, from their journals.
+    Runs(Runs),
+    /// The running hosts for other tools.
+    Inventory(InventoryFormat),
+    /// Into one host.
+    Ssh(Ssh),
+    /// What one host said.
+    Logs(Logs),
+    /// Hosts power themselves off later.
+    Extend(Extend),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -310,6 +323,15 @@ pub enum HostPick {
     Slot(u32),
 }
 
+/// One host as people name it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum HostName {
+    /// By id or slot.
+    Pick(HostPick),
+    /// By the address at which SSH finds it.
+    Address(IpAddr),
+}
+
 /// How many hosts may fail before the rest is left alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MaxFail {
@@ -361,8 +383,42 @@ pub struct Up {
 /// `resume`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Resume {
-    /// The run's id or the end of it; absent: the newest unfinished one.
+    /// The run's id, or the beginning or end of it; absent: the newest unfinished one.
     pub run: Option<String>,
+}
+
+/// `runs`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Runs {
+    /// All of them.
+    List,
+    /// One, by its id or the beginning or end of it.
+    Show(String),
+}
+
+/// `ssh`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ssh {
+    /// Which host.
+    pub host: HostName,
+    /// The command: one word is a shell line, several are quoted each; a login when empty.
+    pub command: Vec<String>,
+}
+
+/// `logs`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Logs {
+    /// Which host.
+    pub host: HostName,
+    /// Lines of the journal, 1..=10000.
+    pub lines: u32,
+}
+
+/// `extend`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extend {
+    /// World time, more than zero.
+    pub by: Duration,
 }
 
 /// `down`

@@ -85,6 +85,11 @@ fn verbs_are_read() {
     };
     assert_eq!(work, Verb::Work(expected));
 
+    let Verb::Ssh(ssh) = request("fleetwright ssh #3 -- uname -r").verb else { panic!("no ssh") };
+    assert_eq!((ssh.host, ssh.command.len()), (HostName::Pick(HostPick::Slot(3)), 2));
+    let Verb::Logs(logs) = request("fleetwright logs fd00::7").verb else { panic!("no logs") };
+    assert_eq!((logs.host, logs.lines), (HostName::Address("fd00::7".parse().unwrap()), 200));
+
     let plan = request("fleetwright plan").verb;
     assert_eq!(plan, Verb::Plan(Plan { verb: PlanVerb::Up, detailed_exitcode: false }));
     let Verb::SimServe(serve) = request("fleetwright sim serve --hosts none").verb else { panic!("no sim") };
@@ -102,6 +107,11 @@ fn wrong_values_are_named() {
         ("fleetwright work --queue-url q --visibility 13h -- x", "at most 12h"),
         ("fleetwright work --queue-url q", "<COMMAND>"),
         ("fleetwright exec", "<COMMAND>"),
+        ("fleetwright ssh web-1", "expected an instance id (i-...), a slot such as 3 or #3, or an address"),
+        ("fleetwright ssh", "<HOST>"),
+        ("fleetwright logs 3 --lines 0", "0 is not in 1..=10000"),
+        ("fleetwright inventory --format chef", "possible values: ssh-config, ansible, hosts"),
+        ("fleetwright runs show latest", "expected a run's id"),
         ("fleetwright resume latest", "expected a run's id"),
         ("fleetwright --timeout 0s wait", "longer than zero"),
     ] {

@@ -1,6 +1,6 @@
 //! Reads single values of the command line; each function's error is what the user sees after the flag's name.
 
-use super::request::{HostPick, MaxFail, Setting};
+use super::request::{HostName, HostPick, MaxFail, Setting};
 use crate::model::InstanceId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -69,6 +69,15 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
     }
 }
 
+/// Reads a run's id, or a part of it.
+pub(super) fn run(text: &str) -> Result<String, String> {
+    if text.len() >= 4 && text.chars().all(|c| c.is_ascii_hexdigit() || c == '-') {
+        Ok(text.to_owned())
+    } else {
+        Err("expected a run's id, or at least 4 digits of its beginning or end".to_owned())
+    }
+}
+
 /// Reads one host: an instance id, a slot with or without its `#`, or the name of a foreign machine.
 fn host(word: &str) -> Result<HostPick, String> {
     let hex = |digits: &str| matches!(digits.len(), 8 | 17) && digits.bytes().all(|b| b.is_ascii_hexdigit());
@@ -84,6 +93,15 @@ fn host(word: &str) -> Result<HostPick, String> {
         return Ok(HostPick::Id(InstanceId::new(word)));
     }
     Err(format!("{word} is neither an instance id (i-...), a slot, nor the name of one of the spec's `hosts`"))
+}
+
+/// Reads one host: an instance id, a slot or an address.
+pub(super) fn host_name(word: &str) -> Result<HostName, String> {
+    match (word.parse(), host(word)) {
+        (Ok(address), _) => Ok(HostName::Address(address)),
+        (Err(_), Ok(pick)) => Ok(HostName::Pick(pick)),
+        (Err(_), Err(_)) => Err("expected an instance id (i-...), a slot such as 3 or #3, or an address".to_owned()),
+    }
 }
 
 /// Reads a list of hosts divided by commas or white space.

@@ -48,16 +48,25 @@ impl FleetDir {
         &self.root
     }
 
+    /// Makes the directory (0700) where it is missing.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be made or trusted.
+    pub fn ensure(&self) -> Result<(), JournalError> {
+        if let Some(base) = self.root.parent() {
+            DirBuilder::new().recursive(true).mode(0o700).create(base).map_err(JournalError::io("create", base))?;
+        }
+        store::ensure_directory(&self.root)
+    }
+
     /// Claims the fleet for this process, making the directory (0700) where it is missing.
     ///
     /// # Errors
     ///
     /// [`ClaimError::Held`] when another process has it; else when the directory can't be made, used or trusted.
     pub fn claim(&self, holder: &Holder) -> Result<Claim, ClaimError> {
-        if let Some(base) = self.root.parent() {
-            DirBuilder::new().recursive(true).mode(0o700).create(base).map_err(JournalError::io("create", base))?;
-        }
-        store::ensure_directory(&self.root)?;
+        self.ensure()?;
         Claim::take(&self.root.join("lock"), holder)
     }
 

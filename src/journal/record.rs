@@ -121,6 +121,21 @@ pub enum Record {
     },
 }
 
+impl Record {
+    /// When it was written, world time.
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Begun { at, .. }
+            | Self::Intent { at, .. }
+            | Self::Again { at, .. }
+            | Self::Outcome { at, .. }
+            | Self::Step { at, .. }
+            | Self::Cursor { at, .. }
+            | Self::Ended { at, .. } => *at,
+        }
+    }
+}
+
 /// An intent and how it stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct IntentState {
@@ -161,6 +176,8 @@ pub struct Fold {
     pub cursors: BTreeMap<String, Value>,
     /// How the run ended, if it did.
     pub ended: Option<Exit>,
+    /// When its last record was written, world time; of a run that ended, its end.
+    pub last: Option<Timestamp>,
 }
 
 /// The fields of [`Record::Begun`].
@@ -212,6 +229,7 @@ impl Fold {
     /// or a repetition without intent or after a final outcome, anything after `Ended`.
     pub fn add(&mut self, position: u64, record: Record) -> Result<(), IllegalRecord> {
         self.may_follow(&record).map_err(|why| IllegalRecord { position, why })?;
+        self.last = Some(record.at());
         match record {
             Record::Begun { run, verb, fleet, request, plan, at } => {
                 self.begun = Some(Begun { run, verb, fleet, request, plan, at });

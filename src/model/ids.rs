@@ -82,6 +82,13 @@ impl RunId {
         uuid::Uuid::parse_str(text).ok().map(Self)
     }
 
+    /// Whether this is what somebody means who names only the beginning or the end of it, with or without hyphens.
+    pub fn named_by(self, text: &str) -> bool {
+        let digits: String = text.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+        let hex = self.0.simple().to_string();
+        !digits.is_empty() && (hex.starts_with(&digits) || hex.ends_with(&digits))
+    }
+
     /// The last eight hex digits: random in a UUIDv7, short enough for names of AWS things.
     pub fn short(self) -> String {
         let hex = self.0.simple().to_string();
@@ -109,5 +116,21 @@ pub struct FleetKey {
 impl fmt::Display for FleetKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}-{}-{}", self.account, self.region, self.name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_run_is_named_by_either_end() {
+        let run = RunId::parse("01a1fd99-939a-7961-8739-6368574e608e").unwrap();
+        for name in ["01a1", "01A1FD99-93", "608e", "6368574e608e", "87396368574e608e", &run.to_string()] {
+            assert!(run.named_by(name), "{name}");
+        }
+        for name in ["", "-", "939a", "608f", "01a1fd99-939a-7961-8739-6368574e608e0"] {
+            assert!(!run.named_by(name), "{name}");
+        }
     }
 }

@@ -59,6 +59,7 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Unquiesce
             | Action::Push
             | Action::Feed
+            | Action::Extend { .. }
             | Action::Quiet { .. }
             | Action::Terminate
             | Action::Volumes

@@ -4,8 +4,10 @@
 //! journal says has happened.
 
 pub mod bake;
+pub mod boot;
 pub mod down;
 pub mod eta;
+pub mod extend;
 pub mod feed;
 pub mod ladder;
 pub mod launch;
@@ -137,6 +139,11 @@ pub enum Action {
     Push,
     /// Hand items to the queue.
     Feed,
+    /// Let live hosts power themselves off later.
+    Extend {
+        /// When.
+        until: jiff::Timestamp,
+    },
     /// Wait until calls whose outcome nobody knows can no longer bring hosts.
     Quiet {
         /// How long after the last such call, seconds of world time.

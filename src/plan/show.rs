@@ -51,6 +51,7 @@ fn details(action: &Action) -> String {
         | Action::Unquiesce
         | Action::Push
         | Action::Feed
+        | Action::Extend { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

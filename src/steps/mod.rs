@@ -5,6 +5,7 @@ mod call;
 mod canary;
 mod checks;
 mod epoch;
+mod extend;
 mod feed;
 mod image;
 pub mod leftovers;
@@ -33,6 +34,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub use epoch::Epoch;
+pub use extend::Extended;
 pub use feed::FeedMark;
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
@@ -132,6 +134,7 @@ impl Driver for Steps {
                 | Action::Unquiesce
                 | Action::Push
                 | Action::Feed
+                | Action::Extend { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -161,6 +164,7 @@ impl Driver for Steps {
                 Action::Unquiesce => self.unquiesce().await,
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
+                Action::Extend { until } => self.extend(id, *until).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

@@ -42,13 +42,15 @@ fn asked(command: &Command) -> Option<(String, &'static str)> {
         ["-f", "--state-dir", "-o", "--set", "--region", "--endpoint-url", "--timeout", "--color", "--profile"];
     let mut rest = words.iter();
     let verb = loop {
-        match rest.next()? {
-            flag if with_value.contains(flag) => drop(rest.next()),
+        match *rest.next()? {
+            flag if with_value.contains(&flag) => drop(rest.next()),
             flag if flag.starts_with('-') => {}
-            verb => break verb,
+            verb @ ("sim" | "runs") => break format!("{verb}-{}", rest.next()?),
+            "status" if words.contains(&"--why") => break "status-why".to_owned(),
+            verb => break verb.to_owned(),
         }
     };
-    Some((form.to_owned(), schema_of(verb, words.contains(&"--dry-run"))?))
+    Some((form.to_owned(), schema_of(&verb, words.contains(&"--dry-run"))?))
 }
 
 /// Holds what a command printed against the schema of its answer. A verb that failed may have none, one that went well has

@@ -91,6 +91,28 @@ impl Answer for Fed {
     }
 }
 
+/// What `extend` answers.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct LivesLonger {
+    /// The fleet's name.
+    pub fleet: String,
+    /// When its hosts power themselves off; none when no host was live.
+    pub until: Option<jiff::Timestamp>,
+    /// Ids of the hosts that live at least until then.
+    pub hosts: Vec<String>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for LivesLonger {
+    fn page(&self, _: Option<u16>) -> String {
+        match self.until {
+            Some(until) => format!("{} until {until}\n", count(self.hosts.len() as u64, "host")),
+            None => "no host is live\n".to_owned(),
+        }
+    }
+}
+
 /// What `down` answers.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct TornDown {

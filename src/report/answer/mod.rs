@@ -3,22 +3,30 @@
 //! `docs/schemas` holds their JSON Schemas, derived from these types; a test tells when they no longer agree. Fields are
 //! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
 
+mod entered;
 mod exec;
+mod inventory;
 mod made;
 mod plans;
+mod runs;
 mod served;
 mod status;
 mod taught;
 mod validated;
+mod why;
 mod worked;
 
+pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
-pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, Resumed, TornDown, Verified};
+pub use inventory::{Inventory, InventoryFormat, InventoryHost};
+pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Resumed, TornDown, Verified};
 pub use plans::Plans;
+pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
 pub use status::{HostLine, ImageLine, RunLine, Status};
 pub use taught::{Initialised, Manual, Start, StartFile};
 pub use validated::Validated;
+pub use why::Why;
 pub use worked::{StoppedBy, Worked};
 
 use super::summary::Summary;
@@ -72,10 +80,17 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("bake", answer::<Baked>()),
         ("launch", answer::<Launched>()),
         ("status", answer::<Status>()),
+        ("status-why", answer::<Why>()),
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
+        ("extend", answer::<LivesLonger>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
+        ("runs-list", answer::<PastRuns>()),
+        ("runs-show", answer::<RunPage>()),
+        ("inventory", answer::<Inventory>()),
+        ("ssh", answer::<SshLine>()),
+        ("logs", answer::<Logs>()),
         ("summary", answer::<Summary>()),
         ("sim-serve", answer::<Served>()),
         ("work", answer::<Worked>()),
@@ -83,13 +98,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The schema that a verb's answer keeps to, as named by [`schemas`]; `dry_run` shows a plan whatever the verb.
+/// The schema that a verb's answer keeps to, as named by [`schemas`]; a verb of two words is joined by a hyphen; `dry_run` shows a plan whatever the verb.
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "down" | "up" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" if dry_run => "plan",
         "push" | "wait" | "up" | "rehearse" => "summary",
-        "sim" => "sim-serve",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })
 }

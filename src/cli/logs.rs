@@ -1,0 +1,28 @@
+//! `fleetwright logs`
+
+use super::request::{HostName, Logs};
+use super::values;
+
+/// Show what one host said: its console, and the journal of its worker
+///
+/// The console comes from EC2 and needs no login; the journal is asked for over SSH. To go on with what is written, use
+/// ssh HOST -- journalctl -f -u UNIT.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright logs 3
+  fleetwright logs i-0123456789abcdef0 --lines 500")]
+pub(super) struct LogsArgs {
+    /// The host: its slot (3 or #3), id or address
+    #[arg(value_name = "HOST", value_parser = values::host_name)]
+    host: HostName,
+    /// Lines of the journal, newest last
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    lines: u32,
+}
+
+impl LogsArgs {
+    /// The same, checked.
+    pub(super) fn check(self) -> Logs {
+        Logs { host: self.host, lines: self.lines }
+    }
+}

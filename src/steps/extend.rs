@@ -1,0 +1,57 @@
+//! A later end for live hosts: one tag, on nothing but what carries this fleet's tag already, and never an earlier end.
+
+use super::Steps;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::exit::Exit;
+use crate::model::{Instance, Tags, tags};
+use crate::plan::extend::expires;
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+
+/// Ids in one CreateTags call: EC2's bound.
+const BATCH: usize = 1000;
+
+/// What the step leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Extended {
+    /// Hosts that live at least until then.
+    pub hosts: Vec<String>,
+    /// When they power themselves off.
+    pub until: Timestamp,
+}
+
+impl Steps {
+    /// Pushes the end of every live host forward to this instant, where it is nearer.
+    pub(super) async fn extend(&self, step: &str, until: Timestamp) -> Result<Done, Failure> {
+        // Said by the campaign before anything else; a change rests on it all the same.
+        if self.caller != self.fleet.account || *self.clients.region() != self.fleet.region || !self.claim_held {
+            return Err(Failure::to(Exit::Refused, "extend hosts of another account or region, or without the claim"));
+        }
+        let seen = self
+            .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
+            .await?;
+        let ours: Vec<&Instance> = seen.iter().filter(|host| host.state.live() && self.may_tag(host)).collect();
+        let nearer = |host: &&&Instance| expires(host).is_none_or(|at| at < until);
+        let ids: Vec<String> = ours.iter().filter(nearer).map(|host| host.id.to_string()).collect();
+        for chunk in ids.chunks(BATCH) {
+            let later = Tags::default().with(tags::EXPIRES, until.to_string());
+            self.change(
+                step,
+                "let hosts live longer",
+                async || self.clients.draft_tags(chunk, &later).await,
+                async |permit| self.clients.create_tags(permit).await.map(|()| (chunk.to_vec(), ())),
+            )
+            .await?;
+        }
+        let extended = Extended { hosts: ours.iter().map(|host| host.id.to_string()).collect(), until };
+        let detail = format!("{} hosts live until {until}", extended.hosts.len());
+        Ok(Done::new(super::output(&extended)?, detail))
+    }
+
+    /// Whether a tag of ours may be changed: it carries our fleet's tag as read just now, and is not the template.
+    fn may_tag(&self, host: &Instance) -> bool {
+        host.tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
+            && self.fleet.template.as_ref().is_none_or(|template| template.instance != host.id)
+    }
+}
