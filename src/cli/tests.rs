@@ -107,7 +107,7 @@ fn wrong_values_are_named() {
         ("fleetwright work --queue-url q --visibility 13h -- x", "at most 12h"),
         ("fleetwright work --queue-url q", "<COMMAND>"),
         ("fleetwright exec", "<COMMAND>"),
-        ("fleetwright ssh web-1", "expected an instance id (i-...), a slot such as 3 or #3, or an address"),
+        ("fleetwright ssh web@1", "expected an instance id (i-...), a slot such as 3 or #3, or an address"),
         ("fleetwright ssh", "<HOST>"),
         ("fleetwright logs 3 --lines 0", "0 is not in 1..=10000"),
         ("fleetwright inventory --format chef", "possible values: ssh-config, ansible, hosts"),
