@@ -13,8 +13,18 @@ const TELLABLE: [&str; 7] =
     ["unknown-key", "missing-key", "wrong-type", "bad-value", "out-of-range", "empty", "not-yet"];
 
 /// Bad specs of which the reader says one of these words, and a schema can't tell; each with the reason.
-const UNTELLABLE: [(&str, &str); 2] = [
+const UNTELLABLE: [(&str, &str); 12] = [
+    ("account-spreadsheet.yaml", "JSON does not tell 1.23456789012e+11 from the whole number"),
     ("canary.yaml", "what a canary needs stands in other sections"),
+    ("durations-far.yaml", "a pattern does not add up a duration"),
+    ("feed-url.yaml", "a URL is a path that could be there"),
+    ("key-file.yaml", "a key pair may be named like a file"),
+    ("prices-cents.yaml", "how fine a price may be is reckoned"),
+    ("queue-only-env.yaml", "the variable may hold what name, account and region follow from"),
+    ("queue-only-local.yaml", "name, account and region follow from most other URLs"),
+    ("rates-huge.yaml", "a pattern does not reckon a rate"),
+    ("user-data-inline.yaml", "a script is a path that could be there"),
+    ("version-float.yaml", "JSON does not tell 1.0 from 1"),
     ("yaml-tag.yaml", "the tag has made a number of the text before a schema sees it"),
 ];
 
@@ -68,6 +78,7 @@ fn every_good_file_is_valid() {
 fn bad_specs_are_refused_as_far_as_a_schema_can_tell() {
     let fleet = validator(&FLEET);
     let mut refused = 0;
+    let mut silent = Vec::new();
     for path in files("tests/specs/bad").into_iter().filter(|path| !path.contains("/playbooks/")) {
         let Some(value) = std::fs::read_to_string(root().join(&path)).ok().and_then(|text| parsed(&text)) else {
             continue;
@@ -83,11 +94,12 @@ fn bad_specs_are_refused_as_far_as_a_schema_can_tell() {
         let is_refused = !complaints(&fleet, &value).is_empty();
         if let Some((_, why)) = UNTELLABLE.iter().find(|(untellable, _)| *untellable == name) {
             assert!(!is_refused && !told.is_empty(), "{path} is listed as untellable ({why}), and is told");
-        } else {
-            assert!(is_refused || told.is_empty(), "{path}: the reader says {told:?}, the schema nothing");
+        } else if !is_refused && !told.is_empty() {
+            silent.push(format!("{path}: the reader says {told:?}, the schema nothing"));
         }
         refused += usize::from(is_refused);
     }
+    assert!(silent.is_empty(), "{silent:#?}");
     assert!(refused >= 25, "only {refused} are refused");
     let broken = parsed(&text("tests/specs/bad/playbooks/broken.yaml")).expect("YAML");
     assert!(!complaints(&validator(&PLAYBOOK), &broken).is_empty());
