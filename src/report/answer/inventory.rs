@@ -88,9 +88,7 @@ impl Inventory {
         let text = match format {
             InventoryFormat::SshConfig => described.map(|(host, options)| ssh_config(host, options)).collect(),
             InventoryFormat::Ansible => ansible(fleet, described),
-            InventoryFormat::Hosts => {
-                described.map(|(host, _)| format!("{}\t{} {}\n", host.address, host.name, host.id)).collect()
-            }
+            InventoryFormat::Hosts => described.map(|(host, _)| hosts_line(host)).collect(),
         };
         Ok(Self {
             fleet: fleet.to_owned(),
@@ -111,6 +109,11 @@ fn ssh_config(host: &InventoryHost, options: &[(&str, String)]) -> String {
         let _infallible = writeln!(text, "  {keyword} {value}");
     }
     text
+}
+
+/// One line of `/etc/hosts`.
+fn hosts_line(host: &InventoryHost) -> String {
+    format!("{}\t{} {}\n", host.address, host.name, host.id)
 }
 
 /// One group, named as Ansible wants names of groups. JSON is YAML, too, and needs no other rules of quoting.
