@@ -46,7 +46,7 @@ pub fn yaml(value: &serde_json::Value) -> io::Result<String> {
 ///
 /// # Errors
 ///
-/// As [`print`].
+/// As [`print()`].
 pub fn text(out: &mut dyn Write, text: &str) -> io::Result<()> {
     let mut text = text.to_owned();
     end(&mut text);

@@ -1,6 +1,6 @@
 # Runs on the host, as root: takes the lock, receives the payload, carries out its steps one by one, tells in frames.
 # Frames start with a nonce that arrives on standard input, so that no step can know or print it.
-# $1 state directory, $2 pause in seconds between tries
+# $1 state directory, $2 pause in seconds between tries, of the lock too
 set -u
 umask 022
 unset nonce lock
@@ -21,7 +21,13 @@ done
 why=$(mkdir -p -- "$state" 2>&1) || broken "$why"
 if command -v flock >/dev/null 2>&1; then
     exec 9>>"$state/lock"
-    flock -n 9 || busy
+    # One whose operator went away may still be at its last step: ten tries, then it is somebody else's.
+    tries=0
+    until flock -n 9; do
+        [ "$tries" -lt 10 ] || busy
+        tries=$((tries + 1))
+        sleep "$pause"
+    done
 else
     me="$$ $(cat /proc/sys/kernel/random/boot_id)"
     if ! mkdir "$state/lock.d" 2>/dev/null; then

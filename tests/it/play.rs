@@ -136,7 +136,7 @@ fn two_pushes_do_not_interleave_and_a_lost_one_is_lost() {
         let state = sshd.path("state");
         let runner = Runner::new(&ssh, &target, &trust).state(state.to_str().unwrap()).pause(Duration::from_millis(20));
         let wait = format!("while [ ! -e {} ]; do sleep 0.02; done", flag.display());
-        let long = play(vec![run("long", wait)], "d1", None);
+        let long = play(vec![run("long", wait.clone())], "d1", None);
         let session = ssh.connect(&target, &trust).await.unwrap();
         let mut quiet = |_: &[u8]| {};
         let first = runner.run(session, &long, None, Marker::Skip, &mut quiet);
@@ -153,6 +153,30 @@ fn two_pushes_do_not_interleave_and_a_lost_one_is_lost() {
         };
         let (first, second) = tokio::join!(first, second);
         assert_eq!((first.end, second.end), (PlayEnd::Done, PlayEnd::Busy));
+
+        // A push that ends within ten tries is waited for.
+        fs::remove_file(&flag).unwrap();
+        let patient =
+            Runner::new(&ssh, &target, &trust).state(state.to_str().unwrap()).pause(Duration::from_millis(500));
+        let long = play(vec![run("long again", format!("touch {}.on; {wait}", flag.display()))], "d3", None);
+        let session = ssh.connect(&target, &trust).await.unwrap();
+        let first = runner.run(session, &long, None, Marker::Skip, &mut quiet);
+        let second = async {
+            while !sshd.path("flag.on").exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+            let session = ssh.connect(&target, &trust).await.unwrap();
+            let after = play(vec![run("b", "true")], "d4", None);
+            let mut quiet = |_: &[u8]| {};
+            let patient = patient.run(session, &after, None, Marker::Skip, &mut quiet);
+            let release = async {
+                tokio::time::sleep(Duration::from_millis(600)).await;
+                fs::write(&flag, "").unwrap();
+            };
+            tokio::join!(patient, release).0
+        };
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!((first.end, second.end), (PlayEnd::Done, PlayEnd::Done));
 
         let killer = "pid=$$; while :; do read -r _ name _ <\"/proc/$pid/stat\" || exit; \
                       case $name in *sshd*) kill -9 \"$pid\"; sleep 5;; esac; \
