@@ -78,7 +78,11 @@ impl Sshd {
             let deadline = Instant::now() + Duration::from_secs(10);
             while Instant::now() < deadline && server.try_wait().unwrap().is_none() {
                 if TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                    return Self { dir, port, server };
+                    // Another test's server may have been quicker to take the port: ours then ends at once.
+                    std::thread::sleep(Duration::from_millis(100));
+                    if server.try_wait().unwrap().is_none() {
+                        return Self { dir, port, server };
+                    }
                 }
                 std::thread::sleep(Duration::from_millis(10));
             }
