@@ -83,6 +83,12 @@ impl Context {
         Ok((claim, state))
     }
 
+    /// The account as it is now.
+    pub(super) async fn survey(&self) -> Result<Survey, Failure> {
+        let clients = self.clients().await?;
+        self.read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await).await
+    }
+
     /// Refuses a wrong account before anything is changed.
     pub(super) async fn check_account(&self) -> Result<AccountId, Failure> {
         if !self.fleet.in_aws() {
@@ -122,12 +128,10 @@ impl Context {
                 (run, journal, plan, true)
             } else {
                 let run = self.new_run();
-                let clients = self.clients().await?;
                 let survey = if order.options.push.is_some() && self.fleet.is_foreign() {
                     Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
                 } else {
-                    let look = async || crate::survey::look(&clients, &self.fleet, &*self.clock).await;
-                    self.read("look at the account", look).await?
+                    self.survey().await?
                 };
                 let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
                 let mut plan = planner(look).await?;

@@ -117,8 +117,7 @@ impl Context {
         self.events
             .note(format!("a teardown was cut short: waiting until {until}, when all that it ended is seen as ended"));
         self.pause_until(until).await?;
-        let clients = self.clients().await?;
-        self.read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await).await
+        self.survey().await
     }
 
     async fn named_image(&self, id: &str) -> Result<Image, Failure> {

@@ -14,10 +14,7 @@ use crate::steps::past;
 impl Context {
     pub(super) async fn plan(&self, wanted: Wanted) -> Result<Exit, Failure> {
         self.check_account().await?;
-        let clients = self.clients().await?;
-        let survey = self
-            .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
-            .await?;
+        let survey = self.survey().await?;
         let dir = self.state_dir()?;
         let verbs = match wanted.verb {
             PlanVerb::Up => {

@@ -14,9 +14,7 @@ impl Context {
     pub(super) async fn status(&self) -> Result<Exit, Failure> {
         self.check_account().await?;
         let clients = self.clients().await?;
-        let survey = self
-            .read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await)
-            .await?;
+        let survey = self.survey().await?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);

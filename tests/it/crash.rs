@@ -130,25 +130,10 @@ fn a_dry_run_goes_on_with_nothing() {
     assert!(String::from_utf8_lossy(&status.stdout).contains("\"verb\": \"down\""));
 }
 
-/// Launches and kills right after EC2 has carried the launch out, before the answer. Under lag the first tries may find
-/// that the launch template is not visible yet: they are let go.
-fn killed_after_the_launch(cloud: &Cloud) {
-    cloud.arm_calls("CreateFleet", "after-commit", 60);
-    let mut first = cloud.launch("laptop").spawn().unwrap();
-    assert!(cloud.held(&mut first));
-    while cloud.live("five").is_empty() {
-        cloud.release_held();
-        assert!(cloud.held(&mut first));
-    }
-    kill(&mut first);
-    cloud.release();
-    assert_eq!(cloud.live("five").len(), N);
-}
-
 #[test]
 fn under_lag_the_stored_token_and_body_are_sent_again() {
     let cloud = Cloud::start(SPEC, 200, &json!({ "lag_seconds": 300 }));
-    killed_after_the_launch(&cloud);
+    cloud.killed_after_the_launch(N);
     let before = cloud.calls("CreateFleet").len();
     expect(&mut cloud.launch("laptop"), 0);
     let calls = cloud.calls("CreateFleet");
@@ -169,7 +154,7 @@ fn under_lag_the_stored_token_and_body_are_sent_again() {
 #[test]
 fn down_after_a_killed_launch_finds_what_nobody_wrote_down() {
     let cloud = Cloud::start(SPEC, 200, &json!({ "lag_seconds": 120 }));
-    killed_after_the_launch(&cloud);
+    cloud.killed_after_the_launch(N);
     let launches = cloud.calls("CreateFleet").len();
     expect(&mut cloud.cli("laptop", &["down"]), 0);
     assert_eq!(cloud.live("five").len(), 0);

@@ -105,6 +105,22 @@ impl Cloud {
         self.cli(machine, &["launch", "--unattested", "--image", IMAGE, "--until", "running"])
     }
 
+    /// `launch` of `n` hosts, killed right after EC2 has carried it out, before the answer. Under lag the first tries may
+    /// find that the launch template is not visible yet: they are let go.
+    pub(crate) fn killed_after_the_launch(&self, n: usize) {
+        self.arm_calls("CreateFleet", "after-commit", 60);
+        let mut first = self.launch("laptop").spawn().unwrap();
+        assert!(self.held(&mut first));
+        while self.live("five").is_empty() {
+            self.release_held();
+            assert!(self.held(&mut first));
+        }
+        first.kill().unwrap();
+        first.wait().unwrap();
+        self.release();
+        assert_eq!(self.live("five").len(), n);
+    }
+
     /// What a machine keeps.
     pub(crate) fn state(&self, machine: &str) -> PathBuf {
         self.dir.path().join(machine)

@@ -45,16 +45,7 @@ fn a_second_machine_sees_the_fleet_and_takes_it_over_only_when_told() {
 #[test]
 fn adopting_waits_for_what_the_first_machine_launched_a_moment_ago() {
     let cloud = Cloud::start(SPEC, 400, &json!({ "lag_seconds": 300 }));
-    cloud.arm_calls("CreateFleet", "after-commit", 60);
-    let mut first = cloud.launch("laptop").spawn().unwrap();
-    assert!(cloud.held(&mut first));
-    while cloud.live("five").is_empty() {
-        cloud.release_held();
-        assert!(cloud.held(&mut first));
-    }
-    first.kill().unwrap();
-    first.wait().unwrap();
-    cloud.release();
+    cloud.killed_after_the_launch(N);
     expect(&mut cloud.cli("desktop", &["down", "--adopt"]), 0);
     assert_eq!(cloud.live("five").len(), 0);
     assert_eq!(cloud.world()["launch_templates"], json!([]));
