@@ -77,8 +77,7 @@ impl Context {
 
     fn claim(&self, verb: &str) -> Result<(Claim, Arc<FleetDir>), Failure> {
         let state = Arc::new(self.state_dir()?);
-        let holder =
-            Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
+        let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now() };
         let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
         Ok((claim, state))
     }
@@ -171,12 +170,7 @@ impl Context {
         order: Order<'_>,
     ) -> Result<Ran, Failure> {
         self.record_events(&held.state, run);
-        self.events.emit(Event::RunStarted {
-            run: run.to_string(),
-            verb: order.verb.to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed,
-        });
+        self.started(run, order.verb, resumed);
         let steps = Steps {
             run,
             fleet: Arc::clone(&self.fleet),

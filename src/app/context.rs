@@ -6,7 +6,7 @@ use crate::engine::cancel::Cancel;
 use crate::engine::failure::Failure;
 use crate::engine::tools::Tools;
 use crate::engine::{Jitter, Limits, Policy, Rate};
-use crate::event::{Events, Sink, Stamped};
+use crate::event::{Event, Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
 use crate::model::RunId;
@@ -228,6 +228,15 @@ impl Context {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
         RunId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// Tells that a run begins; from now on its calls bear its id.
+    pub(super) fn started(&self, run: RunId, verb: &str, resumed: bool) {
+        if let Some(clients) = self.clients.get() {
+            clients.within(run);
+        }
+        let (verb, fleet) = (verb.to_owned(), self.fleet.name.to_string());
+        self.events.emit(Event::RunStarted { run: run.to_string(), verb, fleet, resumed });
     }
 
     /// From now on events are copied into the run's directory.

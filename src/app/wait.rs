@@ -45,12 +45,7 @@ impl Context {
             None => None,
         };
         let run = self.new_run();
-        self.events.emit(Event::RunStarted {
-            run: run.to_string(),
-            verb: "wait".to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed: false,
-        });
+        self.started(run, "wait", false);
         let begun = self.clock.now();
         let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;

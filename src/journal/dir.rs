@@ -84,13 +84,14 @@ impl FleetDir {
     /// # Errors
     ///
     /// When the run exists already, or when something can't be made or trusted.
-    pub fn begin(&self, _claim: &Claim, run: RunId, begun: Begun) -> Result<(RunDir, Journal), JournalError> {
+    pub fn begin(&self, claim: &Claim, run: RunId, begun: Begun) -> Result<(RunDir, Journal), JournalError> {
         let runs = self.root.join("runs");
         store::ensure_directory(&runs)?;
         let directory = self.run(run);
         store::ensure_directory(&directory.path)?;
         let store = FileStore::create(&directory.journal())?;
         let journal = Journal::create(Box::new(store), begun)?;
+        claim.at(run)?;
         Ok((directory, journal))
     }
 
@@ -189,7 +190,8 @@ impl RunDir {
     /// # Errors
     ///
     /// When it can't be read, written or trusted.
-    pub fn resume(&self, _claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
+    pub fn resume(&self, claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
+        claim.at(self.run)?;
         Journal::open(Box::new(FileStore::open(&self.journal())?))
     }
 

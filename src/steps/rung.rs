@@ -98,7 +98,7 @@ impl Steps {
         let ids = hosts.iter().map(|host| host.id.to_string()).collect();
         let brought = Brought { given: FleetGiven { fleet: String::new(), hosts, refused: Vec::new() }, ended: false };
         let data = super::output(&brought)?;
-        self.journal.settle(old.id, Outcome::Done { ids, data }, self.clock.now()).map_err(state)
+        self.journal.settle(old.id, Outcome::Done { ids, data, request_id: None }, self.clock.now()).map_err(state)
     }
 
     /// Live hosts that the request with this token brought, by their tags.
