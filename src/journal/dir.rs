@@ -164,6 +164,24 @@ impl RunDir {
         self.path.join("report.html")
     }
 
+    /// Keeps what its items are known by, durable when this returns; what was kept before is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written or trusted.
+    pub fn keep_items(&self, digests: &[u8]) -> Result<(), JournalError> {
+        store::replace(&self.path.join("items"), digests)
+    }
+
+    /// What [`Self::keep_items`] kept.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or trusted.
+    pub fn items(&self) -> Result<Vec<u8>, JournalError> {
+        store::read_only(&self.path.join("items"))
+    }
+
     /// Where the output of its hosts goes.
     pub fn hosts(&self) -> PathBuf {
         self.path.join("hosts")

@@ -106,6 +106,17 @@ pub(super) fn read_only(path: &Path) -> Result<Vec<u8>, JournalError> {
     Ok(bytes)
 }
 
+/// Writes a whole file anew; content and directory entry are durable when this returns.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let directory = parent(path);
+    check_directory(directory)?;
+    let mut file = options().write(true).create(true).open(path).map_err(JournalError::io("create", path))?;
+    check_file(path, &file)?;
+    let written = file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+    written.map_err(JournalError::io("write", path))?;
+    sync_directory(directory)
+}
+
 /// Readable, mode 0600 when made, never through a symbolic link, never inherited by a child, never blocking on a FIFO.
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

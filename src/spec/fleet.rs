@@ -278,9 +278,27 @@ pub struct Done {
     pub stalled_after: Duration,
     /// `deadline:` default none.
     pub deadline: Option<Duration>,
-    /// `completed: {run: COMMAND, on: template}`: prints how many distinct items are completed; the ledger that lets the
-    /// verdict say `unaccounted`.
-    pub completed: Option<String>,
+    /// `completed:` the ledger that lets the verdict say `unaccounted`.
+    pub completed: Option<Ledger>,
+}
+
+/// `done.completed: {run: COMMAND, on: template}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// `run:` prints how many distinct items are completed.
+    pub command: String,
+    /// `counts:` which results it counts, default `new`.
+    pub counts: Counts,
+}
+
+/// `done.completed.counts:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// Older results too: what it counted before the first item is taken off.
+    New,
+    /// Results of this job and nothing else: all that it counts are ours.
+    All,
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

@@ -8,6 +8,7 @@ mod epoch;
 mod extend;
 mod feed;
 mod image;
+pub mod ledger;
 pub mod leftovers;
 pub mod past;
 mod push;
@@ -35,7 +36,7 @@ use std::sync::Arc;
 
 pub use epoch::Epoch;
 pub use extend::Extended;
-pub use feed::FeedMark;
+pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
 pub use reach::Reach;
@@ -47,10 +48,10 @@ pub use settle::Settled;
 pub struct Options {
     /// Things with our tags and no journal are ours all the same.
     pub adopt: bool,
-    /// The feed's items, for `feed` and the canary.
+    /// The feed's first items, for the canary.
     pub items: Option<Arc<Vec<String>>>,
-    /// Digest over all items.
-    pub fingerprint: String,
+    /// What `feed` sends.
+    pub feed: Option<FeedOrder>,
     /// What `push` brings, and where to.
     pub push: Option<PushOrder>,
 }

@@ -18,6 +18,7 @@ mod house;
 mod init;
 mod into;
 mod items;
+mod ledger;
 mod ownership;
 mod play;
 mod proof;

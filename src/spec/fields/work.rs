@@ -178,8 +178,21 @@ pub(super) const FIELDS: &[Field] = &[
         "done.completed.run",
         Kind::Command,
         "\"wc -l < /srv/done\"",
-        "Prints how many distinct items are completed. At most 4096 bytes.",
+        "Prints how many distinct items are completed; 0, and not an error, where none is. It finds the template's clock of \
+         before the first item in `$FLEETWRIGHT_SINCE`, seconds since 1970: where results of items that are fed again \
+         replace older ones, `find /srv/results -type f -newermt \"@$FLEETWRIGHT_SINCE\" | wc -l` counts those of this job. \
+         At most 4096 bytes.",
     )
     .required(),
     Field::new("done.completed.on", TEMPLATE_ONLY, "template", "Where the command runs.").required(),
+    Field::new(
+        "done.completed.counts",
+        Kind::Choice(&[
+            ("new", "results of before too: what it printed before the first item is taken off"),
+            ("all", "results of this job and nothing else, by itself"),
+        ]),
+        "all",
+        "Which results the command counts.",
+    )
+    .default("new"),
 ];

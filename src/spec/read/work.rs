@@ -3,7 +3,7 @@
 use super::{DAY, SECOND, number, span};
 use crate::model::{AccountId, Region};
 use crate::spec::check::Check;
-use crate::spec::fleet::{Done, Feed, FeedSource, Queue, Release, Worker};
+use crate::spec::fleet::{Counts, Done, Feed, FeedSource, Ledger, Queue, Release, Worker};
 use crate::spec::playbook::FACTS;
 use crate::spec::problem::quote;
 use crate::spec::section::{Field, Section, not_yet};
@@ -220,8 +220,11 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
         let mut s = check.section(&f, "`completed: {run: \"wc -l < /srv/done\", on: template}`")?;
         let run = s.need("run", "\"wc -l < /srv/done\"");
         let command = run.and_then(|run| on_template(check, &mut s, &run));
+        let counts = s
+            .get("counts")
+            .and_then(|f| check.parsed(&f, value::choice(&[("new", Counts::New), ("all", Counts::All)])));
         s.close(check, &[]);
-        command
+        Some(Ledger { command: command?, counts: counts.unwrap_or(Counts::New) })
     });
     // The samples must fit into the quiet time, else it would be over before they are taken.
     if let Some(key) = poll.or(quiet).filter(|_| out.poll.saturating_mul(out.samples.saturating_sub(1)) > out.quiet) {
