@@ -4,12 +4,13 @@
 //! reading shows.
 //!
 //! ```text
-//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ sqs │ sts ─► hosts
+//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ autoscaling │ sqs │ sts ─► hosts
 //!                 └───► control (/_sim/)              ▲ clock, buckets, host events
 //! ```
 
 pub(crate) mod api;
 mod audit;
+pub(crate) mod autoscaling;
 mod buckets;
 mod clock;
 mod control;
