@@ -138,6 +138,9 @@ impl Context {
                 if let Some(broken) = lint::lint(&plan).first() {
                     return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
                 }
+                if plan.is_empty() && self.global.dry_run {
+                    return Err(self.only_shown(&plan));
+                }
                 if plan.is_empty() {
                     for note in &plan.notes {
                         self.events.note(note.clone());

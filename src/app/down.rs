@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::down;
 use crate::report::answer::TornDown;
-use crate::steps::{Options, leftovers, past};
+use crate::steps::{Options, past};
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
@@ -38,20 +38,13 @@ impl Context {
             Ok(plan)
         })
         .await?;
-        let clients = self.clients().await?;
-        let images =
-            self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
-        let snapshots = self
-            .read("list this fleet's snapshots", async || clients.snapshots_of_fleet(&self.fleet.name).await)
-            .await?;
+        let images = self.own_images().await?;
         let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
-        let loose: Vec<String> =
-            leftovers::loose(snapshots, &images).iter().map(|snapshot| snapshot.id.to_string()).collect();
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),
             remaining: Vec::new(),
             images_kept: kept,
-            loose_snapshots: loose,
+            loose_snapshots: self.loose_snapshots(&images).await?,
             api_calls: self.calls(),
         })
     }

@@ -8,6 +8,7 @@ mod exec;
 mod extend;
 mod fed;
 mod feed;
+mod images;
 mod init;
 mod inventory;
 mod launch;
@@ -147,6 +148,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),
+        Verb::Images(images) => context.images(images).await,
         Verb::Inventory(format) => context.inventory(format).await,
         Verb::Ssh(ssh) => context.ssh(&ssh).await,
         Verb::Logs(logs) => context.logs(&logs).await,

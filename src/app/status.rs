@@ -5,7 +5,7 @@ use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{ImageState, Survey, tags};
+use crate::model::{Survey, tags};
 use crate::plan::slots;
 use crate::report::answer::{HostLine, ImageLine, RunLine, Status};
 use crate::steps::past;
@@ -95,12 +95,7 @@ fn images(survey: &Survey) -> Vec<ImageLine> {
         .map(|image| ImageLine {
             id: image.id.to_string(),
             name: image.name.clone(),
-            state: match &image.state {
-                ImageState::Pending => "pending".to_owned(),
-                ImageState::Available => "available".to_owned(),
-                ImageState::Failed => "failed".to_owned(),
-                ImageState::Other(word) => word.clone(),
-            },
+            state: image.state.as_str().to_owned(),
             attested: image.tags.get(tags::ATTESTATION).is_some(),
         })
         .collect()

@@ -12,6 +12,7 @@ mod feed;
 mod global;
 #[cfg(test)]
 mod house;
+mod images;
 mod init;
 mod inventory;
 mod launch;
@@ -98,6 +99,7 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Runs(runs::RunsArgs),
+    Images(images::ImagesArgs),
     Inventory(inventory::InventoryArgs),
     Ssh(ssh::SshArgs),
     Logs(logs::LogsArgs),
@@ -130,6 +132,7 @@ impl VerbArgs {
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Images(args) => Verb::Images(args.check()),
             Self::Inventory(args) => Verb::Inventory(args.check()),
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),

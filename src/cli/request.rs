@@ -112,6 +112,8 @@ pub enum Verb {
     Resume(Resume),
     /// Past runs, from their journals.
     Runs(Runs),
+    /// This fleet's images.
+    Images(Images),
     /// The running hosts for other tools.
     Inventory(InventoryFormat),
     /// Into one host.
@@ -394,6 +396,25 @@ pub enum Runs {
     List,
     /// One, by its id or the beginning or end of it.
     Show(String),
+}
+
+/// `images`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// All of them.
+    List,
+    /// End those that nobody needs.
+    Prune {
+        /// Also those that are in no journal here.
+        adopt: bool,
+    },
+    /// What is different between two of them, each named by id or name.
+    Diff {
+        /// The one.
+        from: String,
+        /// The other; the newest that can be launched when absent.
+        to: Option<String>,
+    },
 }
 
 /// `ssh`

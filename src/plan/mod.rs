@@ -9,6 +9,7 @@ pub mod down;
 pub mod eta;
 pub mod extend;
 pub mod feed;
+pub mod images;
 pub mod ladder;
 pub mod launch;
 pub mod lint;

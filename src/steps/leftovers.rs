@@ -1,12 +1,15 @@
 //! What hosts leave behind: volumes, launch template, queues, images; and the second look that says it is all gone.
 
-use super::Steps;
+use super::call::state;
+use super::{Steps, past};
 use crate::aws::Snapshot;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
+use crate::journal::History;
 use crate::model::{FaultKind, Image, ImageState, Residue, Tags, Thing, tags};
+use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -80,21 +83,15 @@ impl Steps {
         Ok(queues)
     }
 
-    /// Ends images beyond the newest `keep` that no host of ours was started from, those that failed, and snapshots that
-    /// no image holds.
+    /// Ends images beyond the newest `keep` that nobody needs, those that failed, and snapshots that no image holds.
     pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let gone = self
             .afresh("end images", async |read_at| {
-                let hosts = self
-                    .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
-                    .await?;
-                let images = self.images().await?;
-                let used = |image: &&Image| hosts.iter().any(|host| host.state.live() && host.image == image.id);
-                let (failed, good): (Vec<_>, Vec<_>) =
-                    images.iter().partition(|image| image.state == ImageState::Failed);
-                let surplus = good.into_iter().skip(keep).chain(failed).filter(|image| !used(image));
-                let surplus: Vec<_> = surplus.map(|image| (image.id.as_str(), &image.tags)).collect();
+                let look = async || crate::survey::look(&self.clients, &self.fleet, &*self.clock).await;
+                let survey = self.read("look at the account", look).await?;
+                let survey = past::without_ended(survey, &History::read(&self.state).map_err(state)?);
+                let surplus = surplus(&survey, keep);
+                let surplus: Vec<_> = surplus.iter().map(|image| (image.id.as_str(), &image.tags)).collect();
                 let ended = self.delete_all(step, "image", &surplus, read_at).await?;
                 Ok(ended.map(|ended| (ended, surplus.iter().map(|(id, _)| (*id).to_owned()).collect::<Vec<_>>())))
             })

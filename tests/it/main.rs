@@ -15,6 +15,7 @@ mod foreign;
 mod hostile;
 mod hosts;
 mod house;
+mod images;
 mod init;
 mod into;
 mod items;

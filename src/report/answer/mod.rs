@@ -5,6 +5,7 @@
 
 mod entered;
 mod exec;
+mod images;
 mod inventory;
 mod made;
 mod plans;
@@ -18,6 +19,7 @@ mod worked;
 
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
+pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
 pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Resumed, TornDown, Verified};
 pub use plans::Plans;
@@ -88,6 +90,9 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
         ("runs-show", answer::<RunPage>()),
+        ("images-list", answer::<ImagePage>()),
+        ("images-prune", answer::<Pruned>()),
+        ("images-diff", answer::<ImageDiff>()),
         ("inventory", answer::<Inventory>()),
         ("ssh", answer::<SshLine>()),
         ("logs", answer::<Logs>()),
@@ -102,7 +107,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" | "images-prune" if dry_run => "plan",
         "push" | "wait" | "up" | "rehearse" => "summary",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })
