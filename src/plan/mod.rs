@@ -18,6 +18,7 @@ mod shelltext;
 pub mod show;
 pub mod slots;
 pub mod token;
+pub mod types;
 pub mod userdata;
 pub mod verdict;
 pub mod verify;

@@ -9,6 +9,7 @@ use super::ec2::Ec2;
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::pricing;
 use super::seed::Seed;
 use super::sqs::Sqs;
 use super::sts;
@@ -127,6 +128,7 @@ impl State {
         let handled = match call.service.as_str() {
             "ec2" => self.ec2.handle(call, &self.control),
             "sqs" => self.sqs.handle(call),
+            "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
             "sts" => sts::handle(call, &origin.seed.account),
             other => Err(ApiError::new("InvalidAction", format!("the rehearsal cloud has no service {other}"))),
         };

@@ -34,3 +34,4 @@ mod stage;
 mod sync_order;
 mod teach;
 mod terminal;
+mod types;
