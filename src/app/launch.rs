@@ -88,11 +88,13 @@ impl Context {
             ),
             None => None,
         };
+        let offers = self.offers(hosts, &survey, image.architecture.as_deref()).await?;
         let now = self.clock.now();
         let plan = plan(&Input {
             fleet: &self.fleet,
             hosts,
             survey: &survey,
+            offers: offers.as_ref(),
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {

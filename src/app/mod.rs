@@ -13,6 +13,7 @@ mod init;
 mod inventory;
 mod launch;
 mod logs;
+mod offers;
 mod plan;
 mod push;
 mod rehearse;

@@ -43,6 +43,7 @@ struct Shared {
     ec2: OnceLock<aws_sdk_ec2::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
+    pricing: OnceLock<aws_sdk_pricing::Client>,
 }
 
 impl Clients {
@@ -89,9 +90,9 @@ impl Clients {
                 request_id: None,
             });
         };
-        let (ec2, sqs, sts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
         let (counter, named) = (Counter::default(), Named::default());
-        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, ec2, sqs, sts }) })
+        let (ec2, sqs, sts, pricing) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, ec2, sqs, sts, pricing }) })
     }
 
     /// The region that all calls go to.
@@ -133,6 +134,16 @@ impl Clients {
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
             aws_sdk_sts::Client::from_conf(config.build())
+        })
+    }
+
+    /// The Price List API in a region that has it, always the same one.
+    pub(super) fn pricing(&self, region: &'static str) -> &aws_sdk_pricing::Client {
+        self.shared.pricing.get_or_init(|| {
+            let config = aws_sdk_pricing::config::Builder::from(&self.shared.config);
+            let config = config.region(aws_config::Region::new(region));
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_pricing::Client::from_conf(config.build())
         })
     }
 

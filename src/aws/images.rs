@@ -104,7 +104,10 @@ fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
     let snapshots = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
     let sizes = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.volume_size());
     let state = raw.state.as_ref().map_or("unknown", |state| state.as_str());
+    let root = raw.block_device_mappings().iter().find(|mapping| mapping.device_name() == raw.root_device_name());
+    let root_gib = root.and_then(|root| root.ebs()?.volume_size()).and_then(|gib| u32::try_from(gib).ok());
     Ok(Image {
+        root_gib,
         state: match state {
             "pending" => ImageState::Pending,
             "available" => ImageState::Available,

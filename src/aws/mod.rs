@@ -23,11 +23,11 @@ mod tags;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod types;
 mod volumes;
 
 pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
-pub use prices::TypeFacts;
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
 pub use sts::Caller;
 pub use volumes::{Snapshot, Volume};

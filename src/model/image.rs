@@ -49,6 +49,9 @@ pub struct Image {
     pub architecture: Option<String>,
     /// The root device's name, for example `/dev/xvda`.
     pub root_device: Option<String>,
+    /// GiB of its root volume.
+    #[serde(default)]
+    pub root_gib: Option<u32>,
     /// Its snapshots: billed until deleted.
     pub snapshots: Vec<SnapshotId>,
     /// Size of its volumes, GiB: the most that its snapshots can hold.

@@ -6,6 +6,7 @@ pub mod ids;
 pub mod image;
 pub mod instance;
 pub mod money;
+pub mod offer;
 pub mod play;
 pub mod pool;
 pub mod quote;
@@ -24,6 +25,7 @@ pub use ids::{
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use money::Money;
+pub use offer::{Offer, Offers};
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};
 pub use pool::{Market, Pool};
 pub use quote::shell_word;

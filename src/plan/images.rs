@@ -104,6 +104,7 @@ mod tests {
             root_device: None,
             snapshots: Vec::new(),
             gib: 8,
+            root_gib: Some(8),
             template: None,
             base: None,
             tags,

@@ -1,10 +1,13 @@
 //! The plan of `launch`: from what is there to N hosts.
 
 use super::token::digest;
+use super::types::{Wanted, choose, wanted};
 use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
-use crate::model::{Image, ImageState, InstanceId, Market, Survey, Tags, TemplateRequest, TemplateVersion, tags};
+use crate::model::{
+    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, tags,
+};
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +22,8 @@ pub struct Input<'a> {
     pub hosts: &'a HostsSpec,
     /// The look at the account.
     pub survey: &'a Survey,
+    /// What types there are and what they cost; none where that may not be read.
+    pub offers: Option<&'a Offers>,
     /// The image to launch.
     pub image: &'a Image,
     /// Hosts wanted in all.
@@ -190,14 +195,6 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
             format!("add `fleet.{key}` to the spec"),
         )
     };
-    let or_template = |own: &[String], from: Option<Vec<String>>| match (own.is_empty(), from) {
-        (false, _) => own.to_vec(),
-        (true, from) => from.unwrap_or_default(),
-    };
-    let types = or_template(&hosts.types, template.map(|t| vec![t.instance_type.clone()]));
-    if types.is_empty() {
-        return Err(lacking("instance type", "types"));
-    }
     let subnets = if hosts.subnets.is_empty() {
         template.and_then(|t| t.subnet.clone()).into_iter().collect()
     } else {
@@ -226,6 +223,24 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
             ));
         }
     }
+    let from_template: Vec<String> = template.iter().map(|t| t.instance_type.clone()).collect();
+    let architecture = input.image.architecture.as_deref();
+    let wanted = wanted(hosts, &from_template, architecture);
+    let types = match (input.offers, wanted) {
+        (_, Wanted::Named([])) => return Err(lacking("instance type", "types")),
+        (Some(offers), wanted) => {
+            let zones: Vec<_> = zones.into_keys().collect();
+            choose(&wanted, &offers.types, &zones, architecture, hosts.spot_percent > 0)?
+        }
+        (None, Wanted::Named(names)) => names.to_vec(),
+        (None, Wanted::Like(..)) => {
+            return Err(Unplannable::new(
+                Exit::Denied,
+                "requirements can't be met without a look at what types there are",
+                "allow ec2:DescribeInstanceTypes and ec2:DescribeInstanceTypeOfferings, or list `fleet.types`",
+            ));
+        }
+    };
     let security_groups = if hosts.security_groups.is_empty() {
         template.map(|t| t.security_groups.clone()).unwrap_or_default()
     } else {

@@ -19,6 +19,7 @@ mod shelltext;
 pub mod show;
 pub mod slots;
 pub mod token;
+pub mod types;
 pub mod userdata;
 pub mod verdict;
 pub mod verify;

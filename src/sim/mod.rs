@@ -19,6 +19,7 @@ pub(crate) mod ec2;
 mod faults;
 mod gates;
 pub mod hosts;
+mod pricing;
 pub mod seed;
 mod server;
 mod sqs;

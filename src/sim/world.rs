@@ -10,6 +10,7 @@ use super::ec2::Ec2;
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::pricing;
 use super::seed::Seed;
 use super::sqs::Sqs;
 use super::sts;
@@ -145,6 +146,7 @@ impl State {
             "ec2" => self.ec2.handle(call, &self.control),
             "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
+            "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
             "sts" => sts::handle(call, &origin.seed.account),
             other => Err(ApiError::new("InvalidAction", format!("the rehearsal cloud has no service {other}"))),
         };

@@ -127,8 +127,11 @@ pub struct HostsSpec {
     pub spot_percent: u8,
     /// `fallback: on-demand | none`: whether spot that can't be had is replaced by on-demand, default on-demand.
     pub fallback_on_demand: bool,
-    /// `types:` in order of preference; the template's type if empty.
+    /// `types:` in order of preference; the template's type if empty and there are no requirements.
     pub types: Vec<String>,
+    /// `requirements:` in place of `types`.
+    #[serde(default)]
+    pub requirements: Option<Requirements>,
     /// `subnets:` the template's if empty; one per zone.
     pub subnets: Vec<SubnetId>,
     /// `security_groups:` the template's if empty.
@@ -147,6 +150,32 @@ pub struct HostsSpec {
     pub user_data: Option<PathBuf>,
     /// `metadata:` IMDS options.
     pub metadata: MetadataSpec,
+}
+
+/// `fleet.requirements:` what any instance type must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirements {
+    /// `vcpus:`
+    pub vcpus: Between,
+    /// `memory:` GiB.
+    pub memory_gib: Between,
+    /// `architecture:` the image's if absent.
+    pub architecture: Option<String>,
+    /// `generation: current | any`, default current.
+    pub current_only: bool,
+    /// `burstable:` whether types with CPU credits count, default false.
+    pub burstable: bool,
+    /// `exclude:` names that do not count; `*` stands for any run of characters.
+    pub exclude: Vec<String>,
+}
+
+/// A lower bound, perhaps with an upper one; both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Between {
+    /// The least.
+    pub least: u32,
+    /// The most.
+    pub most: Option<u32>,
 }
 
 /// `fleet.root:`; always deleted with the host.

@@ -36,3 +36,4 @@ mod stage;
 mod sync_order;
 mod teach;
 mod terminal;
+mod types;

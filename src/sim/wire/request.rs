@@ -52,21 +52,19 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
     let Signed { principal, service } = signed(&head.headers).map_err(|error| (style, error))?;
     let style = match service.as_str() {
         "ec2" => Style::Ec2,
-        "sqs" => Style::Json,
+        "sqs" | "pricing" => Style::Json,
         "sts" => Style::Query(STS),
         "autoscaling" => Style::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
         other => {
-            let message = format!("the rehearsal cloud has no service {other}: it knows ec2, autoscaling, sqs and sts");
+            let message = format!("the rehearsal cloud has no service {other}: it knows autoscaling, ec2, pricing, sqs and sts");
             return Err((style, ApiError::new("InvalidAction", message)));
         }
     };
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
     if style == Style::Json {
-        let Some(action) = target.and_then(|target| target.strip_prefix("AmazonSQS.")) else {
-            return refuse(
-                "InvalidAction",
-                format!("X-Amz-Target is {target:?}, not AmazonSQS.Action: update the SDK"),
-            );
+        let api = if service == "sqs" { "AmazonSQS" } else { "AWSPriceListService" };
+        let Some(action) = target.and_then(|target| target.strip_prefix(api)?.strip_prefix('.')) else {
+            return refuse("InvalidAction", format!("X-Amz-Target is {target:?}, not {api}.Action: update the SDK"));
         };
         let text = if body.is_empty() { b"{}" } else { body };
         return match serde_json::from_slice::<Value>(text) {
