@@ -56,7 +56,8 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
         "sts" => Style::Query(STS),
         "autoscaling" => Style::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
         other => {
-            let message = format!("the rehearsal cloud has no service {other}: it knows autoscaling, ec2, pricing, sqs and sts");
+            let message =
+                format!("the rehearsal cloud has no service {other}: it knows autoscaling, ec2, pricing, sqs and sts");
             return Err((style, ApiError::new("InvalidAction", message)));
         }
     };
