@@ -5,6 +5,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::before::{self, Digest};
 use crate::feed::cursor::Cursor;
+use crate::feed::reins::Reins;
 use crate::journal::{FleetDir, PastRun};
 use crate::model::RunId;
 use crate::plan::verdict::{Feeder, Feeding};
@@ -54,7 +55,7 @@ impl Feed {
     }
 
     /// Items that no feed before had sent: they go first.
-    fn new(&self) -> usize {
+    fn fresh(&self) -> usize {
         self.mark.as_ref().map_or(0, |mark| mark.cursor.next().min(mark.cursor.total().saturating_sub(mark.again)))
     }
 }
@@ -98,11 +99,11 @@ impl Fed {
         // What one that was given up had sent is in the queue all the same.
         let sent = count(feeds.iter().map(Feed::sent).sum());
         let left = newest.and_then(|feed| feed.mark.as_ref()).map(|mark| count(mark.cursor.left()));
-        let first = marks().last();
+        let first = marks().next_back();
         Self {
             feeder: Feeder {
                 feeding,
-                items: count(feeds.iter().map(Feed::new).sum()),
+                items: count(feeds.iter().map(Feed::fresh).sum()),
                 total: left.map(|left| sent + left),
                 last_send: marks().filter_map(|mark| mark.sent_at).max(),
             },
@@ -126,6 +127,18 @@ impl Fed {
     /// Whether any item of the campaign may be in the queue.
     pub(super) fn begun(&self) -> bool {
         self.feeder.total.is_some() || self.sent > 0
+    }
+
+    /// What the operator told the feed that is not finished, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read.
+    pub(super) fn reins(&self, dir: &FleetDir) -> Result<Option<Reins>, Failure> {
+        let Some(open) = &self.open else { return Ok(None) };
+        let Some(orders) = dir.run(open.run).orders().map_err(state)? else { return Ok(Some(Reins::default())) };
+        let read = serde_json::from_slice(&orders);
+        read.map(Some).map_err(|e| Failure::to(Exit::State, format!("read what feed {} was told: {e}", open.run)))
     }
 
     /// What was fed before, `but` for one run.

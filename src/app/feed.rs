@@ -50,7 +50,7 @@ impl Context {
         let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let fed = Fed::read(&held.state, &queue, true)?;
         let chosen = self.chosen(&held.state, &fed, &source.items)?;
-        let told = answer::Fed { items: FedItems { fed: total as u64 }, api_calls: self.calls() };
+        let told = answer::Fed { items: FedItems { fed: total as u64 }, feed: None, api_calls: self.calls() };
         let fingerprint = &chosen.items.fingerprint;
         let n = chosen.items.items.len();
         if n == 0 && fed.open.is_none() {

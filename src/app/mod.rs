@@ -17,6 +17,7 @@ mod offers;
 mod plan;
 mod push;
 mod rehearse;
+mod rein;
 mod resume;
 mod runs;
 mod sim;
@@ -145,6 +146,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Push(push) => context.push(push).await,
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,
+        Verb::Rein(rein) => context.rein(&rein),
         Verb::Wait => context.wait().await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,

@@ -2,12 +2,14 @@
 
 use super::Told;
 use super::context::{Context, state};
+use super::fed::Fed;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{Survey, tags};
 use crate::plan::slots;
-use crate::report::answer::{HostLine, ImageLine, RunLine, Status};
+use crate::plan::verdict::Feeding;
+use crate::report::answer::{FeedLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
 
 impl Context {
@@ -82,9 +84,29 @@ impl Context {
             images: images(&survey),
             unfinished,
             queue,
+            feed: self.feed_line()?,
             api_calls: self.calls(),
         };
         self.tell(Told::good(status))
+    }
+}
+
+impl Context {
+    /// The feed that is not finished, and what it was told.
+    fn feed_line(&self) -> Result<Option<FeedLine>, Failure> {
+        let Some(queue) = &self.fleet.queue else { return Ok(None) };
+        let dir = self.state_dir()?;
+        let fed = Fed::read(&dir, &queue.url, self.fleet.feed.is_some())?;
+        let (Some(open), Some(reins)) = (&fed.open, fed.reins(&dir)?) else { return Ok(None) };
+        let told = Reined { run: open.run.to_string(), paused: reins.paused, rate_per_second: reins.rate };
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let cursor = open.cursor.as_ref();
+        Ok(Some(FeedLine {
+            told,
+            running: fed.feeder.feeding == Feeding::Open,
+            sent: cursor.map_or(0, |cursor| count(cursor.next())),
+            total: cursor.map(|cursor| count(cursor.total())),
+        }))
     }
 }
 

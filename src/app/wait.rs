@@ -13,6 +13,7 @@ use crate::spec::Need;
 use crate::spec::fleet::{Counts, Ledger};
 use crate::ssh::{Session, Target};
 use crate::steps::ledger;
+use crate::time::tempo::Tempo;
 
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
@@ -76,6 +77,7 @@ impl Context {
                 looks: &looks,
                 dead_before: baseline,
                 completed_before: self.completed_before(&fed),
+                fed_by: self.fed_by(&dir, &fed, at),
                 started: begun,
                 now: at,
             };
@@ -108,6 +110,14 @@ impl Context {
             *session = None;
         }
         counted.ok().flatten()
+    }
+
+    /// When a feed that is at it will have sent its last item, at its own rate.
+    fn fed_by(&self, dir: &FleetDir, fed: &Fed, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        let cursor = fed.open.as_ref()?.cursor.as_ref()?;
+        let told = fed.reins(dir).ok()?.and_then(|reins| reins.rate).map(Tempo::Steady);
+        let tempo = told.or_else(|| self.fleet.feed.as_ref()?.rate.clone())?;
+        tempo.gone(u64::try_from(cursor.left()).ok()?, now)
     }
 
     /// What the ledger counted that is not of this campaign; `None` when nobody knows.
@@ -200,9 +210,8 @@ fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
         Verdict::Unaccounted { missing, ok, failed } => {
             (format!("{missing} items are neither completed nor failed ({ok} completed, {failed} failed)"), None)
         }
-        Verdict::Unproven { failed: 0, why } => (why.clone(), None),
+        Verdict::Stalled { why } | Verdict::Unproven { failed: 0, why } => (why.clone(), None),
         Verdict::Unproven { failed, why } => (format!("{why}; {failed} failed"), None),
-        Verdict::Stalled { why } => (why.clone(), None),
         Verdict::Deadline { outlook } => (format!("still {outlook}"), None),
         Verdict::Blind { since: Some(since) } => (format!("nothing could be read since {since}"), None),
         Verdict::Blind { since: None } => ("nothing could be read at all".to_owned(), None),

@@ -126,7 +126,7 @@ impl VerbArgs {
             Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => Verb::Push(args.check()?),
             Self::Exec(args) => Verb::Exec(args.check()?),
-            Self::Feed(feed::FeedArgs {}) => Verb::Feed,
+            Self::Feed(args) => args.check(),
             Self::Work(args) => Verb::Work(args.check()),
             Self::Wait(wait::WaitArgs {}) => Verb::Wait,
             Self::Up(args) => Verb::Up(args.check()),

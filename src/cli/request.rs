@@ -102,6 +102,8 @@ pub enum Verb {
     Exec(Exec),
     /// Items into the queue.
     Feed,
+    /// What a feed that is at it is told.
+    Rein(Rein),
     /// On a host: take items and run a command for each.
     Work(Options),
     /// Until the verdict.
@@ -175,6 +177,24 @@ pub enum Shell {
 pub struct Man {
     /// The folder to write a page for each verb to; one page goes to standard output when absent.
     pub dir: Option<PathBuf>,
+}
+
+/// `feed --pause`, `--resume`, `--rate`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rein {
+    /// Whether it is to be held; as it is when absent.
+    pub paused: Option<bool>,
+    /// How fast it is to go; as it does when absent.
+    pub rate: Option<ReinRate>,
+}
+
+/// How fast a feed is to go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReinRate {
+    /// So many items a second.
+    PerSecond(f64),
+    /// As the spec says.
+    Spec,
 }
 
 /// Verbs that a plan can be made of.

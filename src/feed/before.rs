@@ -3,6 +3,7 @@
 use super::source::{Items, SourceError, items_of};
 use sha2::{Digest as _, Sha256};
 use std::collections::{HashMap, HashSet};
+use std::hash::BuildHasher;
 
 /// Bytes kept of each item: the first half of a SHA-256, so that ten million items take 160 MB and two of them never meet.
 const KEPT: usize = 16;
@@ -27,7 +28,11 @@ pub struct Chosen {
 /// # Errors
 ///
 /// When an item can't be sent.
-pub fn choose(items: &[String], before: &HashSet<Digest>, again: bool) -> Result<Chosen, SourceError> {
+pub fn choose<S: BuildHasher>(
+    items: &[String],
+    before: &HashSet<Digest, S>,
+    again: bool,
+) -> Result<Chosen, SourceError> {
     let mut earlier: HashMap<&str, u64> = HashMap::new();
     let marked = items.iter().map(|item| {
         let same = earlier.entry(item).or_default();

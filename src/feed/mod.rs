@@ -3,4 +3,5 @@
 pub mod before;
 pub mod cursor;
 pub mod pace;
+pub mod reins;
 pub mod source;

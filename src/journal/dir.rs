@@ -182,6 +182,28 @@ impl RunDir {
         store::read_only(&self.path.join("items"))
     }
 
+    /// Keeps what the operator told it while it was at work, durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written or trusted.
+    pub fn keep_orders(&self, orders: &[u8]) -> Result<(), JournalError> {
+        store::replace(&self.path.join("orders.json"), orders)
+    }
+
+    /// What [`Self::keep_orders`] kept last, if anything.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or trusted.
+    pub fn orders(&self) -> Result<Option<Vec<u8>>, JournalError> {
+        match store::read_only(&self.path.join("orders.json")) {
+            Ok(orders) => Ok(Some(orders)),
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where the output of its hosts goes.
     pub fn hosts(&self) -> PathBuf {
         self.path.join("hosts")

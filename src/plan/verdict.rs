@@ -65,6 +65,8 @@ pub struct Seen<'a> {
     pub dead_before: Option<u64>,
     /// What the ledger counted before the first item; `None` when nobody knows.
     pub completed_before: Option<u64>,
+    /// When the last item goes in at the feed's own rate, where it has one.
+    pub fed_by: Option<Timestamp>,
     /// When the job began: the deadline counts from there.
     pub started: Timestamp,
     /// World time now.
@@ -299,7 +301,9 @@ fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
     };
     let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
     let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();
-    eta::eta(left, eta::pace(&points)?)
+    let done = eta::eta(left, eta::pace(&points)?)?;
+    // What is not in yet can't be done, however fast the workers are.
+    Some(seen.fed_by.map_or(done, |fed_by| done.max(fed_by.duration_since(seen.now))))
 }
 
 fn span(duration: Duration) -> SignedDuration {

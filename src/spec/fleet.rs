@@ -3,6 +3,7 @@
 use crate::model::{
     AccountId, Address, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
+use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -278,8 +279,28 @@ pub struct Queue {
 pub struct Feed {
     /// `from:`
     pub from: FeedSource,
-    /// `rate:` items per second of world time; as fast as the queue takes them if absent.
-    pub rate_per_second: Option<f64>,
+    /// `rate:` by world time; as fast as the queue takes them if absent.
+    pub rate: Option<Tempo>,
+    /// `hold_when:`
+    pub hold: Option<Hold>,
+}
+
+/// `feed.hold_when:` nothing goes in while any of this is so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// `waiting:` more items than this wait in the queue.
+    pub waiting: Option<u64>,
+    /// `probe:`
+    pub probe: Option<Probe>,
+}
+
+/// `feed.hold_when.probe:` a command on the template that fails, or is slow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The command.
+    pub command: String,
+    /// `slower_than:` longer than this is too slow, default 1m.
+    pub slower_than: Duration,
 }
 
 /// `feed.from:`

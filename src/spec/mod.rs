@@ -35,3 +35,4 @@ pub use load::{FILE, Loaded, Playbooks, find, load};
 pub use need::{Need, require};
 pub use playbook::{Playbook, Step};
 pub use problem::{Place, Problem, Problems, Severity};
+pub use value::per_second;

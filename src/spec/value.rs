@@ -3,6 +3,7 @@
 use super::fleet::Between;
 use super::tame;
 use crate::model::Money;
+use crate::time::hours::{Hours, HoursError};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -229,6 +230,27 @@ pub(crate) fn rate(text: &str) -> Read<f64> {
     // SQS standard queues take a nearly unlimited number of calls; this ceiling catches typing errors only.
     let range = Wrong::range("a rate from one an hour to 1000000/s");
     ((1.0 / 3600.0)..=1e6).contains(&rate).then_some(rate).ok_or(range)
+}
+
+/// A rate as `feed.rate` takes it, in items a second.
+///
+/// # Errors
+///
+/// What is wanted, in words.
+pub fn per_second(text: &str) -> Result<f64, String> {
+    rate(text).map_err(|wrong| wrong.wanted)
+}
+
+/// `Mon-Fri 05:00-18:00 America/Los_Angeles`
+pub(crate) fn hours(text: &str) -> Read<Hours> {
+    text.parse().map_err(|error: HoursError| match error {
+        HoursError::Zone { near: Some(near), .. } => {
+            Wrong::bad("hours in a known time zone").help(format!("did you mean `{near}`?"))
+        }
+        HoursError::Zone { near: None, .. } => Wrong::bad("hours in a known time zone")
+            .help("zones have names such as `America/Los_Angeles`, `Europe/Berlin` or `UTC`"),
+        other => Wrong::bad("days, hours and a time zone").help(format!("it takes {other}")),
+    })
 }
 
 /// Letters, digits and some marks, bounded in length.

@@ -3,6 +3,7 @@
 use super::Steps;
 use super::call::state;
 use super::ledger::{self, Baseline};
+use super::valve::{HEARD, Valve};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::Event;
@@ -10,9 +11,11 @@ use crate::exit::Exit;
 use crate::feed::before::Chosen;
 use crate::feed::cursor::Cursor;
 use crate::feed::pace::Pace;
+use crate::feed::reins::Reins;
 use crate::journal::Fold;
 use crate::plan::token::digest;
 use crate::spec::fleet::Counts;
+use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::sync::Arc;
@@ -57,6 +60,11 @@ impl FeedMark {
     }
 }
 
+/// Whether a rate needs no words at the beginning: it never changes.
+fn is_steady(tempo: &Tempo) -> bool {
+    matches!(tempo, Tempo::Steady(_))
+}
+
 /// The step's id in plans.
 const STEP: &str = "feed";
 
@@ -89,12 +97,29 @@ impl Steps {
             self.journal.cursor(step, super::output(&mark)?, self.clock.now()).map_err(state)?;
             mark
         };
-        let mut pace = Pace::new(self.fleet.feed.as_ref().and_then(|feed| feed.rate_per_second), self.clock.now());
+        let mut pace = Pace::new(None, self.clock.now());
+        let mut valve = Valve::default();
+        let mut told = self.fleet.feed.as_ref().and_then(|feed| feed.rate.clone()).filter(is_steady);
+        let mut rate = None;
         let total = u64::try_from(items.len()).unwrap_or(u64::MAX);
         while mark.cursor.next() < items.len() {
-            let allowed = pace.allowed(self.clock.now());
+            let now = self.clock.now();
+            let reins = self.reins()?;
+            let tempo = reins.rate.map(Tempo::Steady).or_else(|| self.fleet.feed.as_ref()?.rate.clone());
+            let wanted = tempo.as_ref().map(|tempo| tempo.at(now));
+            if told != tempo || rate.is_some_and(|rate| Some(rate) != wanted) {
+                self.tell_rate(tempo.as_ref(), u64::try_from(mark.cursor.left()).unwrap_or(u64::MAX));
+                told.clone_from(&tempo);
+            }
+            rate = wanted;
+            pace.change(rate, now);
+            let room = valve.room(self, reins).await?;
+            let allowed = pace.allowed(now).min(room);
             if allowed == 0 {
-                self.pause_until(pace.next_at()).await?;
+                let change = tempo.as_ref().and_then(|tempo| tempo.next_change(now)).map(|(at, _)| at);
+                let heard = now.saturating_add(HEARD).unwrap_or(now);
+                let next = if room == 0 { heard } else { pace.next_at().min(heard) };
+                self.pause_until(change.map_or(next, |change| change.min(next))).await?;
                 continue;
             }
             let from = mark.cursor.next();
@@ -104,6 +129,7 @@ impl Steps {
                 .collect();
             self.send(&queue.url, &batch).await?;
             pace.took(batch.len());
+            valve.took(batch.len());
             mark.cursor.advance(batch.len());
             mark.sent_at = Some(self.clock.now());
             let value = super::output(&mark)?;
@@ -113,6 +139,23 @@ impl Steps {
             self.check_cancel()?;
         }
         Ok(Done::new(json!({ "fed": total }), format!("{total} items went into the queue")))
+    }
+
+    /// What the operator told this feed; looked at again before each batch.
+    fn reins(&self) -> Result<Reins, Failure> {
+        let Some(orders) = self.state.run(self.run).orders().map_err(state)? else { return Ok(Reins::default()) };
+        serde_json::from_slice(&orders)
+            .map_err(|e| Failure::to(Exit::State, format!("read what the operator told the feed: {e}")))
+    }
+
+    /// Tells the rate from now on, when it changes next, and when that brings the last item.
+    fn tell_rate(&self, tempo: Option<&Tempo>, left: u64) {
+        let Some(tempo) = tempo else {
+            return self.events.note("the feed goes as fast as the queue takes items");
+        };
+        let now = self.clock.now();
+        let last = tempo.gone_words(left, now).map(|at| format!("; the last of {left} items goes in at about {at}"));
+        self.events.note(format!("the feed goes at {}{}", tempo.words(now), last.unwrap_or_default()));
     }
 
     /// The same item of the same run has the same id, however often it is sent.

@@ -17,6 +17,7 @@ mod rung;
 mod scan;
 mod settle;
 mod terminate;
+mod valve;
 mod worker;
 
 use crate::aws::Clients;

@@ -3,9 +3,11 @@
 //! Connect, command and signing time-outs are not domain waits: they always use wall time.
 
 mod endpoint;
+pub mod hours;
 #[cfg(test)]
 pub(crate) mod manual;
 mod system;
+pub mod tempo;
 
 pub use endpoint::EndpointClock;
 pub use system::SystemClock;

@@ -11,6 +11,7 @@ mod env;
 mod errors;
 mod exits;
 mod extend;
+mod feeds;
 mod foreign;
 mod hostile;
 mod hosts;

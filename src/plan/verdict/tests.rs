@@ -41,7 +41,10 @@ fn judge(looks: &[Look], done: &Done) -> Verdict {
 
 fn judge_fed(looks: &[Look], done: &Done, feeder: Feeder) -> Verdict {
     let now = looks.last().map_or(at(0), |look| look.at);
-    verdict(&Seen { feeder, looks, dead_before: Some(0), completed_before: Some(0), started: at(-600), now }, done)
+    verdict(
+        &Seen { feeder, looks, dead_before: Some(0), completed_before: Some(0), fed_by: None, started: at(-600), now },
+        done,
+    )
 }
 
 fn working(verdict: &Verdict) -> &str {
@@ -97,6 +100,7 @@ fn an_old_answer_is_no_evidence_now() {
         looks: &looks,
         dead_before: Some(0),
         completed_before: Some(0),
+        fed_by: None,
         started: at(0),
         now: at(now),
     };
@@ -166,6 +170,7 @@ fn results_of_before_the_first_item_prove_nothing() {
             looks: &looks,
             dead_before: Some(0),
             completed_before: before,
+            fed_by: None,
             started: at(0),
             now: at(240),
         };
@@ -191,8 +196,15 @@ fn results_of_before_the_first_item_prove_nothing() {
 fn dead_letters_of_earlier_jobs_are_not_ours() {
     let looks = zeros(60, 240);
     let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
-    let seen =
-        Seen { feeder, looks: &looks, dead_before: Some(7), completed_before: Some(0), started: at(0), now: at(240) };
+    let seen = Seen {
+        feeder,
+        looks: &looks,
+        dead_before: Some(7),
+        completed_before: Some(0),
+        fed_by: None,
+        started: at(0),
+        now: at(240),
+    };
     assert_eq!(verdict(&seen, &settings(false)), Verdict::Done { ok: 100 });
     let without = Seen { dead_before: None, ..seen };
     assert_eq!(verdict(&without, &settings(false)), Verdict::Done { ok: 100 });
@@ -327,6 +339,7 @@ fn dead_letters_are_counted_against_a_moving_ground() {
             looks: &looks,
             dead_before: Some(7),
             completed_before: Some(0),
+            fed_by: None,
             started: at(0),
             now: at(300),
         };

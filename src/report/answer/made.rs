@@ -73,8 +73,31 @@ impl Answer for Launched {
 pub struct Fed {
     /// Its items.
     pub items: FedItems,
+    /// What the feed that is at it was told; of `--pause`, `--resume` and `--rate` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Reined>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
+}
+
+/// What a feed that is at it does.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Reined {
+    /// Its run.
+    pub run: String,
+    /// Whether the operator holds it.
+    pub paused: bool,
+    /// The rate that the operator gave it, items a second; none where the spec's holds.
+    pub rate_per_second: Option<f64>,
+}
+
+impl Reined {
+    /// `feed 0198...: paused, at 5/s`
+    pub(super) fn words(&self) -> String {
+        let how = if self.paused { "paused" } else { "not paused" };
+        let rate = self.rate_per_second.map_or("the spec's rate".to_owned(), crate::time::tempo::per_second);
+        format!("feed {}: {how}, at {rate}\n", self.run)
+    }
 }
 
 /// Items of a feed.
@@ -87,7 +110,8 @@ pub struct FedItems {
 impl Answer for Fed {
     fn page(&self, _: Option<u16>) -> String {
         let were = if self.items.fed == 1 { "was" } else { "were" };
-        format!("{} {were} fed\n", count(self.items.fed, "item"))
+        let told = self.feed.as_ref().map(Reined::words).unwrap_or_default();
+        told + &format!("{} {were} fed\n", count(self.items.fed, "item"))
     }
 }
 

@@ -1,6 +1,6 @@
 //! What `status` answers: fleet, hosts, images, queue, unfinished runs.
 
-use super::Answer;
+use super::{Answer, Reined};
 use crate::model::{InstanceState, Sample};
 use crate::report::count;
 use crate::report::table::{self, Column};
@@ -26,6 +26,8 @@ pub struct Status {
     pub unfinished: Vec<RunLine>,
     /// A look at the queue; none when the spec names no queue.
     pub queue: Option<Sample>,
+    /// The feed that is at it or was stopped; none when all that was begun was fed.
+    pub feed: Option<FeedLine>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
 }
@@ -70,6 +72,20 @@ pub struct ImageLine {
     pub attested: bool,
 }
 
+/// A feed that is not finished.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FeedLine {
+    /// What it was told.
+    #[serde(flatten)]
+    pub told: Reined,
+    /// Whether a process is at it now.
+    pub running: bool,
+    /// Items that the queue confirmed.
+    pub sent: u64,
+    /// Items that it will have sent in the end; none before its first.
+    pub total: Option<u64>,
+}
+
 /// An unfinished run.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct RunLine {
@@ -98,6 +114,11 @@ impl Answer for Status {
         }
         if let Some(queue) = &self.queue {
             let _infallible = writeln!(text, "queue: {}", crate::report::story::sample(queue));
+        }
+        if let Some(FeedLine { told, running, sent, total }) = &self.feed {
+            let total = total.map_or("?".to_owned(), |total| total.to_string());
+            let running = if *running { "at it" } else { "stopped" };
+            let _infallible = write!(text, "{sent} of {total} items are fed, {running}; {}", told.words());
         }
         for run in &self.unfinished {
             let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
