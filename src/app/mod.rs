@@ -13,6 +13,7 @@ mod init;
 mod inventory;
 mod launch;
 mod logs;
+mod mark;
 mod offers;
 mod plan;
 mod push;
@@ -156,6 +157,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Ssh(ssh) => context.ssh(&ssh).await,
         Verb::Logs(logs) => context.logs(&logs).await,
         Verb::Extend(extend) => context.extend(extend).await,
+        Verb::Mark(mark) => context.mark(mark).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

@@ -6,7 +6,7 @@ use super::fed::Fed;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Survey, tags};
+use crate::model::{Mark, Survey, tags};
 use crate::plan::slots;
 use crate::plan::verdict::Feeding;
 use crate::report::answer::{FeedLine, HostLine, ImageLine, Reined, RunLine, Status};
@@ -56,6 +56,8 @@ impl Context {
                 address: instance.private_ip.clone(),
                 release: instance.tags.get(tags::RELEASE).map(|release| release.chars().take(12).collect()),
                 expires: instance.tags.get(tags::EXPIRES).map(str::to_owned),
+                protected: instance.marked(Mark::Protect).map(str::to_owned),
+                quarantined: instance.marked(Mark::Quarantine).map(str::to_owned),
                 launched: instance.launched.to_string(),
                 reason: instance.state_reason.clone(),
             })
@@ -72,6 +74,8 @@ impl Context {
             address: None,
             release: None,
             expires: None,
+            protected: None,
+            quarantined: None,
             launched: launched.to_string(),
             reason: None,
         }));

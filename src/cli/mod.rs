@@ -18,6 +18,7 @@ mod inventory;
 mod launch;
 mod logs;
 mod man;
+mod mark;
 mod plan;
 mod push;
 mod rehearse;
@@ -104,6 +105,8 @@ enum VerbArgs {
     Ssh(ssh::SshArgs),
     Logs(logs::LogsArgs),
     Extend(extend::ExtendArgs),
+    Protect(mark::ProtectArgs),
+    Quarantine(mark::QuarantineArgs),
     Down(down::DownArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -137,6 +140,8 @@ impl VerbArgs {
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),
             Self::Extend(args) => Verb::Extend(args.check()),
+            Self::Protect(args) => Verb::Mark(args.check()),
+            Self::Quarantine(args) => Verb::Mark(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),

@@ -1,6 +1,6 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
@@ -124,6 +124,8 @@ pub enum Verb {
     Logs(Logs),
     /// Hosts power themselves off later.
     Extend(Extend),
+    /// A mark on one host: `protect` and `quarantine`.
+    Mark(MarkHost),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -460,6 +462,17 @@ pub struct Logs {
 pub struct Extend {
     /// World time, more than zero.
     pub by: Duration,
+}
+
+/// `protect` and `quarantine`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkHost {
+    /// The host.
+    pub host: HostName,
+    /// Its mark.
+    pub mark: Mark,
+    /// Take it off.
+    pub off: bool,
 }
 
 /// `down`

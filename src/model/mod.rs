@@ -33,4 +33,4 @@ pub use request::{FleetGiven, FleetRequest, GivenHost, ImageRequest, RefusedPool
 pub use residue::{Residue, Thing};
 pub use sample::Sample;
 pub use survey::{LaunchTemplate, Subnet, Survey, TemplateVersion};
-pub use tags::Tags;
+pub use tags::{Mark, Tags};

@@ -88,7 +88,8 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             "fleetwright bake",
         ));
     }
-    let live: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
+    let there: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
+    let live: Vec<_> = there.iter().filter(|instance| instance.counts()).collect();
     let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
     let mut plan = Plan {
         verb: "launch".to_owned(),
@@ -98,6 +99,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         notes: Vec::new(),
         arguments: Vec::new(),
     };
+    let quarantined = there.len() - live.len();
+    if quarantined > 0 {
+        plan.notes.push(format!("{quarantined} hosts in quarantine are not counted"));
+    }
     if have >= input.size {
         if have > input.size {
             plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));
@@ -150,7 +155,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         host_tags,
     };
     let min = hosts.accept_min.min(input.size).saturating_sub(have);
-    let existing = live.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
+    let existing = there.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
     plan.steps = vec![
         Step::new(
             "epoch",

@@ -60,6 +60,9 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Push
             | Action::Feed
             | Action::Extend { .. }
+            | Action::Mark { .. }
+            | Action::Drain { .. }
+            | Action::Undrain { .. }
             | Action::Quiet { .. }
             | Action::Terminate
             | Action::Volumes

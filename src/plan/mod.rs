@@ -13,6 +13,7 @@ pub mod images;
 pub mod ladder;
 pub mod launch;
 pub mod lint;
+pub mod mark;
 pub mod play;
 pub mod push;
 mod shelltext;
@@ -27,7 +28,7 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, ImageRequest, InstanceId, TemplateRequest};
+use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -145,6 +146,25 @@ pub enum Action {
     Extend {
         /// When.
         until: jiff::Timestamp,
+    },
+    /// Put a mark on one host, or take it off.
+    Mark {
+        /// The host.
+        host: InstanceId,
+        /// The mark.
+        mark: Mark,
+        /// Since when it bears it; none takes it off.
+        since: Option<jiff::Timestamp>,
+    },
+    /// Stop one host's worker, also after a reboot.
+    Drain {
+        /// The host.
+        host: InstanceId,
+    },
+    /// Start one host's worker again, also after a reboot.
+    Undrain {
+        /// The host.
+        host: InstanceId,
     },
     /// Wait until calls whose outcome nobody knows can no longer bring hosts.
     Quiet {

@@ -52,6 +52,9 @@ fn details(action: &Action) -> String {
         | Action::Push
         | Action::Feed
         | Action::Extend { .. }
+        | Action::Mark { .. }
+        | Action::Drain { .. }
+        | Action::Undrain { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

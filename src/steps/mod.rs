@@ -10,6 +10,7 @@ mod feed;
 mod image;
 pub mod ledger;
 pub mod leftovers;
+mod mark;
 pub mod past;
 mod push;
 mod reach;
@@ -137,6 +138,9 @@ impl Driver for Steps {
                 | Action::Push
                 | Action::Feed
                 | Action::Extend { .. }
+                | Action::Mark { .. }
+                | Action::Drain { .. }
+                | Action::Undrain { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -167,6 +171,9 @@ impl Driver for Steps {
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
                 Action::Extend { until } => self.extend(id, *until).await,
+                Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
+                Action::Drain { host } => self.drain(host).await,
+                Action::Undrain { host } => self.undrain(host).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

@@ -21,6 +21,7 @@ mod init;
 mod into;
 mod items;
 mod ledger;
+mod marks;
 mod ownership;
 mod play;
 mod proof;

@@ -1,6 +1,7 @@
 //! What verbs answer that change one thing: what is there now.
 
 use super::Answer;
+use crate::model::Mark;
 use crate::report::count;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,7 +58,7 @@ pub struct Launched {
 pub struct LiveHosts {
     /// As the spec or `-n` asked.
     pub wanted: u32,
-    /// Pending or running now.
+    /// Pending or running now, those in quarantine apart.
     pub live: usize,
 }
 
@@ -134,6 +135,32 @@ impl Answer for LivesLonger {
             Some(until) => format!("{} until {until}\n", count(self.hosts.len() as u64, "host")),
             None => "no host is live\n".to_owned(),
         }
+    }
+}
+
+/// What `protect` and `quarantine` answer.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Marked {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The host's id.
+    pub host: String,
+    /// The mark that was asked for.
+    pub mark: Mark,
+    /// Since when it bears it; none after `--off`.
+    pub since: Option<jiff::Timestamp>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Marked {
+    fn page(&self, _: Option<u16>) -> String {
+        let word = match self.mark {
+            Mark::Protect => "protected",
+            Mark::Quarantine => "in quarantine",
+        };
+        let no_longer = if self.since.is_some() { "" } else { "no longer " };
+        format!("{} is {no_longer}{word}\n", self.host)
     }
 }
 

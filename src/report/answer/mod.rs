@@ -21,7 +21,7 @@ pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
-pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Reined, Resumed, TornDown, Verified};
+pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, TornDown, Verified};
 pub use plans::Plans;
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
@@ -86,6 +86,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
         ("extend", answer::<LivesLonger>()),
+        ("protect", answer::<Marked>()),
+        ("quarantine", answer::<Marked>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
@@ -107,7 +109,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" | "images-prune" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "protect" | "quarantine" | "down" | "up"
+        | "images-prune"
+            if dry_run =>
+        {
+            "plan"
+        }
         "push" | "wait" | "up" | "rehearse" => "summary",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })

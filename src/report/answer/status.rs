@@ -53,6 +53,10 @@ pub struct HostLine {
     pub release: Option<String>,
     /// When it powers itself off.
     pub expires: Option<String>,
+    /// Since when it is protected (the tag's value, whatever that is): nothing of ours ends it.
+    pub protected: Option<String>,
+    /// Since when it is in quarantine: it takes no work and does not count.
+    pub quarantined: Option<String>,
     /// When it was launched.
     pub launched: String,
     /// EC2's reason for its last change of state, where it gives one.
@@ -150,7 +154,7 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
             vec![
                 host.slot.map_or("-".to_owned(), |slot| slot.to_string()),
                 host.id.clone(),
-                host.state.clone(),
+                marks(host),
                 or_none(&host.address),
                 or_none(&host.release),
                 host.instance_type.clone(),
@@ -161,6 +165,13 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
         })
         .collect();
     table::render(&columns, &rows, width)
+}
+
+/// EC2's word, and what people have marked it with.
+fn marks(host: &HostLine) -> String {
+    let marks = [(&host.quarantined, "quarantined"), (&host.protected, "protected")];
+    let marks = marks.into_iter().filter(|(mark, _)| mark.is_some()).map(|(_, word)| word);
+    std::iter::once(host.state.as_str()).chain(marks).collect::<Vec<_>>().join(",")
 }
 
 /// An instant without its fraction of a second.
