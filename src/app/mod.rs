@@ -18,6 +18,7 @@ mod push;
 mod rehearse;
 mod resume;
 mod runs;
+mod scale;
 mod sim;
 mod ssh;
 mod status;
@@ -139,6 +140,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Verify(verify) => context.verify(verify).await,
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
+        Verb::Scale(scale) => context.scale(scale).await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,

@@ -24,6 +24,7 @@ mod rehearse;
 pub mod request;
 mod resume;
 mod runs;
+mod scale;
 mod schema;
 mod sim;
 mod ssh;
@@ -90,6 +91,7 @@ enum VerbArgs {
     Verify(verify::VerifyArgs),
     Bake(bake::BakeArgs),
     Launch(launch::LaunchArgs),
+    Scale(scale::ScaleArgs),
     Status(status::StatusArgs),
     Push(push::PushArgs),
     Exec(exec::ExecArgs),
@@ -123,6 +125,7 @@ impl VerbArgs {
             Self::Verify(args) => Verb::Verify(args.check()),
             Self::Bake(args) => Verb::Bake(args.check()),
             Self::Launch(args) => Verb::Launch(args.check()),
+            Self::Scale(args) => Verb::Scale(args.check()),
             Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => Verb::Push(args.check()?),
             Self::Exec(args) => Verb::Exec(args.check()?),
@@ -137,7 +140,7 @@ impl VerbArgs {
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),
             Self::Extend(args) => Verb::Extend(args.check()),
-            Self::Down(args) => Verb::Down(args.check()),
+            Self::Down(args) => Verb::Down(args.check()?),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

@@ -95,7 +95,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     };
     if have >= input.size {
         if have > input.size {
-            plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));
+            plan.notes.push(format!(
+                "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
+                input.size
+            ));
         }
         return Ok(plan);
     }

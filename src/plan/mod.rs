@@ -15,6 +15,7 @@ pub mod launch;
 pub mod lint;
 pub mod play;
 pub mod push;
+pub mod scale;
 mod shelltext;
 pub mod show;
 pub mod slots;
@@ -140,6 +141,18 @@ pub enum Action {
     Push,
     /// Hand items to the queue.
     Feed,
+    /// Stop the workers of these hosts, so that nothing is in their hands.
+    Drain {
+        /// Hosts that are going to be ended.
+        hosts: Vec<InstanceId>,
+    },
+    /// End these hosts.
+    End {
+        /// Which.
+        hosts: Vec<InstanceId>,
+        /// Only those of them that the step `drain` found drained.
+        drained: bool,
+    },
     /// Let live hosts power themselves off later.
     Extend {
         /// When.

@@ -51,6 +51,8 @@ fn details(action: &Action) -> String {
         | Action::Unquiesce
         | Action::Push
         | Action::Feed
+        | Action::Drain { .. }
+        | Action::End { .. }
         | Action::Extend { .. }
         | Action::Terminate
         | Action::Volumes

@@ -233,6 +233,8 @@ pub struct Worker {
     pub process: String,
     /// `command:` starts a worker by hand on a queue of our choosing (canary): a template with `{{ queue_url }}`.
     pub command: Option<String>,
+    /// `drain:` playbook that lets a host finish what it has and take no more; its service is stopped if absent.
+    pub drain: Option<PathBuf>,
 }
 
 /// `queue:`

@@ -4,6 +4,7 @@ mod accept;
 mod call;
 mod canary;
 mod checks;
+mod drain;
 mod epoch;
 mod extend;
 mod feed;
@@ -76,6 +77,8 @@ pub struct Steps {
     pub verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub deploy: Option<Arc<Playbook>>,
+    /// The drain playbook, where the spec names one.
+    pub drain: Option<Arc<Playbook>>,
     /// AWS.
     pub clients: Arc<Clients>,
     /// The account that the credentials belong to.
@@ -135,6 +138,8 @@ impl Driver for Steps {
                 | Action::Unquiesce
                 | Action::Push
                 | Action::Feed
+                | Action::Drain { .. }
+                | Action::End { .. }
                 | Action::Extend { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
@@ -165,6 +170,8 @@ impl Driver for Steps {
                 Action::Unquiesce => self.unquiesce().await,
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
+                Action::Drain { hosts } => self.drain(hosts).await,
+                Action::End { hosts, drained } => self.end_some(id, hosts, *drained).await,
                 Action::Extend { until } => self.extend(id, *until).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
