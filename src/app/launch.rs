@@ -103,6 +103,7 @@ impl Context {
             },
             unseen: past::unseen(&history, &survey).into_keys().collect(),
             attempts: &past::attempts(&history),
+            dry: past::dry(&history, now),
             user_data: user_data.as_deref(),
             release: image.tags.get(tags::RELEASE),
             request: look.request,

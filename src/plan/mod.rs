@@ -17,6 +17,7 @@ pub mod play;
 pub mod push;
 pub mod scale;
 mod shelltext;
+pub mod shortfall;
 pub mod show;
 pub mod slots;
 pub mod token;

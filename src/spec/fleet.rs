@@ -125,6 +125,8 @@ pub struct HostsSpec {
     pub otherwise: Otherwise,
     /// `spot:` share of the fleet, 0..=100 percent, default 0.
     pub spot_percent: u8,
+    /// `on_demand:` fewest on-demand hosts, whatever `spot` says, default 0.
+    pub on_demand: u32,
     /// `fallback: on-demand | none`: whether spot that can't be had is replaced by on-demand, default on-demand.
     pub fallback_on_demand: bool,
     /// `types:` in order of preference; the template's type if empty.
