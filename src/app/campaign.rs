@@ -180,6 +180,7 @@ impl Context {
             plan: plan.clone(),
             verify: self.verify.clone(),
             deploy: self.deploy.clone(),
+            drain: self.drain.clone(),
             clients: self.clients().await?,
             caller: held.caller.clone(),
             journal: Arc::clone(&journal),

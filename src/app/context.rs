@@ -28,6 +28,8 @@ pub(super) struct Context {
     pub(super) verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub(super) deploy: Option<Arc<Playbook>>,
+    /// The drain playbook, where the spec names one.
+    pub(super) drain: Option<Arc<Playbook>>,
     /// Clock, events, Ctrl-C, paces.
     pub(super) tools: Tools,
     /// What the events add up to.
@@ -187,6 +189,7 @@ impl Context {
             fleet: Arc::new(loaded.fleet),
             verify: loaded.playbooks.verify.map(Arc::new),
             deploy: loaded.playbooks.deploy.map(Arc::new),
+            drain: loaded.playbooks.drain.map(Arc::new),
             tools,
             tally,
             resuming: Mutex::new(None),

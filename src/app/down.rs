@@ -13,6 +13,9 @@ use crate::steps::{Options, past};
 
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
+        if !wanted.only.is_empty() {
+            return self.down_only(&wanted.only, wanted.adopt, wanted.drain).await;
+        }
         let held = self.hold("down").await?;
         let answer = self.down_held(&held, wanted).await?;
         self.tell(Told::good(answer))

@@ -21,6 +21,7 @@ mod rehearse;
 mod rein;
 mod resume;
 mod runs;
+mod scale;
 mod sim;
 mod ssh;
 mod status;
@@ -142,6 +143,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Verify(verify) => context.verify(verify).await,
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
+        Verb::Scale(scale) => context.scale(scale).await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,

@@ -25,6 +25,7 @@ mod rehearse;
 pub mod request;
 mod resume;
 mod runs;
+mod scale;
 mod schema;
 mod sim;
 mod ssh;
@@ -91,6 +92,7 @@ enum VerbArgs {
     Verify(verify::VerifyArgs),
     Bake(bake::BakeArgs),
     Launch(launch::LaunchArgs),
+    Scale(scale::ScaleArgs),
     Status(status::StatusArgs),
     Push(push::PushArgs),
     Exec(exec::ExecArgs),
@@ -126,6 +128,7 @@ impl VerbArgs {
             Self::Verify(args) => Verb::Verify(args.check()),
             Self::Bake(args) => Verb::Bake(args.check()),
             Self::Launch(args) => Verb::Launch(args.check()),
+            Self::Scale(args) => Verb::Scale(args.check()),
             Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => Verb::Push(args.check()?),
             Self::Exec(args) => Verb::Exec(args.check()?),
@@ -142,7 +145,7 @@ impl VerbArgs {
             Self::Extend(args) => Verb::Extend(args.check()),
             Self::Protect(args) => Verb::Mark(args.check()),
             Self::Quarantine(args) => Verb::Mark(args.check()),
-            Self::Down(args) => Verb::Down(args.check()),
+            Self::Down(args) => Verb::Down(args.check()?),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

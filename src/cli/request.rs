@@ -92,6 +92,8 @@ pub enum Verb {
     Bake(Bake),
     /// The fleet has N hosts.
     Launch(Launch),
+    /// The fleet has N hosts, more or fewer than before.
+    Scale(Scale),
     /// Fleet, hosts, images and queue.
     Status,
     /// One host closely: `status --why`.
@@ -325,6 +327,31 @@ pub struct Launch {
     pub adopt: bool,
 }
 
+/// Which hosts go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GoesFirst {
+    /// Launched longest ago.
+    #[default]
+    Oldest,
+    /// Launched last.
+    Newest,
+    /// With least to do.
+    Idlest,
+}
+
+/// `scale`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// The wanted size.
+    pub n: u32,
+    /// Which hosts go when there are too many.
+    pub order: GoesFirst,
+    /// Whether they are drained first.
+    pub drain: bool,
+    /// How missing hosts are launched.
+    pub launch: Launch,
+}
+
 /// Which hosts, and what to write about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -476,10 +503,20 @@ pub struct MarkHost {
 }
 
 /// `down`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
     /// Also end what carries this fleet's tags but is in no journal here.
     pub adopt: bool,
+    /// Only these hosts; everything when empty.
+    pub only: BTreeSet<HostPick>,
+    /// Whether hosts that are named are drained first.
+    pub drain: bool,
+}
+
+impl Default for Down {
+    fn default() -> Self {
+        Self { images: false, adopt: false, only: BTreeSet::new(), drain: true }
+    }
 }

@@ -1,5 +1,6 @@
 //! The plan of `launch`: from what is there to N hosts.
 
+use super::ladder::Dry;
 use super::token::digest;
 use super::types::{Wanted, choose, wanted};
 use super::userdata::compose;
@@ -35,6 +36,8 @@ pub struct Input<'a> {
     pub unseen: Vec<InstanceId>,
     /// Launch requests that our journals know per epoch.
     pub attempts: &'a BTreeMap<String, u32>,
+    /// Pools that our journals found without room within the last minutes.
+    pub dry: Vec<Dry>,
     /// User data as read from the spec's file.
     pub user_data: Option<&'a [u8]>,
     /// Release digest that the hosts are born with, where the image says so.
@@ -105,7 +108,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     if have >= input.size {
         if have > input.size {
-            plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));
+            plan.notes.push(format!(
+                "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
+                input.size
+            ));
         }
         return Ok(plan);
     }
@@ -119,7 +125,9 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         .unwrap_or(0);
     let live_spot = live.iter().filter(|instance| instance.market == Market::Spot).count();
     let spot_wanted = input.size * u32::from(hosts.spot_percent) / 100;
-    let spot = spot_wanted.saturating_sub(u32::try_from(live_spot).unwrap_or(u32::MAX)).min(missing);
+    let live_on_demand = live.len() - live_spot;
+    let floor = hosts.on_demand.saturating_sub(u32::try_from(live_on_demand).unwrap_or(u32::MAX)).min(missing);
+    let spot = spot_wanted.saturating_sub(u32::try_from(live_spot).unwrap_or(u32::MAX)).min(missing - floor);
     let ladder = Ladder {
         spot,
         on_demand: missing - spot,
@@ -129,6 +137,8 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         max_price: hosts.max_price.map(|price| format!("{}", price.dollars())),
         within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
         first_attempt,
+        zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
+        dry: input.dry.clone(),
     };
     let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
     if let Some(release) = input.release {

@@ -28,11 +28,11 @@ pub fn plan(fleet: &Fleet, host: &Instance, mark: Mark, off: bool, now: Timestam
         }
         (Mark::Quarantine, Some(worker)) if off => {
             let title = format!("start {} on {id}", worker.service);
-            steps.insert(0, Step::new("worker", title, Action::Undrain { host: id }));
+            steps.insert(0, Step::new("worker", title, Action::StartWorker { host: id }));
         }
         (Mark::Quarantine, Some(worker)) => {
             let title = format!("stop {} on {id}; what it works on comes back to the queue", worker.service);
-            steps.push(Step::new("worker", title, Action::Drain { host: id }));
+            steps.push(Step::new("worker", title, Action::StopWorker { host: id }));
         }
     }
     if mark == Mark::Quarantine && !off {

@@ -16,7 +16,9 @@ pub mod lint;
 pub mod mark;
 pub mod play;
 pub mod push;
+pub mod scale;
 mod shelltext;
+pub mod shortfall;
 pub mod show;
 pub mod slots;
 pub mod token;
@@ -142,6 +144,18 @@ pub enum Action {
     Push,
     /// Hand items to the queue.
     Feed,
+    /// Stop the workers of these hosts, so that nothing is in their hands.
+    Drain {
+        /// Hosts that are going to be ended.
+        hosts: Vec<InstanceId>,
+    },
+    /// End these hosts.
+    End {
+        /// Which.
+        hosts: Vec<InstanceId>,
+        /// Only those of them that the step `drain` found drained.
+        drained: bool,
+    },
     /// Let live hosts power themselves off later.
     Extend {
         /// When.
@@ -157,12 +171,12 @@ pub enum Action {
         since: Option<jiff::Timestamp>,
     },
     /// Stop one host's worker, also after a reboot.
-    Drain {
+    StopWorker {
         /// The host.
         host: InstanceId,
     },
     /// Start one host's worker again, also after a reboot.
-    Undrain {
+    StartWorker {
         /// The host.
         host: InstanceId,
     },

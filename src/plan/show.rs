@@ -51,10 +51,12 @@ fn details(action: &Action) -> String {
         | Action::Unquiesce
         | Action::Push
         | Action::Feed
+        | Action::Drain { .. }
+        | Action::End { .. }
         | Action::Extend { .. }
         | Action::Mark { .. }
-        | Action::Drain { .. }
-        | Action::Undrain { .. }
+        | Action::StopWorker { .. }
+        | Action::StartWorker { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

@@ -126,6 +126,8 @@ pub struct HostsSpec {
     pub otherwise: Otherwise,
     /// `spot:` share of the fleet, 0..=100 percent, default 0.
     pub spot_percent: u8,
+    /// `on_demand:` fewest on-demand hosts, whatever `spot` says, default 0.
+    pub on_demand: u32,
     /// `fallback: on-demand | none`: whether spot that can't be had is replaced by on-demand, default on-demand.
     pub fallback_on_demand: bool,
     /// `types:` in order of preference; the template's type if empty and there are no requirements.
@@ -263,6 +265,8 @@ pub struct Worker {
     pub process: String,
     /// `command:` starts a worker by hand on a queue of our choosing (canary): a template with `{{ queue_url }}`.
     pub command: Option<String>,
+    /// `drain:` playbook that lets a host finish what it has and take no more; its service is stopped if absent.
+    pub drain: Option<PathBuf>,
 }
 
 /// `queue:`

@@ -41,12 +41,12 @@ impl Steps {
     }
 
     /// Stops the worker, now and for the next boot. It gives back what it works on, or the queue takes it back in time.
-    pub(super) async fn drain(&self, id: &InstanceId) -> Result<Done, Failure> {
+    pub(super) async fn stop_worker(&self, id: &InstanceId) -> Result<Done, Failure> {
         self.on_worker(id, "systemctl stop {} && systemctl disable {}", "stop", "is stopped").await
     }
 
     /// Starts the worker, now and at the next boot.
-    pub(super) async fn undrain(&self, id: &InstanceId) -> Result<Done, Failure> {
+    pub(super) async fn start_worker(&self, id: &InstanceId) -> Result<Done, Failure> {
         let command = "systemctl enable {} && systemctl start {} && systemctl is-active {}";
         self.on_worker(id, command, "start", "runs").await
     }

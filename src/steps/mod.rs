@@ -4,6 +4,7 @@ mod accept;
 mod call;
 mod canary;
 mod checks;
+mod drain;
 mod epoch;
 mod extend;
 mod feed;
@@ -78,6 +79,8 @@ pub struct Steps {
     pub verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub deploy: Option<Arc<Playbook>>,
+    /// The drain playbook, where the spec names one.
+    pub drain: Option<Arc<Playbook>>,
     /// AWS.
     pub clients: Arc<Clients>,
     /// The account that the credentials belong to.
@@ -137,10 +140,12 @@ impl Driver for Steps {
                 | Action::Unquiesce
                 | Action::Push
                 | Action::Feed
+                | Action::Drain { .. }
+                | Action::End { .. }
                 | Action::Extend { .. }
                 | Action::Mark { .. }
-                | Action::Drain { .. }
-                | Action::Undrain { .. }
+                | Action::StopWorker { .. }
+                | Action::StartWorker { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -170,10 +175,12 @@ impl Driver for Steps {
                 Action::Unquiesce => self.unquiesce().await,
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
+                Action::Drain { hosts } => self.drain(hosts).await,
+                Action::End { hosts, drained } => self.end_some(id, hosts, *drained).await,
                 Action::Extend { until } => self.extend(id, *until).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
-                Action::Drain { host } => self.drain(host).await,
-                Action::Undrain { host } => self.undrain(host).await,
+                Action::StopWorker { host } => self.stop_worker(host).await,
+                Action::StartWorker { host } => self.start_worker(host).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

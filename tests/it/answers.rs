@@ -47,6 +47,7 @@ fn asked(command: &Command) -> Option<(String, &'static str)> {
             flag if flag.starts_with('-') => {}
             verb @ ("sim" | "runs" | "images") => break format!("{verb}-{}", rest.next()?),
             "status" if words.contains(&"--why") => break "status-why".to_owned(),
+            "down" if words.contains(&"--only") => break "scale".to_owned(),
             verb => break verb.to_owned(),
         }
     };

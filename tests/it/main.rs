@@ -29,6 +29,7 @@ mod pushes;
 mod reference;
 mod rehearse;
 mod runs;
+mod scale;
 mod schema;
 mod sim_hosts;
 mod source;

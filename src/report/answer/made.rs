@@ -69,6 +69,27 @@ impl Answer for Launched {
     }
 }
 
+/// What `scale` answers, and `down --only`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Scaled {
+    /// The fleet's name.
+    pub fleet: String,
+    /// Its hosts; `wanted` is what is there where no size was asked for.
+    pub hosts: LiveHosts,
+    /// Ids of hosts that were drained and ended.
+    pub ended: Vec<String>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Scaled {
+    fn page(&self, _: Option<u16>) -> String {
+        let LiveHosts { wanted, live } = self.hosts;
+        let ended = if self.ended.is_empty() { String::new() } else { format!(", {} ended", self.ended.len()) };
+        format!("{live} of {}{ended}\n", count(u64::from(wanted), "host"))
+    }
+}
+
 /// What `feed` answers.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Fed {

@@ -21,7 +21,9 @@ pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
-pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, TornDown, Verified};
+pub use made::{
+    Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, Scaled, TornDown, Verified,
+};
 pub use plans::Plans;
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
@@ -81,6 +83,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("verify", answer::<Verified>()),
         ("bake", answer::<Baked>()),
         ("launch", answer::<Launched>()),
+        ("scale", answer::<Scaled>()),
         ("status", answer::<Status>()),
         ("status-why", answer::<Why>()),
         ("exec", answer::<Executed>()),
@@ -111,6 +114,11 @@ pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
         "exec" => "exec",
         "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "protect" | "quarantine" | "down" | "up"
         | "images-prune"
+            if dry_run =>
+        {
+            "plan"
+        }
+        "verify" | "bake" | "launch" | "scale" | "push" | "feed" | "extend" | "down" | "up" | "images-prune"
             if dry_run =>
         {
             "plan"

@@ -70,6 +70,14 @@ pub(super) const FIELDS: &[Field] = &[
         .default("0%")
         .source(SPOT),
     Field::new(
+        "fleet.on_demand",
+        whole(0, 10_000),
+        "4",
+        "The fewest on-demand hosts, whatever `spot` says: what must go on when spot is taken back.",
+    )
+    .counts("hosts")
+    .default("0"),
+    Field::new(
         "fleet.fallback",
         Kind::Choice(&[("on-demand", "on-demand hosts take their place"), ("none", "they stay missing")]),
         "none",

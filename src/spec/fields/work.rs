@@ -76,6 +76,14 @@ pub(super) const FIELDS: &[Field] = &[
         "Starts a worker by hand on a queue of fleetwright's choosing, `{{ queue_url }}`; the canary needs it.",
     ),
     Field::new(
+        "worker.drain",
+        Kind::Path("playbook file"),
+        "playbooks/drain.yaml",
+        "The playbook that lets a host finish what it has in hand and take no more, before `scale` ends it. Its last step \
+         should be a check that nothing is left.",
+    )
+    .absent("the service is stopped, and no process of it may be left"),
+    Field::new(
         "queue",
         SECTION,
         "{url: \"https://sqs.us-east-1.amazonaws.com/123456789012/crawl\"}",

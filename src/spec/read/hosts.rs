@@ -26,6 +26,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     mode(check, &mut s);
     let accept = accept(check, &mut s, size);
     let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
+    let on_demand = number(&mut s, check, "on_demand", (0, MOST_HOSTS), 0);
     let fallback = s.get("fallback");
     let fallback_on_demand =
         fallback.and_then(|f| check.parsed(&f, value::choice(&[("on-demand", true), ("none", false)]))).unwrap_or(true);
@@ -50,6 +51,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
         accept_within: accept.within,
         otherwise: accept.otherwise,
         spot_percent,
+        on_demand,
         fallback_on_demand,
         types,
         requirements,

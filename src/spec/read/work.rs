@@ -76,8 +76,9 @@ pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker>
         }
         Some(text.to_owned())
     });
+    let drain = s.get("drain").and_then(|f| check.file(&f, false));
     s.close(check, &[]);
-    Some(Worker { service: service?, process: process?, command })
+    Some(Worker { service: service?, process: process?, command, drain })
 }
 
 /// Engines that are documented but not done by this version.
