@@ -16,6 +16,7 @@ mod logs;
 mod offers;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
 mod rein;
 mod resume;
@@ -156,6 +157,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Ssh(ssh) => context.ssh(&ssh).await,
         Verb::Logs(logs) => context.logs(&logs).await,
         Verb::Extend(extend) => context.extend(extend).await,
+        Verb::Recycle(recycle) => context.recycle(recycle).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

@@ -20,6 +20,7 @@ mod logs;
 mod man;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
 pub mod request;
 mod resume;
@@ -104,6 +105,7 @@ enum VerbArgs {
     Ssh(ssh::SshArgs),
     Logs(logs::LogsArgs),
     Extend(extend::ExtendArgs),
+    Recycle(recycle::RecycleArgs),
     Down(down::DownArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -137,6 +139,7 @@ impl VerbArgs {
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),
             Self::Extend(args) => Verb::Extend(args.check()),
+            Self::Recycle(args) => Verb::Recycle(args.check()),
             Self::Down(args) => Verb::Down(args.check()),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),

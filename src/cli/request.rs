@@ -124,6 +124,8 @@ pub enum Verb {
     Logs(Logs),
     /// Hosts power themselves off later.
     Extend(Extend),
+    /// A group's hosts are replaced on schedule.
+    Recycle(Recycle),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -460,6 +462,22 @@ pub struct Logs {
 pub struct Extend {
     /// World time, more than zero.
     pub by: Duration,
+}
+
+/// `recycle`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recycle {
+    /// Make the group's scheduled actions those of the spec.
+    Apply,
+    /// All scheduled actions of the group.
+    List,
+    /// When windows open next, and which hosts they end.
+    Preview {
+        /// How far to look ahead, 1..=366.
+        days: u16,
+    },
+    /// Take this fleet's scheduled actions off the group.
+    Remove,
 }
 
 /// `down`

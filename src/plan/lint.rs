@@ -60,6 +60,8 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Push
             | Action::Feed
             | Action::Extend { .. }
+            | Action::Unschedule { .. }
+            | Action::Schedule { .. }
             | Action::Quiet { .. }
             | Action::Terminate
             | Action::Volumes

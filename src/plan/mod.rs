@@ -15,6 +15,7 @@ pub mod launch;
 pub mod lint;
 pub mod play;
 pub mod push;
+pub mod recycle;
 mod shelltext;
 pub mod show;
 pub mod slots;
@@ -27,7 +28,7 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, ImageRequest, InstanceId, TemplateRequest};
+use crate::model::{FleetKey, ImageRequest, InstanceId, ScheduledAction, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -145,6 +146,20 @@ pub enum Action {
     Extend {
         /// When.
         until: jiff::Timestamp,
+    },
+    /// Delete scheduled actions of ours.
+    Unschedule {
+        /// The group.
+        group: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Put scheduled actions of ours.
+    Schedule {
+        /// The group.
+        group: String,
+        /// The actions, whole.
+        actions: Vec<ScheduledAction>,
     },
     /// Wait until calls whose outcome nobody knows can no longer bring hosts.
     Quiet {

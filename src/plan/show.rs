@@ -52,6 +52,8 @@ fn details(action: &Action) -> String {
         | Action::Push
         | Action::Feed
         | Action::Extend { .. }
+        | Action::Unschedule { .. }
+        | Action::Schedule { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

@@ -15,6 +15,7 @@ mod push;
 mod reach;
 mod rung;
 mod scan;
+mod schedule;
 mod settle;
 mod terminate;
 mod valve;
@@ -137,6 +138,8 @@ impl Driver for Steps {
                 | Action::Push
                 | Action::Feed
                 | Action::Extend { .. }
+                | Action::Unschedule { .. }
+                | Action::Schedule { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -167,6 +170,8 @@ impl Driver for Steps {
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
                 Action::Extend { until } => self.extend(id, *until).await,
+                Action::Unschedule { group, names } => self.unschedule(id, group, names).await,
+                Action::Schedule { group, actions } => self.schedule(id, group, actions).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

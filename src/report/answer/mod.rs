@@ -9,6 +9,7 @@ mod images;
 mod inventory;
 mod made;
 mod plans;
+mod recycled;
 mod runs;
 mod served;
 mod status;
@@ -23,6 +24,7 @@ pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
 pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Reined, Resumed, TornDown, Verified};
 pub use plans::Plans;
+pub use recycled::{ActionLine, Foretold, Recycled};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
 pub use status::{FeedLine, HostLine, ImageLine, RunLine, Status};
@@ -86,6 +88,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
         ("extend", answer::<LivesLonger>()),
+        ("recycle-apply", answer::<Recycled>()),
+        ("recycle-list", answer::<Recycled>()),
+        ("recycle-preview", answer::<Foretold>()),
+        ("recycle-remove", answer::<Recycled>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
@@ -107,7 +113,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" | "images-prune" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "recycle-apply" | "recycle-remove" | "down"
+        | "up" | "images-prune"
+            if dry_run =>
+        {
+            "plan"
+        }
         "push" | "wait" | "up" | "rehearse" => "summary",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })
