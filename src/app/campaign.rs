@@ -127,7 +127,9 @@ impl Context {
                 (run, journal, plan, true)
             } else {
                 let run = self.new_run();
-                let survey = if order.options.push.is_some() && self.fleet.is_foreign() {
+                // Foreign machines and scheduled actions are about nothing that a survey knows.
+                let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+                let survey = if apart {
                     Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
                 } else {
                     self.survey().await?
@@ -242,8 +244,9 @@ impl Context {
             let run = past.dir.run();
             let named =
                 self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
-            // A teardown always looks again: what its steps found gone may have been launched anew since.
-            let anew = verb == "down";
+            // A teardown always looks again: what its steps found gone may have been launched anew since. So does what only
+            // compares the spec with what is there.
+            let anew = verb == "down" || declares(verb);
             let same = !anew && (named || begun.request == request);
             let open = past.fold.unresolved().count();
             if !same && !anew && (open > 0 || !self.global.replan) {
@@ -301,6 +304,11 @@ impl Context {
         }
         self.agree(&plan.verb, "Go ahead?").await
     }
+}
+
+/// Whether a verb makes what is there equal to the spec, whatever an unfinished run of it had planned.
+fn declares(verb: &str) -> bool {
+    verb.starts_with("recycle ")
 }
 
 /// Whether the same command can go on with this run later. One that is done has seen for itself how calls of unknown outcome

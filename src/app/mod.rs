@@ -17,6 +17,7 @@ mod mark;
 mod offers;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
 mod rein;
 mod resume;
@@ -160,6 +161,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Logs(logs) => context.logs(&logs).await,
         Verb::Extend(extend) => context.extend(extend).await,
         Verb::Mark(mark) => context.mark(mark).await,
+        Verb::Recycle(recycle) => context.recycle(recycle).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

@@ -40,6 +40,7 @@ struct Shared {
     region: Region,
     counter: Counter,
     named: Named,
+    autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
@@ -91,8 +92,9 @@ impl Clients {
             });
         };
         let (counter, named) = (Counter::default(), Named::default());
+        let autoscaling = OnceLock::new();
         let (ec2, sqs, sts, pricing) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, ec2, sqs, sts, pricing }) })
+        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, autoscaling, ec2, sqs, sts, pricing }) })
     }
 
     /// The region that all calls go to.
@@ -108,6 +110,14 @@ impl Clients {
     /// Calls sent so far, by action.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.shared.counter.counts()
+    }
+
+    pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
+        self.shared.autoscaling.get_or_init(|| {
+            let config = aws_sdk_autoscaling::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_autoscaling::Client::from_conf(config.build())
+        })
     }
 
     pub(super) fn ec2(&self) -> &aws_sdk_ec2::Client {

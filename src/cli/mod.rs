@@ -21,6 +21,7 @@ mod man;
 mod mark;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
 pub mod request;
 mod resume;
@@ -109,6 +110,7 @@ enum VerbArgs {
     Extend(extend::ExtendArgs),
     Protect(mark::ProtectArgs),
     Quarantine(mark::QuarantineArgs),
+    Recycle(recycle::RecycleArgs),
     Down(down::DownArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -146,6 +148,7 @@ impl VerbArgs {
             Self::Protect(args) => Verb::Mark(args.check()),
             Self::Quarantine(args) => Verb::Mark(args.check()),
             Self::Down(args) => Verb::Down(args.check()?),
+            Self::Recycle(args) => Verb::Recycle(args.check()),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

@@ -128,6 +128,8 @@ pub enum Verb {
     Extend(Extend),
     /// A mark on one host: `protect` and `quarantine`.
     Mark(MarkHost),
+    /// A group's hosts are replaced on schedule.
+    Recycle(Recycle),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -500,6 +502,22 @@ pub struct MarkHost {
     pub mark: Mark,
     /// Take it off.
     pub off: bool,
+}
+
+/// `recycle`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recycle {
+    /// Make the group's scheduled actions those of the spec.
+    Apply,
+    /// All scheduled actions of the group.
+    List,
+    /// When windows open next, and which hosts they end.
+    Preview {
+        /// How far to look ahead, 1..=366.
+        days: u16,
+    },
+    /// Take this fleet's scheduled actions off the group.
+    Remove,
 }
 
 /// `down`

@@ -1,6 +1,7 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
 pub mod fault;
+pub mod group;
 pub mod host;
 pub mod ids;
 pub mod image;
@@ -17,6 +18,7 @@ pub mod survey;
 pub mod tags;
 
 pub use fault::{Fault, FaultKind};
+pub use group::{Group, GroupMember, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};
 pub use ids::{
     AccountId, FleetKey, FleetName, ImageId, InstanceId, Region, RunId, SecurityGroupId, SnapshotId, SubnetId,

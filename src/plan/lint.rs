@@ -68,6 +68,8 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Mark { .. }
             | Action::StopWorker { .. }
             | Action::StartWorker { .. }
+            | Action::Unschedule { .. }
+            | Action::Schedule { .. }
             | Action::Quiet { .. }
             | Action::Terminate
             | Action::Volumes

@@ -16,6 +16,7 @@ pub mod lint;
 pub mod mark;
 pub mod play;
 pub mod push;
+pub mod recycle;
 pub mod scale;
 mod shelltext;
 pub mod shortfall;
@@ -30,7 +31,7 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, TemplateRequest};
+use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -179,6 +180,20 @@ pub enum Action {
     StartWorker {
         /// The host.
         host: InstanceId,
+    },
+    /// Delete scheduled actions of ours.
+    Unschedule {
+        /// The group.
+        group: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Put scheduled actions of ours.
+    Schedule {
+        /// The group.
+        group: String,
+        /// The actions, whole.
+        actions: Vec<ScheduledAction>,
     },
     /// Wait until calls whose outcome nobody knows can no longer bring hosts.
     Quiet {

@@ -57,6 +57,8 @@ fn details(action: &Action) -> String {
         | Action::Mark { .. }
         | Action::StopWorker { .. }
         | Action::StartWorker { .. }
+        | Action::Unschedule { .. }
+        | Action::Schedule { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

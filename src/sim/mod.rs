@@ -14,7 +14,7 @@ pub(crate) mod autoscaling;
 mod buckets;
 mod clock;
 mod control;
-mod draw;
+pub(crate) mod draw;
 pub(crate) mod ec2;
 mod faults;
 mod gates;

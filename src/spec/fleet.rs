@@ -48,6 +48,8 @@ pub struct Fleet {
     pub feed: Option<Feed>,
     /// When the job is over.
     pub done: Done,
+    /// When a group's hosts are replaced.
+    pub recycle: Option<Recycle>,
     /// What stands in for things that can't be had on a laptop.
     pub rehearsal: Rehearsal,
 }
@@ -353,6 +355,44 @@ pub enum Counts {
     New,
     /// Results of this job and nothing else: all that it counts are ours.
     All,
+}
+
+/// `recycle:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recycle {
+    /// `group:` the Auto Scaling group.
+    pub group: String,
+    /// `raise:` what a window changes; by what the group has if absent.
+    pub raise: Option<Raise>,
+    /// `windows:` at least one, none opening when another does.
+    pub windows: Vec<Window>,
+}
+
+/// What a window changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Raise {
+    /// The desired capacity, in absolute numbers.
+    Desired,
+    /// The least size.
+    Min,
+}
+
+/// One of `recycle.windows`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// `at:` five cron fields that are good, with single blanks.
+    pub at: String,
+    /// When it closes, as five cron fields.
+    pub until: String,
+    /// `zone:` canonical IANA name, default Etc/UTC.
+    pub zone: String,
+    /// `surge:` hosts more while it is open, 1..=1000, default 1.
+    pub surge: u32,
+    /// `for:` whole minutes, 5m..=7d, default 1h; shorter than the time to the next opening.
+    pub open: Duration,
+    /// The line of `at` in the spec.
+    pub line: u32,
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

@@ -30,7 +30,7 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use fleet::Fleet;
+pub use fleet::{Fleet, Raise, Recycle, Window};
 pub use load::{FILE, Loaded, Playbooks, find, load};
 pub use need::{Need, require};
 pub use playbook::{Playbook, Step};

@@ -17,6 +17,7 @@ mod push;
 mod reach;
 mod rung;
 mod scan;
+mod schedule;
 mod settle;
 mod terminate;
 mod valve;
@@ -146,6 +147,8 @@ impl Driver for Steps {
                 | Action::Mark { .. }
                 | Action::StopWorker { .. }
                 | Action::StartWorker { .. }
+                | Action::Unschedule { .. }
+                | Action::Schedule { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -181,6 +184,8 @@ impl Driver for Steps {
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,
                 Action::StartWorker { host } => self.start_worker(host).await,
+                Action::Unschedule { group, names } => self.unschedule(id, group, names).await,
+                Action::Schedule { group, actions } => self.schedule(id, group, actions).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

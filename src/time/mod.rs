@@ -2,6 +2,7 @@
 //!
 //! Connect, command and signing time-outs are not domain waits: they always use wall time.
 
+pub mod cron;
 mod endpoint;
 pub mod hours;
 #[cfg(test)]

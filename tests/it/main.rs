@@ -26,6 +26,7 @@ mod ownership;
 mod play;
 mod proof;
 mod pushes;
+mod recycle;
 mod reference;
 mod rehearse;
 mod runs;

@@ -9,6 +9,7 @@ mod images;
 mod inventory;
 mod made;
 mod plans;
+mod recycled;
 mod runs;
 mod served;
 mod status;
@@ -25,6 +26,7 @@ pub use made::{
     Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, Scaled, TornDown, Verified,
 };
 pub use plans::Plans;
+pub use recycled::{ActionLine, Foretold, Recycled};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
 pub use status::{FeedLine, HostLine, ImageLine, RunLine, Status};
@@ -91,6 +93,10 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("extend", answer::<LivesLonger>()),
         ("protect", answer::<Marked>()),
         ("quarantine", answer::<Marked>()),
+        ("recycle-apply", answer::<Recycled>()),
+        ("recycle-list", answer::<Recycled>()),
+        ("recycle-preview", answer::<Foretold>()),
+        ("recycle-remove", answer::<Recycled>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
@@ -112,13 +118,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "protect" | "quarantine" | "down" | "up"
-        | "images-prune"
-            if dry_run =>
-        {
-            "plan"
-        }
-        "verify" | "bake" | "launch" | "scale" | "push" | "feed" | "extend" | "down" | "up" | "images-prune"
+        "verify" | "bake" | "launch" | "scale" | "push" | "feed" | "extend" | "protect" | "quarantine"
+        | "recycle-apply" | "recycle-remove" | "down" | "up" | "images-prune"
             if dry_run =>
         {
             "plan"

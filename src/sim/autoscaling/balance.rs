@@ -33,12 +33,12 @@ pub(super) fn emptiest_first(group: &Group) -> Vec<String> {
     zones.into_iter().map(str::to_owned).collect()
 }
 
-/// How far the fullest zone is ahead of the emptiest one that the group uses.
-pub(super) fn imbalance(group: &Group) -> usize {
+/// How far the fullest zone that may lose an instance is ahead of the emptiest one that the group uses.
+pub(super) fn imbalance(group: &Group, free: &dyn Fn(&&str) -> bool) -> usize {
     let counts = by_zone(group);
-    let most = counts.values().max().copied().unwrap_or_default();
+    let most = counts.iter().filter(|(zone, _)| free(zone)).map(|(_, count)| *count).max().unwrap_or_default();
     let least = group.zones().iter().filter_map(|zone| counts.get(zone)).min().copied().unwrap_or_default();
-    most - least
+    most.saturating_sub(least)
 }
 
 /// The instance that a scale in ends first: "it first identifies which Availability Zone (or Zones) has the most instances

@@ -130,14 +130,10 @@ impl AutoScaling {
         }
         let group = &self.groups[place];
         let settled = group.size() == group.desired && group.active().all(|member| member.life == Life::InService);
-        if settled
-            && imbalance(group) > 1
-            && group.evening.is_none()
-            && group.runs("AZRebalance")
-            && group.retry.is_none()
-            && group.runs("Launch")
-            && group.runs("Terminate")
-        {
+        let free = |zone: &&str| group.active().any(|member| member.zone == **zone && !member.protected);
+        let even = imbalance(group, &free) < 2;
+        let may = ["AZRebalance", "Launch", "Terminate"].iter().all(|process| group.runs(process));
+        if settled && !even && may && group.evening.is_none() && group.retry.is_none() {
             // "Amazon EC2 Auto Scaling launches new instances before terminating the old ones".
             let zones = emptiest_first(group)[..1].to_vec();
             let cause = "instances were launched to balance instances in zones";
