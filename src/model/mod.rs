@@ -1,5 +1,6 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
+pub mod count;
 pub mod fault;
 pub mod host;
 pub mod ids;
@@ -16,6 +17,7 @@ pub mod sample;
 pub mod survey;
 pub mod tags;
 
+pub use count::count;
 pub use fault::{Fault, FaultKind};
 pub use host::{Address, Host, HostReport, HostResult};
 pub use ids::{

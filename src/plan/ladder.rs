@@ -4,7 +4,7 @@
 //! spec allows it; what nobody can give is asked for again after a growing pause until the spec's time is up.
 
 use crate::journal::Fold;
-use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId};
+use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId, count};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -61,7 +61,8 @@ impl Rung {
         let part = |n: u32, market: Market| (n > 0).then(|| format!("{n} {market}"));
         let parts: Vec<_> =
             [part(self.spot, Market::Spot), part(self.on_demand, Market::OnDemand)].into_iter().flatten().collect();
-        format!("ask for {} over {} types in {} subnets", parts.join(" and "), self.types.len(), self.subnets.len())
+        let (types, subnets) = (count(self.types.len(), "type"), count(self.subnets.len(), "subnet"));
+        format!("ask for {} over {types} in {subnets}", parts.join(" and "))
     }
 }
 
@@ -82,6 +83,9 @@ pub struct RungOutcome {
     pub at: Timestamp,
 }
 
+/// Codes about what others made, long before a launch.
+const THEIRS: [&str; 4] = ["InvalidGroup", "InvalidSecurityGroup", "InvalidKeyPair", "InvalidSubnet"];
+
 impl RungOutcome {
     fn given(&self, market: Market) -> u32 {
         u32::try_from(self.hosts.iter().filter(|host| host.market == market).count()).unwrap_or(u32::MAX)
@@ -89,8 +93,22 @@ impl RungOutcome {
 
     /// Every refusal of this market was a limit of the account: asking again can't help.
     fn at_quota(&self, market: Market) -> bool {
-        let mut kinds = self.refused.iter().filter(|pool| pool.market == market).map(|pool| pool.kind).peekable();
-        kinds.peek().is_some() && kinds.all(|kind| matches!(kind, FaultKind::Quota | FaultKind::Invalid))
+        let mut refused = self.refused.iter().filter(|pool| pool.market == market).peekable();
+        refused.peek().is_some()
+            && refused.all(|pool| match pool.kind {
+                FaultKind::Quota | FaultKind::Invalid => true,
+                // What the spec names and we did not make is not there, or not visible for another reason than its age.
+                FaultKind::Gone => THEIRS.iter().any(|thing| pool.code.starts_with(thing)),
+                FaultKind::Throttled
+                | FaultKind::Capacity
+                | FaultKind::NotYetVisible
+                | FaultKind::Exists
+                | FaultKind::Denied
+                | FaultKind::Busy
+                | FaultKind::Transport
+                | FaultKind::Server
+                | FaultKind::Interrupted => false,
+            })
     }
 }
 
@@ -198,7 +216,7 @@ pub fn reasons(outcomes: &[RungOutcome]) -> Vec<String> {
     }
     let mut lines: Vec<_> = counts.into_iter().collect();
     lines.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    lines.into_iter().map(|((market, code), n)| format!("{market}: {code} ({n} pools)")).collect()
+    lines.into_iter().map(|((market, code), n)| format!("{market}: {code} ({})", count(n, "pool"))).collect()
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@ mod architecture;
 mod capacity;
 mod compile_fail;
 mod conformance;
+mod contact;
 mod crash;
 mod doubt;
 mod env;
