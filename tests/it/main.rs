@@ -23,6 +23,7 @@ mod into;
 mod items;
 mod ledger;
 mod ownership;
+mod papers;
 mod play;
 mod proof;
 mod pushes;
