@@ -7,7 +7,7 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
-use crate::model::{AccountId, Residue, RunId, Survey};
+use crate::model::{AccountId, Residue, RunId, Survey, count};
 use crate::plan::{Plan, Unplannable, lint, show};
 use crate::report::answer::Plans;
 use crate::steps::{Options, Steps};
@@ -222,7 +222,8 @@ impl Context {
         });
         let mut failure = failure;
         if made > 0 && failure.residue == Residue::Clear && failure.exit != Exit::Capacity {
-            failure = failure.hint(format!("fleetwright down       # ends the {made} hosts that this run launched"));
+            failure =
+                failure.hint(format!("fleetwright down       # ends what this run launched: {}", count(made, "host")));
         }
         if resumable { failure.hint("the same command again, or: fleetwright resume") } else { failure }
     }

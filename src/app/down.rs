@@ -7,6 +7,7 @@ use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
+use crate::model::count;
 use crate::plan::down;
 use crate::report::answer::TornDown;
 use crate::steps::{Options, past};
@@ -34,9 +35,12 @@ impl Context {
             let open = if wanted.adopt { Some(self.clock.now()) } else { past::open_creation(&history) };
             let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();
-            plan.notes.push(format!("{live} hosts are there now"));
+            plan.notes.push(format!("now there: {}", count(live, "host")));
             if !wanted.images && !look.survey.images.is_empty() {
-                plan.notes.push(format!("{} images stay; --images ends those not in use", look.survey.images.len()));
+                plan.notes.push({
+                    let images = count(look.survey.images.len(), "image");
+                    format!("{images} not touched; --images ends those not in use")
+                });
             }
             Ok(plan)
         })

@@ -79,7 +79,10 @@ fn span(timeout: Option<std::time::Duration>) -> String {
 fn validate(global: &Global) -> Result<Exit, Failure> {
     let file = context::spec_file(global)?;
     let (loaded, problems) = match context::read(global, &file) {
-        Ok(loaded) => (Ok(()), loaded.warnings),
+        Ok(loaded) => {
+            context::warn(global, &loaded.warnings);
+            (Ok(()), loaded.warnings)
+        }
         Err((failure, problems)) => (Err(failure), problems),
     };
     print(global, &Validated::new(file.display().to_string(), &problems))?;

@@ -7,6 +7,7 @@ use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
+use crate::model::count;
 use crate::plan::{Plan, bake, down, feed, lint, push, verify};
 use crate::report::answer::Plans;
 use crate::steps::past;
@@ -74,7 +75,7 @@ impl Context {
                     arguments: Vec::new(),
                 };
                 let size = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
-                plan.notes.push(format!("{size} hosts, planned once the image is baked"));
+                plan.notes.push(format!("{}, planned once the image is baked", count(size, "host")));
                 Ok(plan)
             }
             PlanVerb::Launch => self.plan_launch(look, &Launch::default()).await,
@@ -93,7 +94,7 @@ impl Context {
                 let history = History::read(look.state).map_err(state)?;
                 let open = past::open_creation(&history);
                 let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
-                plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
+                plan.notes.push(format!("now there: {}", count(crate::survey::live(look.survey).len(), "host")));
                 Ok(plan)
             }
             PlanVerb::Up => Err(Failure::to(Exit::Bug, "plan `up` as one: it is a row of plans")),

@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Address, Host, Instance, InstanceId, InstanceState};
+use crate::model::{Address, Host, Instance, InstanceId, InstanceState, count};
 use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
 use crate::report::{Summary, failures, junit};
@@ -92,7 +92,12 @@ impl Context {
         }
         let mut failure = Failure::new(
             Exit::Partial,
-            format!("{verb} to {} hosts: {} came out bad, {} may", pushed.reports.len(), pushed.bad(), pushed.allowed),
+            format!(
+                "{verb} to {}: {} came out bad, {} may",
+                count(pushed.reports.len(), "host"),
+                pushed.bad(),
+                pushed.allowed
+            ),
         );
         if let Some(again) = failures::rerun(verb, &pushed.reports) {
             failure = failure.hint(again);

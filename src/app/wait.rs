@@ -7,6 +7,7 @@ use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::model::count;
 use crate::plan::verdict::{Look, Seen, Verdict, verdict};
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
@@ -160,7 +161,7 @@ impl Context {
             failure.hints.extend(self.ledgers_way_out(verdict, fed));
             failure
                 .hint("fleetwright status     # hosts and queue")
-                .hint("fleetwright down       # ends the fleet, which is still running")
+                .hint("fleetwright down       # ends what is still running; `fleetwright status` shows it")
         });
         Told { answer, failure }
     }
@@ -206,9 +207,12 @@ fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
         Verdict::Working { outlook, eta } => (outlook.clone(), *eta),
         Verdict::Done { ok: 0 } => ("the queue is empty; what was in it was not fed from here".to_owned(), None),
         Verdict::Done { ok } => (format!("all {ok} items are completed"), None),
-        Verdict::DoneWithFailures { ok, failed } => (format!("{ok} items completed, {failed} failed"), None),
+        Verdict::DoneWithFailures { ok, failed } => {
+            (format!("{} completed, {failed} failed", count(*ok, "item")), None)
+        }
         Verdict::Unaccounted { missing, ok, failed } => {
-            (format!("{missing} items are neither completed nor failed ({ok} completed, {failed} failed)"), None)
+            let missing = count(*missing, "item");
+            (format!("{missing} neither completed nor failed ({ok} completed, {failed} failed)"), None)
         }
         Verdict::Stalled { why } | Verdict::Unproven { failed: 0, why } => (why.clone(), None),
         Verdict::Unproven { failed, why } => (format!("{why}; {failed} failed"), None),

@@ -2,6 +2,7 @@
 
 use super::hooks::{Counter, Named, WholeAnswer};
 use crate::model::{Fault, FaultKind, Region, RunId};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
@@ -57,7 +58,10 @@ impl Clients {
     pub async fn connect(settings: &AwsSettings) -> Result<Self, Fault> {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
+            // Said on the command line, it is stronger than keys in the environment, as in the AWS CLI; one that does not
+            // exist is an error and no reason to look elsewhere.
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         if let Some(region) = &settings.region {
             loader = loader.region(aws_config::Region::new(region.to_string()));

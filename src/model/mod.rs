@@ -1,5 +1,6 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
+pub mod count;
 pub mod fault;
 pub mod group;
 pub mod host;
@@ -17,6 +18,7 @@ pub mod sample;
 pub mod survey;
 pub mod tags;
 
+pub use count::count;
 pub use fault::{Fault, FaultKind};
 pub use group::{Group, GroupMember, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};

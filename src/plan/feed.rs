@@ -1,6 +1,7 @@
 //! The plan of `feed`: items into the queue, at a rate it can take.
 
 use super::{Action, Plan, Step};
+use crate::model::count;
 use crate::spec::Fleet;
 
 /// Plans a feed.
@@ -9,7 +10,7 @@ pub fn plan(fleet: &Fleet, items: usize, request: String) -> Plan {
         verb: "feed".to_owned(),
         fleet: fleet.key(),
         request,
-        steps: vec![Step::new("feed", format!("{items} items into the queue"), Action::Feed)],
+        steps: vec![Step::new("feed", format!("{} into the queue", count(items, "item")), Action::Feed)],
         notes: Vec::new(),
         arguments: Vec::new(),
     }

@@ -5,7 +5,7 @@
 //! that, until the spec's time is up. Large launches go in chunks, as fast as AWS's published buckets fill.
 
 use crate::journal::Fold;
-use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId, Zone};
+use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId, Zone, count};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -103,10 +103,10 @@ impl Rung {
             [part(self.spot, Market::Spot), part(self.on_demand, Market::OnDemand)].into_iter().flatten().collect();
         let without = match self.without.len() {
             0 => String::new(),
-            n => format!(" without {n} dry pools"),
+            n => format!(" without {}", count(n, "dry pool")),
         };
-        let (types, subnets) = (self.types.len(), self.subnets.len());
-        format!("ask for {} over {types} types in {subnets} subnets{without}", parts.join(" and "))
+        let (types, subnets) = (count(self.types.len(), "type"), count(self.subnets.len(), "subnet"));
+        format!("ask for {} over {types} in {subnets}{without}", parts.join(" and "))
     }
 }
 
@@ -126,6 +126,9 @@ pub struct RungOutcome {
     /// When the answer was understood.
     pub at: Timestamp,
 }
+
+/// Codes about what others made, long before a launch.
+const THEIRS: [&str; 4] = ["InvalidGroup", "InvalidSecurityGroup", "InvalidKeyPair", "InvalidSubnet"];
 
 impl RungOutcome {
     fn given(&self, market: Market) -> u32 {
@@ -167,8 +170,22 @@ impl RungOutcome {
 
     /// Every refusal of this market was a limit of the account: asking again can't help.
     fn at_quota(&self, market: Market) -> bool {
-        let mut kinds = self.refused.iter().filter(|pool| pool.market == market).map(|pool| pool.kind).peekable();
-        kinds.peek().is_some() && kinds.all(|kind| matches!(kind, FaultKind::Quota | FaultKind::Invalid))
+        let mut refused = self.refused.iter().filter(|pool| pool.market == market).peekable();
+        refused.peek().is_some()
+            && refused.all(|pool| match pool.kind {
+                FaultKind::Quota | FaultKind::Invalid => true,
+                // What the spec names and we did not make is not there, or not visible for another reason than its age.
+                FaultKind::Gone => THEIRS.iter().any(|thing| pool.code.starts_with(thing)),
+                FaultKind::Throttled
+                | FaultKind::Capacity
+                | FaultKind::NotYetVisible
+                | FaultKind::Exists
+                | FaultKind::Denied
+                | FaultKind::Busy
+                | FaultKind::Transport
+                | FaultKind::Server
+                | FaultKind::Interrupted => false,
+            })
     }
 }
 
@@ -330,7 +347,7 @@ pub fn reasons(outcomes: &[RungOutcome]) -> Vec<String> {
     }
     let mut lines: Vec<_> = counts.into_iter().collect();
     lines.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
-    lines.into_iter().map(|((market, code), n)| format!("{market}: {code} ({n} pools)")).collect()
+    lines.into_iter().map(|((market, code), n)| format!("{market}: {code} ({})", count(n, "pool"))).collect()
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
-    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, tags,
+    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
@@ -172,7 +172,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             format!("launch template {} for {}", wanted.name, image.name),
             Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs() },
         ),
-        Step::new("capacity", format!("{missing} new hosts"), Action::Capacity(ladder)),
+        Step::new("capacity", count(missing, "new host"), Action::Capacity(ladder)),
         Step::new(
             "accept",
             format!("accept {min} or more of {missing}"),

@@ -1,6 +1,7 @@
 //! The plan of `push`: one release, every running host, in waves.
 
 use super::{Action, Plan, Step};
+use crate::model::count;
 use crate::spec::Fleet;
 
 /// Plans a push.
@@ -14,7 +15,7 @@ pub fn plan(fleet: &Fleet, hosts: usize, release: Option<&str>, request: String)
         verb: "push".to_owned(),
         fleet: fleet.key(),
         request,
-        steps: vec![Step::new("push", format!("{named} to {hosts} hosts"), Action::Push)],
+        steps: vec![Step::new("push", format!("{named} to {}", count(hosts, "host")), Action::Push)],
         notes: Vec::new(),
         arguments: Vec::new(),
     }

@@ -291,7 +291,8 @@ fn outlook(seen: &Seen<'_>, quiet: &Quiet, done: &Done) -> String {
     }
 }
 
-/// Time to the end at today's pace: what is in the queue and what is still to be fed.
+/// Time to the end at today's pace: what is in the queue and what is still to be fed. Nothing left is no time at all: how
+/// long the quiet must last is told by the outlook.
 fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
     let look = seen.looks.last()?;
     let unfed = match (seen.feeder.feeding, seen.feeder.total) {
@@ -300,6 +301,9 @@ fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
         (Feeding::Open, None) | (Feeding::Stopped, _) => return None,
     };
     let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
+    if left == 0 {
+        return None;
+    }
     let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();
     let done = eta::eta(left, eta::pace(&points)?)?;
     // What is not in yet can't be done, however fast the workers are.

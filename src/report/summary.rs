@@ -146,7 +146,7 @@ impl Answer for Summary {
             rows.push(("cost", dollars(cost)));
         }
         if !self.api_calls.is_empty() {
-            let all = count(self.api_calls.values().sum(), "call");
+            let all = count(self.api_calls.values().sum::<u64>(), "call");
             let each: Vec<String> = self.api_calls.iter().map(|(action, n)| format!("{action} {n}")).collect();
             rows.push(("api", format!("{all}: {}", each.join(", "))));
         }

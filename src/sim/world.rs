@@ -185,6 +185,11 @@ impl World {
         act(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
+    /// The one region that there is.
+    pub(crate) fn region(&self) -> &str {
+        &self.origin.seed.region
+    }
+
     /// The id of the next request.
     pub(crate) fn request_id(&self) -> String {
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);

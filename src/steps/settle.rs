@@ -8,7 +8,7 @@ use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing};
+use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing, count};
 use crate::plan::{Until, ladder, slots};
 use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
 use jiff::SignedDuration;
@@ -76,7 +76,7 @@ impl Steps {
         }
         let settled = Settled { slots, ready: hosts.iter().map(|host| host.id.clone()).collect(), dead };
         let output = super::output(&settled)?;
-        let detail = format!("{} hosts are up", settled.ready.len());
+        let detail = format!("{} up", count(settled.ready.len(), "host"));
         Ok(if settled.dead.is_empty() {
             Done::new(output, detail)
         } else {

@@ -171,5 +171,5 @@ fn missing_items_are_15() {
     expect(&mut cloud.cli("laptop", &["feed"]), 0);
     let queue = "https://sqs.us-east-1.amazonaws.com/123456789012/digest";
     sqs(&cloud, "PurgeQueue", &json!({ "QueueUrl": queue }));
-    ends(&mut cloud.cli("laptop", &["wait"]), 15, "1 items are neither completed nor failed");
+    ends(&mut cloud.cli("laptop", &["wait"]), 15, "1 item neither completed nor failed");
 }

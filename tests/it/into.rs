@@ -1,6 +1,6 @@
 //! Into hosts by other tools: `inventory` and `ssh` with the real OpenSSH client, `logs`, and what they refuse.
 
-use crate::env::{IMAGE, expect};
+use crate::env::{IMAGE, expect, test_tool};
 use crate::stage::{HEAD, Stage};
 use serde_json::{Value, json};
 use std::process::{Command, Output, Stdio};
@@ -100,6 +100,32 @@ fn hosts_are_entered_by_the_key_that_was_pinned_and_by_no_other() {
     }
     let kept = std::fs::read_to_string(told["known_hosts"].as_str().unwrap()).unwrap();
     assert_eq!(kept.lines().count(), 2, "ssh writes nothing into our file: {kept}");
+}
+
+/// Ansible checks the pinned keys by the system's ssh; without a terminal, since hosts of the rehearsal cloud have none.
+#[test]
+fn ansible_reaches_every_host_by_the_inventory() {
+    let stage = stage();
+    let inventory = expect(&mut stage.cli("fleet.yaml", &["inventory", "--format", "ansible"]), 0);
+    std::fs::write(stage.path("hosts.yaml"), &inventory.stdout).unwrap();
+    let ping = || {
+        let mut ansible = Command::new(test_tool("ansible"));
+        ansible.args(["-i", "hosts.yaml", "all", "-o", "-m", "ping"]).current_dir(stage.dir.path()).env_clear();
+        ansible.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", stage.dir.path());
+        ansible.env("LC_ALL", "C.UTF-8").env("ANSIBLE_PIPELINING", "1").stdin(Stdio::null()).output().unwrap()
+    };
+    let output = ping();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    for host in ["proof-0 | SUCCESS", "proof-1 | SUCCESS"] {
+        assert!(said.contains(host), "{said}");
+    }
+    assert_eq!(said.matches("pong").count(), 2, "{said}");
+    // Another key at the same address gets nothing.
+    let swapped = stage.answer(0, &["inventory"])["hosts"][1]["id"].as_str().unwrap().to_owned();
+    stage.control(&swapped, "rekey");
+    let said = text(&ping().stdout);
+    assert!(said.contains("proof-0 | SUCCESS") && said.contains("proof-1 | UNREACHABLE"), "{said}");
 }
 
 #[test]

@@ -29,18 +29,19 @@ pub(super) struct Asked {
     pub(super) principal: String,
 }
 
-/// Who signed, and for which service: the signature itself is not checked.
+/// Who signed, and for which region and service: the signature itself is not checked.
 struct Signed {
     principal: String,
+    region: String,
     service: String,
 }
 
-/// Reads a whole request.
+/// Reads a whole request to the region `here`.
 ///
 /// # Errors
 ///
 /// With the error that AWS would give, and in which wrapping.
-pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)> {
+pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)> {
     let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let pairs = if target.is_some() { Vec::new() } else { pairs(head, body) };
     let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
@@ -49,7 +50,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
         (None, Some("2016-11-15")) => Style::Ec2,
         (None, _) => Style::Query(STS),
     };
-    let Signed { principal, service } = signed(&head.headers).map_err(|error| (style, error))?;
+    let Signed { principal, region, service } = signed(&head.headers).map_err(|error| (style, error))?;
     let style = match service.as_str() {
         "ec2" => Style::Ec2,
         "sqs" | "pricing" => Style::Json,
@@ -62,6 +63,13 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
         }
     };
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
+    if region != here {
+        // Each region of AWS is an endpoint of its own, which takes no other region's signatures.
+        let code = if style == Style::Ec2 { "AuthFailure" } else { "SignatureDoesNotMatch" };
+        let message =
+            format!("Credential should be scoped to a valid region, not '{region}': this endpoint is {here}.");
+        return Err((style, ApiError::new(code, message).with_status(403)));
+    }
     if style == Style::Json {
         let api = if service == "sqs" { "AmazonSQS" } else { "AWSPriceListService" };
         let Some(action) = target.and_then(|target| target.strip_prefix(api)?.strip_prefix('.')) else {
@@ -111,9 +119,11 @@ fn signed(headers: &HeaderMap) -> Result<Signed, ApiError> {
     });
     let parts: Vec<&str> = scope.unwrap_or_default().split('/').collect();
     match parts.as_slice() {
-        [principal, _date, _region, service, "aws4_request"] if !principal.is_empty() => {
-            Ok(Signed { principal: (*principal).to_owned(), service: (*service).to_owned() })
-        }
+        [principal, _date, region, service, "aws4_request"] if !principal.is_empty() => Ok(Signed {
+            principal: (*principal).to_owned(),
+            region: (*region).to_owned(),
+            service: (*service).to_owned(),
+        }),
         _ => Err(ApiError::new(
             "IncompleteSignature",
             "Authorization header requires 'Credential' parameter: access-key/date/region/service/aws4_request.",

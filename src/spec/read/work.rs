@@ -57,7 +57,7 @@ fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, there: b
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => path.to_string_lossy().into_owned(),
         };
         let message = format!("`{}`: there is no {} yet", field.path, quote(&shown));
-        check.warn(field.node.span, "no-such-file", message, help);
+        check.warn(field.node.span, super::super::problem::NO_FILE, message, help);
     }
 }
 
