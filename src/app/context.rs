@@ -219,7 +219,6 @@ impl Context {
             profile: self.global.profile.clone(),
             region: Some(self.fleet.region.clone()),
             endpoint_url: self.global.endpoint_url.clone(),
-            ..AwsSettings::default()
         };
         self.clients
             .get_or_try_init(|| async {

@@ -3,11 +3,13 @@
 mod bake;
 mod campaign;
 mod context;
+mod diff;
 mod down;
 mod exec;
 mod extend;
 mod fed;
 mod feed;
+mod follow;
 mod images;
 mod init;
 mod inventory;
@@ -20,6 +22,7 @@ mod push;
 mod recycle;
 mod rehearse;
 mod rein;
+mod report;
 mod resume;
 mod runs;
 mod scale;
@@ -158,6 +161,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),
+        Verb::Diff(exit_code) => context.diff(exit_code).await,
         Verb::Images(images) => context.images(images).await,
         Verb::Inventory(format) => context.inventory(format).await,
         Verb::Ssh(ssh) => context.ssh(&ssh).await,

@@ -4,6 +4,7 @@
 
 mod bake;
 mod completions;
+mod diff;
 mod down;
 mod exec;
 mod explain;
@@ -103,6 +104,7 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Runs(runs::RunsArgs),
+    Diff(diff::DiffArgs),
     Images(images::ImagesArgs),
     Inventory(inventory::InventoryArgs),
     Ssh(ssh::SshArgs),
@@ -140,6 +142,7 @@ impl VerbArgs {
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Diff(args) => Verb::Diff(args.check()),
             Self::Images(args) => Verb::Images(args.check()),
             Self::Inventory(args) => Verb::Inventory(args.check()),
             Self::Ssh(args) => Verb::Ssh(args.check()),

@@ -116,6 +116,8 @@ pub enum Verb {
     Resume(Resume),
     /// Past runs, from their journals.
     Runs(Runs),
+    /// Spec against live fleet; exit 14 when they differ, if so wished.
+    Diff(bool),
     /// This fleet's images.
     Images(Images),
     /// The running hosts for other tools.
@@ -447,6 +449,8 @@ pub enum Runs {
     List,
     /// One, by its id or the beginning or end of it.
     Show(String),
+    /// One in full; the newest when none is named.
+    Report(Option<String>),
 }
 
 /// `images`
@@ -484,6 +488,8 @@ pub struct Logs {
     pub host: HostName,
     /// Lines of the journal, 1..=10000.
     pub lines: u32,
+    /// Go on with what is written from now on.
+    pub follow: bool,
 }
 
 /// `extend`

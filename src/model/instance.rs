@@ -94,6 +94,10 @@ pub struct Instance {
     pub volumes: Vec<VolumeId>,
     /// The Auto Scaling group it is a member of (tag `aws:autoscaling:groupName`).
     pub group: Option<String>,
+    /// Whether its metadata service wants tokens (IMDSv2), where EC2 says so.
+    pub imds_tokens_required: Option<bool>,
+    /// How many hops an answer of its metadata service goes, where EC2 says so.
+    pub imds_hop_limit: Option<i32>,
 }
 
 impl Instance {

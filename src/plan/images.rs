@@ -131,6 +131,8 @@ mod tests {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            imds_tokens_required: None,
+            imds_hop_limit: None,
         }
     }
 
@@ -146,6 +148,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_protected_or_new_stays() {
+        use Fate::{Kept, Protected, Surplus, Used};
         use ImageState::{Available, Failed, Pending};
         let mut survey = Survey::untaken(Timestamp::UNIX_EPOCH, "1".into(), "us-east-1".into());
         let none = Tags::default;
@@ -166,7 +169,6 @@ mod tests {
             tags: none(),
             versions: vec![version(1, "once"), version(2, "named")],
         });
-        use Fate::{Kept, Protected, Surplus, Used};
         assert_eq!(fates(&survey, 2), [Surplus, Kept, Kept, Used, Surplus, Surplus, Used, Protected]);
         assert_eq!(fates(&survey, 0)[..3], [Surplus; 3]);
         let ids: Vec<&str> = surplus(&survey, 2).iter().map(|image| image.id.as_str()).collect();

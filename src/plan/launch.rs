@@ -56,6 +56,11 @@ pub fn template_name(fleet: &str) -> String {
     format!("fleetwright-{fleet}")
 }
 
+/// What a version of the launch template is described by: what it is made from.
+pub fn description(fleet: &Fleet, image: &Image) -> String {
+    format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]))
+}
+
 /// Name of an epoch: launch template and version.
 pub fn epoch_name(template: &str, version: i64) -> String {
     format!("{template}:{version}")
@@ -118,7 +123,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let missing = input.size - have;
     let settings = settings(input)?;
     let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
-    let description = format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]));
+    let description = description(fleet, image);
     let first_attempt = reusable(survey, &description, expires, input.now)
         .zip(survey.launch_template.as_ref())
         .and_then(|(version, template)| input.attempts.get(&epoch_name(template.id.as_str(), version.number)).copied())

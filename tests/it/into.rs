@@ -3,6 +3,7 @@
 use crate::env::{IMAGE, expect, test_tool};
 use crate::stage::{HEAD, Stage};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 const WORKER: &str = "worker: {service: fix, process: serve}\n";
@@ -139,6 +140,20 @@ fn logs_show_console_and_journal() {
     assert_eq!(stage.answer(0, &["logs", "0", "--lines", "1"])["journal"], "served \\e[31m7\n");
     let page = text(&expect(&mut stage.cli("fleet.yaml", &["logs", "0"]), 0).stdout);
     assert!(page.contains("\n--- journal of fix on #0 i-") && !page.contains('\x1b'), "{page}");
+
+    // Followed, it is shown as it is written; on the host that ends with us.
+    let mut follow = stage.cli("fleet.yaml", &["logs", "0", "--follow", "--lines", "1"]).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "served \\e[31m7");
+    let id = logs["host"].as_str().unwrap();
+    stage.good(id, r"printf 'and\033[2J more\n' | sudo tee -a /var/log/units/fix.service.log");
+    assert_eq!(lines.next().unwrap().unwrap(), "and\\e[2J more");
+    assert!(stage.on(id, "pgrep -f '[t]ail -n 1 -f'").status.success());
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    assert!(stage.comes_true(id, "! pgrep -f '[t]ail -n 1 -f'"), "nobody listens any more");
+    let data = expect(&mut stage.cli("fleet.yaml", &["-o", "json", "logs", "0", "--follow"]), 2);
+    assert!(text(&data.stderr).contains("what is followed has no end"));
 
     // A host that answers no more still has its console.
     let id = logs["host"].as_str().unwrap();

@@ -7,6 +7,7 @@ mod compile_fail;
 mod conformance;
 mod contact;
 mod crash;
+mod diff;
 mod doubt;
 mod env;
 mod errors;
