@@ -178,6 +178,8 @@ mod tests {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            imds_hop_limit: None,
+            imds_tokens_required: None,
         }
     }
 
