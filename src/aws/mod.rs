@@ -21,6 +21,7 @@ pub(crate) mod responder;
 mod sts;
 mod tags;
 mod templates;
+mod transport;
 #[cfg(test)]
 mod tests;
 mod types;

@@ -8,6 +8,7 @@ use super::records::{Instance, Market, State};
 use super::{Ask, Ec2, when, write_tags};
 use crate::sim::api::Handled;
 use crate::sim::draw::number;
+use crate::sim::partition;
 use crate::sim::xml::Xml;
 use jiff::SignedDuration;
 
@@ -162,7 +163,7 @@ impl Ec2 {
     }
 
     fn profile_arn(&self, name: &str) -> String {
-        format!("arn:aws:iam::{}:instance-profile/{name}", self.account)
+        format!("arn:{}:iam::{}:instance-profile/{name}", partition::of(&self.region), self.account)
     }
 
     /// One instance. A terminated one has lost its network and its devices, as at EC2.

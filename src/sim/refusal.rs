@@ -1,0 +1,63 @@
+//! How a service says no to a caller who may not: its own code and words, EC2's with the encoded reason that STS decodes.
+
+use super::api::{ApiError, Call};
+use super::partition;
+use super::seed::Seed;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::json;
+
+/// The caller of every call.
+pub(crate) fn caller(seed: &Seed) -> String {
+    format!("arn:{}:iam::{}:user/rehearsal", partition::of(&seed.region), seed.account)
+}
+
+/// Refuses `action` (`service:Action`) on `resource`, which need not be the action that was called: a launch with a role
+/// needs `iam:PassRole` too.
+pub(crate) fn refuse(call: &Call, seed: &Seed, action: &str, resource: &str) -> ApiError {
+    let caller = caller(seed);
+    let who = format!("User: {caller} is not authorized to perform: {action}");
+    if call.service != "ec2" {
+        let code = if call.service == "sqs" || call.service == "sts" || call.service == "iam" {
+            "AccessDenied"
+        } else {
+            "AccessDeniedException"
+        };
+        let why = if call.service == "sqs" || call.service == "sts" {
+            who
+        } else {
+            format!("{who} on resource: {resource} because no identity-based policy allows the {action} action")
+        };
+        return ApiError::new(code, why).with_status(if code == "AccessDenied" { 403 } else { 400 });
+    }
+    let reason = json!({
+        "allowed": false,
+        "explicitDeny": false,
+        "matchedStatements": {"items": []},
+        "failures": {"items": []},
+        "context": {
+            "principal": {"id": "AIDAREHEARSALCLOUD000", "name": "rehearsal", "arn": caller},
+            "action": action,
+            "resource": resource,
+            "conditions": {"items": []},
+        },
+    });
+    let encoded = URL_SAFE_NO_PAD.encode(reason.to_string());
+    let message = format!(
+        "You are not authorized to perform this operation. {who} on resource: {resource} because no identity-based policy \
+         allows the {action} action. Encoded authorization failure message: {encoded}"
+    );
+    ApiError::new("UnauthorizedOperation", message).with_status(403)
+}
+
+/// The reason inside an encoded message.
+///
+/// # Errors
+///
+/// `InvalidAuthorizationMessageException` for anything that was not encoded here.
+pub(crate) fn decode(encoded: &str) -> Result<String, ApiError> {
+    let bytes = URL_SAFE_NO_PAD.decode(encoded).ok().filter(|bytes| bytes.starts_with(b"{"));
+    bytes.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(|| {
+        ApiError::new("InvalidAuthorizationMessageException", "Invalid authorization message: it cannot be decoded")
+    })
+}
