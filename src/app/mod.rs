@@ -3,6 +3,7 @@
 mod bake;
 mod campaign;
 mod context;
+mod doctor;
 mod down;
 mod exec;
 mod extend;
@@ -142,6 +143,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Verify(verify) => context.verify(verify).await,
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
+        Verb::Doctor => context.doctor().await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,

@@ -4,6 +4,7 @@
 //! bytes that will be sent, the journal turns them into a `Permit`, and the second function sends those bytes, the first and
 //! every further time.
 
+mod account;
 mod classify;
 mod codes;
 mod config;
@@ -21,14 +22,14 @@ pub(crate) mod responder;
 mod sts;
 mod tags;
 mod templates;
-mod transport;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod trial;
 mod types;
 mod volumes;
 
 pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
-pub use sts::Caller;
 pub use volumes::{Snapshot, Volume};

@@ -65,11 +65,7 @@ impl Transport {
 }
 
 impl HttpClient for Transport {
-    fn http_connector(
-        &self,
-        settings: &HttpConnectorSettings,
-        components: &RuntimeComponents,
-    ) -> SharedHttpConnector {
+    fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
         let connector = connectors.entry((settings.connect_timeout(), settings.read_timeout())).or_insert_with(|| {
             let build = |proxy: ProxyConfig| {
@@ -109,9 +105,7 @@ fn near(url: &str) -> bool {
         Ok(IpAddr::V4(address)) => address.is_loopback() || address.is_link_local(),
         // EC2 answers for its metadata at fd00:ec2::254, ECS and EKS for credentials at fd00:ec2::23.
         Ok(IpAddr::V6(address)) => {
-            address.is_loopback()
-                || address.is_unicast_link_local()
-                || address.segments()[..3] == [0xfd00, 0xec2, 0]
+            address.is_loopback() || address.is_unicast_link_local() || address.segments()[..3] == [0xfd00, 0xec2, 0]
         }
         Err(_) => host.eq_ignore_ascii_case("localhost") || host.to_ascii_lowercase().ends_with(".localhost"),
     }
@@ -152,7 +146,8 @@ mod tests {
     fn a_bundle_must_hold_certificates() {
         let dir = tempfile::tempdir().unwrap();
         let file = dir.path().join("ca.pem");
-        let read = || Transport::new(|_| Some(file.clone().into_os_string())).map(|_| ()).map_err(|fault| fault.message);
+        let read =
+            || Transport::new(|_| Some(file.clone().into_os_string())).map(|_| ()).map_err(|fault| fault.message);
         assert!(read().unwrap_err().contains("No such file"), "missing");
         std::fs::write(&file, "hello").unwrap();
         assert!(read().unwrap_err().ends_with("no certificate is in it"));

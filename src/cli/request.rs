@@ -94,6 +94,8 @@ pub enum Verb {
     Launch(Launch),
     /// Fleet, hosts, images and queue.
     Status,
+    /// What stands in the way.
+    Doctor,
     /// One host closely: `status --why`.
     Why(HostName),
     /// A release to running hosts.

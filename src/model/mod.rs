@@ -1,5 +1,6 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
+pub mod checkup;
 pub mod fault;
 pub mod host;
 pub mod ids;
@@ -7,6 +8,7 @@ pub mod image;
 pub mod instance;
 pub mod money;
 pub mod offer;
+pub mod partition;
 pub mod play;
 pub mod pool;
 pub mod quote;
@@ -16,6 +18,7 @@ pub mod sample;
 pub mod survey;
 pub mod tags;
 
+pub use checkup::{Caller, Checkup};
 pub use fault::{Fault, FaultKind};
 pub use host::{Address, Host, HostReport, HostResult};
 pub use ids::{
@@ -26,6 +29,7 @@ pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use money::Money;
 pub use offer::{Offer, Offers};
+pub use partition::Partition;
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};
 pub use pool::{Market, Pool};
 pub use quote::shell_word;

@@ -5,6 +5,7 @@
 
 pub mod bake;
 pub mod boot;
+pub mod doctor;
 pub mod down;
 pub mod eta;
 pub mod extend;

@@ -19,6 +19,8 @@ pub(crate) struct Account {
     pub(crate) keys: Vec<Key>,
     /// The key that new volumes are encrypted with, by id; AWS's own if absent.
     pub(crate) ebs_default_key: Option<String>,
+    /// Subnets without IPv4: what is launched there has an IPv6 address only.
+    pub(crate) ipv6_only_subnets: Vec<String>,
     /// Whether images may be shared with everybody.
     pub(crate) images_may_be_public: bool,
 }

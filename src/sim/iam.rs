@@ -78,3 +78,46 @@ fn role(xml: &mut Xml, prefix: &str, name: &str) {
         .text("CreateDate", MADE)
         .text("MaxSessionDuration", 3600);
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn ask(account: &Account, region: &str, action: &str, parameter: &str, value: &str) -> Handled {
+        let mut seed = crate::rehearse::world::plain("");
+        region.clone_into(&mut seed.region);
+        let call = Call {
+            service: "iam".to_owned(),
+            action: action.to_owned(),
+            payload: Payload::Query(vec![(parameter.to_owned(), value.to_owned())]),
+            principal: "AKIA".to_owned(),
+            now: Timestamp::UNIX_EPOCH,
+            request_id: "r".to_owned(),
+        };
+        handle(&call, &seed, account, &["worker".to_owned()])
+    }
+
+    #[test]
+    fn roles_and_profiles_are_there_unless_they_are_not() {
+        let well = Account::default();
+        let role = ask(&well, "cn-north-1", "GetRole", "RoleName", "AWSServiceRoleForEC2Spot").unwrap().body;
+        let arn = "arn:aws-cn:iam::123456789012:role/aws-service-role/spot.amazonaws.com/AWSServiceRoleForEC2Spot";
+        assert!(role.contains(arn) && role.contains("<Path>/aws-service-role/spot.amazonaws.com/</Path>"), "{role}");
+        let profile =
+            |account: &Account| ask(account, "us-east-1", "GetInstanceProfile", "InstanceProfileName", "worker");
+        assert!(profile(&well).unwrap().body.contains("<Roles><member>"));
+        let ill = Account {
+            missing_roles: vec!["AWSServiceRoleForEC2Spot".to_owned()],
+            empty_profiles: vec!["worker".to_owned()],
+            ..Account::default()
+        };
+        assert!(profile(&ill).unwrap().body.contains("<Roles></Roles>"));
+        for (name, account) in [("AWSServiceRoleForEC2Spot", &ill), ("nobody", &well)] {
+            let error = ask(account, "us-east-1", "GetRole", "RoleName", name).unwrap_err();
+            assert_eq!((error.code.as_str(), error.status), ("NoSuchEntity", 404), "{name}");
+        }
+        assert_eq!(ask(&well, "us-east-1", "GetRole", "Name", "x").unwrap_err().code, "ValidationError");
+        assert_eq!(ask(&well, "us-east-1", "CreateRole", "RoleName", "x").unwrap_err().code, "InvalidAction");
+    }
+}

@@ -106,3 +106,44 @@ fn grants(seed: &Seed, account: &Account, asked: &str) -> Result<Value, ApiError
         .collect();
     Ok(json!({"Grants": grants, "Truncated": false}))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    fn ask(account: &Account, action: &str, key: &str) -> Result<Value, String> {
+        let call = Call {
+            service: "kms".to_owned(),
+            action: action.to_owned(),
+            payload: Payload::Json(json!({"KeyId": key})),
+            principal: "AKIA".to_owned(),
+            now: Timestamp::UNIX_EPOCH,
+            request_id: "r".to_owned(),
+        };
+        let reply = handle(&call, &crate::rehearse::world::plain(""), account).map_err(|error| error.code)?;
+        Ok(serde_json::from_str(&reply.body).expect("JSON"))
+    }
+
+    #[test]
+    fn keys_are_known_by_id_and_arn_and_the_own_one_by_its_alias() {
+        let grants = vec!["AWSServiceRoleForAutoScaling".to_owned()];
+        let key = Key { id: "k-1".to_owned(), state: "Disabled".to_owned(), grants };
+        let account = Account { keys: vec![key], ..Account::default() };
+        let own = ask(&account, "DescribeKey", EBS_ALIAS).unwrap();
+        assert_eq!(own["KeyMetadata"]["KeyManager"], "AWS");
+        for name in ["k-1", "arn:aws:kms:us-east-1:123456789012:key/k-1"] {
+            let key = ask(&account, "DescribeKey", name).unwrap();
+            assert_eq!(
+                (&key["KeyMetadata"]["KeyManager"], &key["KeyMetadata"]["Enabled"]),
+                (&json!("CUSTOMER"), &json!(false))
+            );
+            let grants = ask(&account, "ListGrants", name).unwrap();
+            let principal = "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
+            assert_eq!(grants["Grants"][0]["GranteePrincipal"], principal);
+        }
+        assert_eq!(ask(&account, "DescribeKey", "k-2"), Err("NotFoundException".to_owned()));
+        assert_eq!(ask(&account, "ListGrants", EBS_ALIAS), Err("InvalidArnException".to_owned()));
+        assert_eq!(ask(&account, "CreateGrant", "k-1"), Err("UnknownOperationException".to_owned()));
+    }
+}

@@ -70,3 +70,31 @@ pub(crate) fn handle(call: &Call, seed: &Seed, quotas: &Quotas) -> Handled {
     }});
     Ok(Reply { body: body.to_string(), ..Reply::default() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn quotas_are_the_seeds_or_the_scripts() {
+        let ask = |quotas: Quotas, service: &str, code: &str| {
+            let call = Call {
+                service: "servicequotas".to_owned(),
+                action: "GetServiceQuota".to_owned(),
+                payload: Payload::Json(json!({"ServiceCode": service, "QuotaCode": code})),
+                principal: "AKIA".to_owned(),
+                now: Timestamp::UNIX_EPOCH,
+                request_id: "r".to_owned(),
+            };
+            let reply = handle(&call, &crate::rehearse::world::plain(""), &quotas).map_err(|error| error.code)?;
+            let body: Value = serde_json::from_str(&reply.body).expect("JSON");
+            Ok::<_, String>(body["Quota"]["Value"].as_f64().expect("a number"))
+        };
+        let script = Quotas { spot_vcpus: Some(8), ..Quotas::default() };
+        assert_eq!(ask(script, "ec2", "L-34B43A08"), Ok(8.0));
+        assert_eq!(ask(script, "ec2", "L-1216C47A"), Ok(1_000_000.0));
+        assert_eq!(ask(script, "ec2", "L-00000000"), Err("NoSuchResourceException".to_owned()));
+        assert_eq!(ask(script, "sqs", "L-1216C47A"), Err("NoSuchResourceException".to_owned()));
+    }
+}

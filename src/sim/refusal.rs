@@ -61,3 +61,33 @@ pub(crate) fn decode(encoded: &str) -> Result<String, ApiError> {
         ApiError::new("InvalidAuthorizationMessageException", "Invalid authorization message: it cannot be decoded")
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::api::Payload;
+    use super::*;
+    use jiff::Timestamp;
+
+    #[test]
+    fn what_is_encoded_is_decoded_and_nothing_else() {
+        let mut seed = crate::rehearse::world::plain("");
+        "us-gov-west-1".clone_into(&mut seed.region);
+        let mut call = Call {
+            service: "ec2".to_owned(),
+            action: "RunInstances".to_owned(),
+            payload: Payload::Query(Vec::new()),
+            principal: "AKIA".to_owned(),
+            now: Timestamp::UNIX_EPOCH,
+            request_id: "r".to_owned(),
+        };
+        let error = refuse(&call, &seed, "iam:PassRole", "arn:aws-us-gov:iam::123456789012:role/worker");
+        assert_eq!((error.code.as_str(), error.status), ("UnauthorizedOperation", 403));
+        assert!(error.message.contains("arn:aws-us-gov:iam::123456789012:user/rehearsal"), "{}", error.message);
+        let encoded = error.message.rsplit(' ').next().unwrap();
+        let decoded: serde_json::Value = serde_json::from_str(&decode(encoded).unwrap()).unwrap();
+        assert_eq!(decoded["context"]["action"], "iam:PassRole");
+        assert_eq!(decode("bm90IGpzb24").unwrap_err().code, "InvalidAuthorizationMessageException");
+        "kms".clone_into(&mut call.service);
+        assert_eq!(refuse(&call, &seed, "kms:DescribeKey", "*").code, "AccessDeniedException");
+    }
+}

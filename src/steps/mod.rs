@@ -41,7 +41,7 @@ pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
-pub use reach::Reach;
+pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;
 pub use settle::Settled;
 

@@ -3,6 +3,7 @@
 //! `docs/schemas` holds their JSON Schemas, derived from these types; a test tells when they no longer agree. Fields are
 //! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
 
+mod doctor;
 mod entered;
 mod exec;
 mod images;
@@ -17,6 +18,7 @@ mod validated;
 mod why;
 mod worked;
 
+pub use doctor::Diagnosis;
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
@@ -77,6 +79,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("explain", answer::<Explanation>()),
         ("man", answer::<Manual>()),
         ("validate", answer::<Validated>()),
+        ("doctor", answer::<Diagnosis>()),
         ("plan", answer::<Plans>()),
         ("verify", answer::<Verified>()),
         ("bake", answer::<Baked>()),

@@ -19,7 +19,7 @@
 //!   "account": {
 //!     "missing_roles": ["AWSServiceRoleForEC2Spot"], "empty_profiles": ["worker"], "images_may_be_public": true,
 //!     "keys": [{"id": "1234abcd-12ab-34cd-56ef-1234567890ab", "state": "Enabled", "grants": ["AWSServiceRoleForEC2Spot"]}],
-//!     "ebs_default_key": "1234abcd-12ab-34cd-56ef-1234567890ab"
+//!     "ebs_default_key": "1234abcd-12ab-34cd-56ef-1234567890ab", "ipv6_only_subnets": ["subnet-0123456789abcdef0"]
 //!   },
 //!   "image_fails": false,
 //!   "die_after_launch": {"share_percent": 10, "after_seconds": 20, "reason": "Server.InternalError"},
