@@ -4,6 +4,7 @@ mod bake;
 mod campaign;
 mod context;
 mod diff;
+mod doctor;
 mod down;
 mod exec;
 mod extend;
@@ -151,6 +152,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
         Verb::Scale(scale) => context.scale(scale).await,
+        Verb::Doctor => context.doctor().await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,

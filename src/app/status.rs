@@ -53,7 +53,7 @@ impl Context {
                 instance_type: instance.instance_type.clone(),
                 market: instance.market.to_string(),
                 zone: instance.zone.to_string(),
-                address: instance.private_ip.clone(),
+                address: instance.private_ip.clone().or_else(|| instance.ipv6.clone()),
                 release: instance.tags.get(tags::RELEASE).map(|release| release.chars().take(12).collect()),
                 expires: instance.tags.get(tags::EXPIRES).map(str::to_owned),
                 protected: instance.marked(Mark::Protect).map(str::to_owned),

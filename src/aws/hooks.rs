@@ -111,7 +111,8 @@ pub(super) struct Truncated {
     bytes: usize,
 }
 
-/// Demands that an answer has its end: the closing root element (EC2, STS) or a complete JSON value (SQS).
+/// Demands that an answer has its end: the closing root element (EC2, STS, IAM) or a complete JSON value (SQS, KMS,
+/// Service Quotas).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WholeAnswer;
 
@@ -134,7 +135,7 @@ impl Intercept for WholeAnswer {
         let Some(body) = response.body().bytes() else { return Ok(()) };
         let Some(metadata) = bag.load::<Metadata>() else { return Ok(()) };
         let success = response.status().is_success();
-        let whole = if metadata.service() == "SQS" {
+        let whole = if ["SQS", "KMS", "Service Quotas"].contains(&metadata.service()) {
             whole_json(body) || (body.is_empty() && (!success || SILENT.contains(&metadata.name())))
         } else {
             whole_xml(body, success.then(|| metadata.name()))

@@ -148,6 +148,7 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
         image: ImageId::new(raw.image_id.unwrap_or_default()),
         id: InstanceId::new(need(DESCRIBE, "instance id", raw.instance_id)?),
         subnet: raw.subnet_id.as_deref().filter(|id| !id.is_empty()).map(Into::into),
+        ipv6: raw.ipv6_address.filter(|ip| !ip.is_empty()),
         private_ip: raw.private_ip_address.filter(|ip| !ip.is_empty()),
         public_ip: raw.public_ip_address.filter(|ip| !ip.is_empty()),
         key_name: raw.key_name.filter(|name| !name.is_empty()),

@@ -5,6 +5,7 @@
 mod bake;
 mod completions;
 mod diff;
+mod doctor;
 mod down;
 mod exec;
 mod explain;
@@ -88,6 +89,7 @@ enum VerbArgs {
     Init(init::InitArgs),
     Validate(validate::ValidateArgs),
     Explain(explain::ExplainArgs),
+    Doctor(doctor::DoctorArgs),
     Plan(plan::PlanArgs),
     Rehearse(rehearse::RehearseArgs),
     Sim(sim::SimArgs),
@@ -126,6 +128,7 @@ impl VerbArgs {
             Self::Init(args) => Verb::Init(args.check()),
             Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
             Self::Explain(args) => Verb::Explain(args.check()),
+            Self::Doctor(doctor::DoctorArgs {}) => Verb::Doctor,
             Self::Plan(args) => Verb::Plan(args.check()),
             Self::Rehearse(args) => Verb::Rehearse(args.check()),
             Self::Sim(args) => Verb::SimServe(args.check()),

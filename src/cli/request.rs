@@ -96,6 +96,8 @@ pub enum Verb {
     Scale(Scale),
     /// Fleet, hosts, images and queue.
     Status,
+    /// What stands in the way.
+    Doctor,
     /// One host closely: `status --why`.
     Why(HostName),
     /// A release to running hosts.

@@ -76,6 +76,9 @@ pub struct Instance {
     pub private_ip: Option<String>,
     /// Public address, where it has one.
     pub public_ip: Option<String>,
+    /// The first IPv6 address of its first interface, where it has one.
+    #[serde(default)]
+    pub ipv6: Option<String>,
     /// All its tags.
     pub tags: Tags,
     /// When EC2 accepted the launch.

@@ -122,6 +122,7 @@ mod tests {
             image: image.into(),
             private_ip: None,
             public_ip: None,
+            ipv6: None,
             tags: Tags::default(),
             launched: Timestamp::UNIX_EPOCH,
             state_reason: None,

@@ -6,6 +6,7 @@
 pub mod bake;
 pub mod boot;
 pub mod diff;
+pub mod doctor;
 pub mod down;
 pub mod eta;
 pub mod extend;

@@ -179,6 +179,7 @@ mod tests {
             volumes: Vec::new(),
             group: None,
             imds_hop_limit: None,
+            ipv6: None,
             imds_tokens_required: None,
         }
     }

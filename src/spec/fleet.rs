@@ -1,7 +1,7 @@
 //! The spec as checked: after this room nobody validates again.
 
 use crate::model::{
-    AccountId, Address, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
+    AccountId, Address, FleetKey, FleetName, Instance, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
 use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
@@ -230,6 +230,18 @@ pub struct SshSpec {
     pub known_hosts: Option<PathBuf>,
     /// `timeout:` to connect, wall time, default 10s.
     pub timeout: Duration,
+}
+
+impl SshSpec {
+    /// Where SSH finds an instance; none while EC2 has not told its address. In a subnet without IPv4 the private address is
+    /// the IPv6 one: it is routed inside a VPC as any other.
+    pub fn address(&self, instance: &Instance) -> Option<Address> {
+        let host = match self.connect {
+            Connect::Private => instance.private_ip.clone().or_else(|| instance.ipv6.clone()),
+            Connect::Public => instance.public_ip.clone(),
+        };
+        Some(Address { host: host?, port: self.port })
+    }
 }
 
 /// One of `hosts:`

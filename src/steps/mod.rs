@@ -43,7 +43,7 @@ pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
-pub use reach::Reach;
+pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;
 pub use settle::Settled;
 

@@ -4,6 +4,7 @@
 //! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
 
 mod diff;
+mod doctor;
 mod entered;
 mod exec;
 mod images;
@@ -21,6 +22,7 @@ mod why;
 mod worked;
 
 pub use diff::{FleetDiff, HostDiff};
+pub use doctor::Diagnosis;
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
@@ -85,6 +87,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("explain", answer::<Explanation>()),
         ("man", answer::<Manual>()),
         ("validate", answer::<Validated>()),
+        ("doctor", answer::<Diagnosis>()),
         ("plan", answer::<Plans>()),
         ("verify", answer::<Verified>()),
         ("bake", answer::<Baked>()),
