@@ -71,7 +71,7 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
+/// Runs one big job on a fleet of EC2 hosts, from first check to last item done.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "fleetwright", version, propagate_version = true, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = false, disable_help_subcommand = true)]
