@@ -6,11 +6,11 @@ use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
+use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
 use crate::model::{AccountId, Residue, RunId, Survey, count};
 use crate::plan::{Plan, Unplannable, lint, show};
 use crate::report::answer::Plans;
-use crate::steps::{Options, Steps};
+use crate::steps::{Options, Pushed, Steps};
 use std::sync::{Arc, PoisonError};
 
 /// What a planner may look at besides the spec.
@@ -126,7 +126,8 @@ impl Context {
             if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
                 (run, journal, plan, true)
             } else {
-                let run = self.new_run();
+                let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
+                let run = self.new_run().after(newest);
                 // Foreign machines and scheduled actions are about nothing that a survey knows.
                 let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
                 let survey = if apart {
@@ -197,11 +198,20 @@ impl Context {
             Ok(()) => (Exit::Done, format!("{} done", order.verb)),
             Err(failure) => (failure.exit, failure.to_string()),
         };
+        // A push is over when it was tried everywhere; how it came out is another question.
+        let told = match journal.with_fold(Pushed::of).filter(|pushed| result.is_ok() && pushed.failed()) {
+            Some(pushed) => (Exit::Partial, format!("push: {} of {} came out bad", pushed.bad(), pushed.reports.len())),
+            None => (exit, summary),
+        };
         let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
         if !resumable(exit, open) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
+        let result = match result {
+            Err(failure) => Err(steps.worker_left(failure, resumable(exit, open)).await),
+            Ok(()) => Ok(()),
+        };
+        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost: None });
         match result {
             Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
             Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),

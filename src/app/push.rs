@@ -64,8 +64,7 @@ impl Context {
             .await?;
         let pushed = ran
             .journal
-            .and_then(|journal| journal.with_fold(|fold| fold.steps.get("push").cloned()))
-            .and_then(|output| serde_json::from_value::<Pushed>(output).ok())
+            .and_then(|journal| journal.with_fold(Pushed::of))
             .ok_or_else(|| Failure::to(Exit::Bug, "read what the push came to"))?;
         let failure = self.finish("push", &wanted.target, &pushed)?;
         let answer = Summary {

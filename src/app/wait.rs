@@ -47,25 +47,40 @@ impl Context {
         };
         let run = self.new_run();
         self.started(run, "wait", false);
+        let watched = self.watched(&dir, &queue.url, dead_url.as_deref()).await;
+        if let Err(failure) = &watched {
+            self.events.emit(Event::RunFinished {
+                exit: failure.exit.code(),
+                summary: failure.to_string(),
+                cost: None,
+            });
+        }
+        let (verdict, fed) = watched?;
+        Ok(self.judged(&verdict, &fed))
+    }
+
+    /// Looks again and again until there is a verdict.
+    async fn watched(&self, dir: &FleetDir, queue: &str, dead: Option<&str>) -> Result<(Verdict, Fed), Failure> {
+        let clients = self.clients().await?;
         let begun = self.clock.now();
         let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;
         let mut session: Option<Session> = None;
         let planned = self.fleet.feed.is_some();
-        let (verdict, fed) = loop {
-            let fed = Fed::read(&dir, &queue.url, planned)?;
+        loop {
+            let fed = Fed::read(dir, queue, planned)?;
             // The ledger first: its command may take a minute, and the counts must be fresh.
             let completed = match &self.fleet.done.completed {
                 Some(completed) => {
                     let since = fed.ledger.map(|baseline| baseline.since);
-                    self.completed(&dir, &completed.command, since, &mut session).await
+                    self.completed(dir, &completed.command, since, &mut session).await
                 }
                 None => None,
             };
-            let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
+            let sample = match clients.sample(queue, dead, &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
-                Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
+                Err(fault) => return Err(Failure::call(format!("look at queue {queue}"), fault)),
             };
             baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
             if looks.len() >= KEPT {
@@ -78,7 +93,7 @@ impl Context {
                 looks: &looks,
                 dead_before: baseline,
                 completed_before: self.completed_before(&fed),
-                fed_by: self.fed_by(&dir, &fed, at),
+                fed_by: self.fed_by(dir, &fed, at),
                 started: begun,
                 now: at,
             };
@@ -88,11 +103,10 @@ impl Context {
                 self.events.emit(Event::Sampled { sample, outlook, eta });
             }
             if !matches!(now, Verdict::Working { .. }) {
-                break (now, fed);
+                return Ok((now, fed));
             }
             self.pause(self.fleet.done.poll).await?;
-        };
-        Ok(self.judged(&verdict, &fed))
+        }
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.

@@ -13,7 +13,10 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 9] = [
+const ELSEWHERE: [(&str, &str); 12] = [
+    ("fleetwright feed --pause", "it is told to a feed that is at it: tests/it/feeds.rs"),
+    ("fleetwright feed --resume", "it is told to a feed that was held: tests/it/feeds.rs"),
+    ("fleetwright images diff", "images of other nights: tests/it/images.rs"),
     ("cargo ", "it builds what runs this"),
     ("install -m 755 target/release/", "no optimised build is made for the tests"),
     ("tests/run", "it runs this"),
