@@ -3,6 +3,8 @@
 use super::Told;
 use super::context::Context;
 use super::fed::Fed;
+use super::watch::{Watch, Watched};
+use crate::cli::request::Wait;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -15,18 +17,20 @@ use crate::spec::fleet::{Counts, Ledger};
 use crate::ssh::{Session, Target};
 use crate::steps::ledger;
 use crate::time::tempo::Tempo;
+use tokio_util::sync::CancellationToken;
 
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
 
 impl Context {
-    pub(super) async fn wait(&self) -> Result<Exit, Failure> {
-        let told = self.waited().await?;
+    pub(super) async fn wait(&self, wanted: Wait) -> Result<Exit, Failure> {
+        let watch = wanted.watch.then_some(Watch { held: None, size: None });
+        let (told, _) = self.waited(watch).await?;
         self.tell(told)
     }
 
-    /// Waits and tells how the job came out.
-    pub(super) async fn waited(&self) -> Result<Told<Summary>, Failure> {
+    /// Waits and tells how the job came out, and how many hosts ended meanwhile by themselves; a watch replaces them.
+    pub(super) async fn waited(&self, watch: Option<Watch<'_>>) -> Result<(Told<Summary>, usize), Failure> {
         self.need(Need::Queue)?;
         self.check_account().await?;
         let dir = self.state_dir()?;
@@ -52,47 +56,59 @@ impl Context {
         let mut baseline: Option<u64> = None;
         let mut session: Option<Session> = None;
         let planned = self.fleet.feed.is_some();
-        let (verdict, fed) = loop {
-            let fed = Fed::read(&dir, &queue.url, planned)?;
-            // The ledger first: its command may take a minute, and the counts must be fresh.
-            let completed = match &self.fleet.done.completed {
-                Some(completed) => {
-                    let since = fed.ledger.map(|baseline| baseline.since);
-                    self.completed(&dir, &completed.command, since, &mut session).await
+        let over = CancellationToken::new();
+        let judging = async {
+            let _over = over.clone().drop_guard();
+            loop {
+                let fed = Fed::read(&dir, &queue.url, planned)?;
+                // The ledger first: its command may take a minute, and the counts must be fresh.
+                let completed = match &self.fleet.done.completed {
+                    Some(completed) => {
+                        let since = fed.ledger.map(|baseline| baseline.since);
+                        self.completed(&dir, &completed.command, since, &mut session).await
+                    }
+                    None => None,
+                };
+                let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
+                    Ok(sample) => Some(sample),
+                    Err(fault) if fault.kind.retryable() => None,
+                    Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
+                };
+                baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
+                if looks.len() >= KEPT {
+                    looks.remove(0);
                 }
-                None => None,
-            };
-            let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
-                Ok(sample) => Some(sample),
-                Err(fault) if fault.kind.retryable() => None,
-                Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
-            };
-            baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
-            if looks.len() >= KEPT {
-                looks.remove(0);
+                let at = self.clock.now();
+                looks.push(Look { at, sample: sample.clone(), fed: fed.sent, completed });
+                let seen = Seen {
+                    feeder: fed.feeder,
+                    looks: &looks,
+                    dead_before: baseline,
+                    completed_before: self.completed_before(&fed),
+                    fed_by: self.fed_by(&dir, &fed, at),
+                    started: begun,
+                    now: at,
+                };
+                let now = verdict(&seen, &self.fleet.done);
+                let (outlook, eta) = words(&now);
+                if let Some(sample) = sample {
+                    self.events.emit(Event::Sampled { sample, outlook, eta });
+                }
+                if !matches!(now, Verdict::Working { .. }) {
+                    break Ok((now, fed));
+                }
+                self.pause(self.fleet.done.poll).await?;
             }
-            let at = self.clock.now();
-            looks.push(Look { at, sample: sample.clone(), fed: fed.sent, completed });
-            let seen = Seen {
-                feeder: fed.feeder,
-                looks: &looks,
-                dead_before: baseline,
-                completed_before: self.completed_before(&fed),
-                fed_by: self.fed_by(&dir, &fed, at),
-                started: begun,
-                now: at,
-            };
-            let now = verdict(&seen, &self.fleet.done);
-            let (outlook, eta) = words(&now);
-            if let Some(sample) = sample {
-                self.events.emit(Event::Sampled { sample, outlook, eta });
-            }
-            if !matches!(now, Verdict::Working { .. }) {
-                break (now, fed);
-            }
-            self.pause(self.fleet.done.poll).await?;
         };
-        Ok(self.judged(&verdict, &fed))
+        let watching = async {
+            match &watch {
+                Some(watch) => self.watch(watch, &over).await,
+                None => Ok(Watched::default()),
+            }
+        };
+        let (judged, watched): (Result<_, Failure>, _) = tokio::join!(judging, watching);
+        let (verdict, fed) = judged?;
+        Ok((self.judged(&verdict, &fed), watched?.lost.len()))
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.

@@ -109,7 +109,7 @@ pub enum Verb {
     /// On a host: take items and run a command for each.
     Work(Options),
     /// Until the verdict.
-    Wait,
+    Wait(Wait),
     /// All of it.
     Up(Up),
     /// Go on where a run stopped.
@@ -318,6 +318,7 @@ pub enum Until {
 
 /// `launch`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct Launch {
     /// The wanted size instead of the spec's, at least 1.
     pub n: Option<u32>,
@@ -329,6 +330,10 @@ pub struct Launch {
     pub unattested: bool,
     /// Take over hosts that carry this fleet's tags but are in no journal here.
     pub adopt: bool,
+    /// Keep what comes, however little: a replacement is never ended again for want of others.
+    pub keep: bool,
+    /// Stay, and replace hosts that are gone.
+    pub watch: bool,
 }
 
 /// Which hosts go first.
@@ -426,6 +431,13 @@ pub struct Exec {
     pub within: Duration,
     /// The command: one word is a shell line, several are quoted each.
     pub command: Vec<String>,
+}
+
+/// `wait`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// Replace hosts that are gone.
+    pub watch: bool,
 }
 
 /// `up`

@@ -44,3 +44,4 @@ mod sync_order;
 mod teach;
 mod terminal;
 mod types;
+mod watch;
