@@ -539,7 +539,7 @@ pub enum Recycle {
 }
 
 /// `down`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
@@ -547,12 +547,6 @@ pub struct Down {
     pub adopt: bool,
     /// Only these hosts; everything when empty.
     pub only: BTreeSet<HostPick>,
-    /// Whether hosts that are named are drained first.
-    pub drain: bool,
-}
-
-impl Default for Down {
-    fn default() -> Self {
-        Self { images: false, adopt: false, only: BTreeSet::new(), drain: true }
-    }
+    /// Hosts that are named end without being drained.
+    pub no_drain: bool,
 }
