@@ -169,6 +169,8 @@ mod tests {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            imds_hop_limit: None,
+            imds_tokens_required: None,
         }
     }
 
