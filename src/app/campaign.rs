@@ -310,6 +310,9 @@ impl Context {
         if self.global.dry_run {
             return Err(self.only_shown(plan));
         }
+        if self.standing.load(std::sync::atomic::Ordering::Relaxed) {
+            return Ok(());
+        }
         if !self.global.yes {
             talk(&show::show(plan));
         }

@@ -15,6 +15,7 @@ use crate::spec::{self, Fleet, Playbook};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -38,6 +39,8 @@ pub(super) struct Context {
     pub(super) resuming: Mutex<Option<String>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
+    /// Whether launches were agreed to beforehand: those of a watch.
+    pub(super) standing: AtomicBool,
     recorder: Arc<Recorder>,
     clients: OnceCell<Arc<Clients>>,
 }
@@ -207,6 +210,7 @@ impl Context {
             tools,
             tally,
             resuming: Mutex::new(None),
+            standing: AtomicBool::new(false),
             recorder,
             clients: OnceCell::new(),
             global,

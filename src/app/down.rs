@@ -15,7 +15,7 @@ use crate::steps::{Options, past};
 impl Context {
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
         if !wanted.only.is_empty() {
-            return self.down_only(&wanted.only, wanted.adopt, wanted.drain).await;
+            return self.down_only(&wanted.only, wanted.adopt, !wanted.no_drain).await;
         }
         let held = self.hold("down").await?;
         let answer = self.down_held(&held, wanted).await?;

@@ -34,6 +34,7 @@ mod teach;
 mod up;
 mod verify;
 mod wait;
+mod watch;
 mod why;
 mod work;
 
@@ -159,7 +160,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,
         Verb::Rein(rein) => context.rein(&rein),
-        Verb::Wait => context.wait().await,
+        Verb::Wait(wait) => context.wait(wait).await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),

@@ -3,6 +3,7 @@
 use super::Told;
 use super::campaign::Held;
 use super::context::Context;
+use super::watch::Watch;
 use crate::cli::request::{Bake, Down, Launch, Plan, PlanVerb, Push, Up, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -45,9 +46,10 @@ impl Context {
             return Ok(self.campaign(Told::good(self.tally.summary("up")), hosts));
         }
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
-        let waited = self.waited().await.map_err(kept)?;
+        let watch = Watch { held: Some(held), size: None };
+        let (waited, lost) = self.waited(Some(watch)).await.map_err(kept)?;
         let live = self.live_hosts().await?;
-        hosts.interrupted = hosts.ready.saturating_sub(count(live));
+        hosts.interrupted = hosts.ready.saturating_sub(count(live)).max(count(lost));
         if let Some(failure) = waited.failure {
             return Ok(self.campaign(Told { failure: Some(kept(failure)), ..waited }, hosts));
         }

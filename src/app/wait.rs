@@ -3,6 +3,8 @@
 use super::Told;
 use super::context::Context;
 use super::fed::Fed;
+use super::watch::{Watch, Watched};
+use crate::cli::request::Wait;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
@@ -15,18 +17,20 @@ use crate::spec::fleet::{Counts, Ledger};
 use crate::ssh::{Session, Target};
 use crate::steps::ledger;
 use crate::time::tempo::Tempo;
+use tokio_util::sync::CancellationToken;
 
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
 
 impl Context {
-    pub(super) async fn wait(&self) -> Result<Exit, Failure> {
-        let told = self.waited().await?;
+    pub(super) async fn wait(&self, wanted: Wait) -> Result<Exit, Failure> {
+        let watch = wanted.watch.then_some(Watch { held: None, size: None });
+        let (told, _) = self.waited(watch).await?;
         self.tell(told)
     }
 
-    /// Waits and tells how the job came out.
-    pub(super) async fn waited(&self) -> Result<Told<Summary>, Failure> {
+    /// Waits and tells how the job came out, and how many hosts ended meanwhile by themselves; a watch replaces them.
+    pub(super) async fn waited(&self, watch: Option<Watch<'_>>) -> Result<(Told<Summary>, usize), Failure> {
         self.need(Need::Queue)?;
         self.check_account().await?;
         let dir = self.state_dir()?;
@@ -47,16 +51,28 @@ impl Context {
         };
         let run = self.new_run();
         self.started(run, "wait", false);
-        let watched = self.watched(&dir, &queue.url, dead_url.as_deref()).await;
-        if let Err(failure) = &watched {
+        let over = CancellationToken::new();
+        let judging = async {
+            let _over = over.clone().drop_guard();
+            self.watched(&dir, &queue.url, dead_url.as_deref()).await
+        };
+        let replacing = async {
+            match &watch {
+                Some(watch) => self.watch(watch, &over).await,
+                None => Ok(Watched::default()),
+            }
+        };
+        let (judged, replaced): (Result<_, Failure>, _) = tokio::join!(judging, replacing);
+        let both = judged.and_then(|judged| Ok((judged, replaced?)));
+        if let Err(failure) = &both {
             self.events.emit(Event::RunFinished {
                 exit: failure.exit.code(),
                 summary: failure.to_string(),
                 cost: None,
             });
         }
-        let (verdict, fed) = watched?;
-        Ok(self.judged(&verdict, &fed))
+        let ((verdict, fed), replaced) = both?;
+        Ok((self.judged(&verdict, &fed), replaced.lost.len()))
     }
 
     /// Looks again and again until there is a verdict.

@@ -141,7 +141,7 @@ impl VerbArgs {
             Self::Exec(args) => Verb::Exec(args.check()?),
             Self::Feed(args) => args.check(),
             Self::Work(args) => Verb::Work(args.check()),
-            Self::Wait(wait::WaitArgs {}) => Verb::Wait,
+            Self::Wait(args) => Verb::Wait(args.check()),
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),

@@ -111,7 +111,7 @@ pub enum Verb {
     /// On a host: take items and run a command for each.
     Work(Options),
     /// Until the verdict.
-    Wait,
+    Wait(Wait),
     /// All of it.
     Up(Up),
     /// Go on where a run stopped.
@@ -320,6 +320,7 @@ pub enum Until {
 
 /// `launch`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct Launch {
     /// The wanted size instead of the spec's, at least 1.
     pub n: Option<u32>,
@@ -331,6 +332,10 @@ pub struct Launch {
     pub unattested: bool,
     /// Take over hosts that carry this fleet's tags but are in no journal here.
     pub adopt: bool,
+    /// Keep what comes, however little: a replacement is never ended again for want of others.
+    pub keep: bool,
+    /// Stay, and replace hosts that are gone.
+    pub watch: bool,
 }
 
 /// Which hosts go first.
@@ -428,6 +433,13 @@ pub struct Exec {
     pub within: Duration,
     /// The command: one word is a shell line, several are quoted each.
     pub command: Vec<String>,
+}
+
+/// `wait`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// Replace hosts that are gone.
+    pub watch: bool,
 }
 
 /// `up`
@@ -529,7 +541,7 @@ pub enum Recycle {
 }
 
 /// `down`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
@@ -537,12 +549,6 @@ pub struct Down {
     pub adopt: bool,
     /// Only these hosts; everything when empty.
     pub only: BTreeSet<HostPick>,
-    /// Whether hosts that are named are drained first.
-    pub drain: bool,
-}
-
-impl Default for Down {
-    fn default() -> Self {
-        Self { images: false, adopt: false, only: BTreeSet::new(), drain: true }
-    }
+    /// Hosts that are named end without being drained.
+    pub no_drain: bool,
 }

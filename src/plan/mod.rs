@@ -5,6 +5,7 @@
 
 pub mod bake;
 pub mod boot;
+pub mod decide;
 pub mod diff;
 pub mod doctor;
 pub mod down;
@@ -158,6 +159,9 @@ pub enum Action {
         hosts: Vec<InstanceId>,
         /// Only those of them that the step `drain` found drained.
         drained: bool,
+        /// Hosts that the fleet has then.
+        #[serde(default)]
+        left: u32,
     },
     /// Let live hosts power themselves off later.
     Extend {

@@ -7,7 +7,7 @@ use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
-use crate::plan::{CONSISTENT, Plan};
+use crate::plan::{Action, CONSISTENT, Plan, Until};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,6 +108,42 @@ pub fn dry(history: &History, now: Timestamp) -> Vec<Dry> {
         .filter(|outcome| outcome.at <= now && now.duration_since(outcome.at) < REMEMBERED)
         .flat_map(|outcome| outcome.dry())
         .collect()
+}
+
+/// What the campaign wants of its fleet, by its newest launch or `scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Hosts in all.
+    pub size: u32,
+    /// How far new ones are waited for.
+    pub until: Until,
+}
+
+/// How many hosts this campaign wants: what its last launch or `scale` planned for.
+pub fn wish(history: &History) -> Option<Wish> {
+    let plans = history.campaign().filter_map(|past| {
+        let begun = past.fold.begun.as_ref()?;
+        serde_json::from_value::<Plan>(begun.plan.clone()).ok()
+    });
+    let (mut size, mut until) = (None, None);
+    for step in plans.flat_map(|plan| plan.steps) {
+        match step.action {
+            Action::End { left, .. } => size = size.or(Some(left)),
+            Action::Settle { until: far, existing } => {
+                until = until.or(Some((far, u32::try_from(existing.len()).unwrap_or(u32::MAX))));
+            }
+            _ => {}
+        }
+        if until.is_some() {
+            break;
+        }
+    }
+    let (until, existing) = until?;
+    let wanted = history.campaign().find_map(|past| {
+        let plan = serde_json::from_value::<Plan>(past.fold.begun.as_ref()?.plan.clone()).ok()?;
+        plan.ladder().map(|(_, ladder)| ladder.wanted())
+    })?;
+    Some(Wish { size: size.unwrap_or(existing + wanted), until })
 }
 
 /// When the last call of unknown outcome that makes something was sent.

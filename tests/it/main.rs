@@ -46,3 +46,4 @@ mod sync_order;
 mod teach;
 mod terminal;
 mod types;
+mod watch;
