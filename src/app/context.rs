@@ -10,12 +10,13 @@ use crate::event::{Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
 use crate::model::RunId;
+use crate::plan::Plan;
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
 /// Everything a verb works with.
@@ -34,6 +35,8 @@ pub(super) struct Context {
     pub(super) tally: Arc<Tally>,
     /// The run that `resume` named, if that is the verb.
     pub(super) resuming: Mutex<Option<String>>,
+    /// The plans of this invocation, where the verb is only planned.
+    pub(super) plans: OnceLock<Mutex<Vec<Plan>>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     recorder: Arc<Recorder>,
@@ -190,6 +193,7 @@ impl Context {
             tools,
             tally,
             resuming: Mutex::new(None),
+            plans: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
             global,

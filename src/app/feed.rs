@@ -44,14 +44,22 @@ impl Context {
     /// that was finished is not done again unless `--replan` says so, and one that was not is gone on with.
     pub(super) async fn feed_held(&self, held: &Held) -> Result<answer::Fed, Failure> {
         self.need(Need::Feed)?;
+        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
+        if let Some(command) = self.unasked() {
+            let items = format!("the items that `{command}` prints on the template");
+            let mut plan = feed::plan(&self.fleet, &items, String::new());
+            if let Some(open) = Fed::read(&held.state, &queue, true)?.open {
+                plan.notes.push(format!("run {} of feed is unfinished: it would be gone on with", open.run));
+            }
+            return Err(self.shown(plan));
+        }
         let source = self.items(held).await?;
         let total = source.items.len();
-        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let fed = Fed::read(&held.state, &queue, true)?;
         if let Some(open) = &fed.open {
             self.same_source(open, &source)?;
         } else if !self.global.replan && fed.sources.contains(&source.fingerprint) {
-            self.events.note(format!("all {total} items were fed before; --replan feeds them again"));
+            self.nothing("feed", format!("all {total} items were fed before; --replan feeds them again"));
             return Ok(self.told_fed(total as u64));
         } else if fed.feeder.items > 0 && !fed.sources.contains(&source.fingerprint) {
             self.events.note(format!(
@@ -63,7 +71,8 @@ impl Context {
         let options =
             Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
         let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
-        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, total, look.request))).await?;
+        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &format!("{total} items"), look.request)))
+            .await?;
         Ok(self.told_fed(u64::try_from(total).unwrap_or(u64::MAX)))
     }
 
@@ -79,13 +88,21 @@ impl Context {
         match cursor.check(&source.fingerprint, source.items.len()) {
             Ok(()) => *resuming = Some(open.run.clone()),
             Err(changed) if resuming.as_ref() == Some(&open.run) => {
-                return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run)).hint(
-                    "restore the source as it was, or: fleetwright feed --replan     # feeds what is there now",
-                ));
+                return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run))
+                    .hint("restore the source as it was")
+                    .hint(format!("{}     # feeds what is there now", self.again("--replan"))));
             }
             Err(_) => {}
         }
         Ok(())
+    }
+
+    /// The command that tells the items, while a verb is only planned: it is the owner's, and nobody knows what it does.
+    pub(super) fn unasked(&self) -> Option<&str> {
+        match &self.fleet.feed.as_ref()?.from {
+            FeedSource::Run(command) if self.planning() => Some(command),
+            FeedSource::Run(_) | FeedSource::Lines(_) | FeedSource::Files(_) => None,
+        }
     }
 
     /// Reads the spec's source; a command runs on the template.

@@ -7,9 +7,9 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Image, ImageId, Survey, tags};
+use crate::model::{Image, ImageId, ImageState, Survey, tags};
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
-use crate::plan::{Plan, Until};
+use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
 use crate::steps::{Options, past};
@@ -70,6 +70,10 @@ impl Context {
                 check_attested(&named, launch.unattested)?;
                 &named
             }
+            None if self.planned("bake").is_some() => {
+                named = self.image_to_come();
+                &named
+            }
             None => choose_image(&survey.images, launch.unattested)?,
         };
         if let (Some(then), Some(now)) = (image.tags.get(tags::RELEASE), self.release_digest()?)
@@ -108,6 +112,28 @@ impl Context {
             now,
         })?;
         Ok(plan)
+    }
+
+    /// The image that a bake planned before this would make.
+    fn image_to_come(&self) -> Image {
+        let steps = self.planned("bake").map(|plan| plan.steps).unwrap_or_default();
+        let request = steps.into_iter().find_map(|step| match step.action {
+            Action::Image(request) => Some(request),
+            _ => None,
+        });
+        let (name, tags) = request.map(|request| (request.name, request.tags)).unwrap_or_default();
+        Image {
+            id: ImageId::new("the one that bake makes"),
+            name,
+            owner: self.fleet.account.to_string(),
+            state: ImageState::Available,
+            state_reason: None,
+            created: None,
+            architecture: None,
+            root_device: None,
+            snapshots: Vec::new(),
+            tags,
+        }
     }
 
     /// The survey, or a later one: while nobody knows whether a teardown that was cut short ended hosts, a look may still

@@ -27,6 +27,7 @@ mod wait;
 mod why;
 mod work;
 
+use crate::cli::request::Plan;
 use crate::cli::{Global, Request, Verb};
 use crate::engine::Level;
 use crate::engine::failure::Failure;
@@ -111,6 +112,7 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
         Verb::Work(work) => work::work(global, work).await,
         verb => {
             let timeout = global.timeout;
+            let (global, verb) = or_its_plan(global, verb);
             let context = Context::new(global)?;
             let late = async {
                 match timeout {
@@ -130,6 +132,28 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             }
         }
     }
+}
+
+/// `--dry-run` of a verb that has a plan is `plan` of it, and `plan` is a dry run.
+fn or_its_plan(mut global: Global, verb: Verb) -> (Global, Verb) {
+    let verb = match verb {
+        Verb::Verify(_)
+        | Verb::Bake(_)
+        | Verb::Launch(_)
+        | Verb::Push(_)
+        | Verb::Feed
+        | Verb::Up(_)
+        | Verb::Resume(_)
+        | Verb::Extend(_)
+        | Verb::Down(_)
+            if global.dry_run =>
+        {
+            Verb::Plan(Plan::of(verb))
+        }
+        other => other,
+    };
+    global.dry_run |= matches!(verb, Verb::Plan(_));
+    (global, verb)
 }
 
 async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
@@ -178,9 +202,11 @@ impl<A> Told<A> {
 }
 
 impl Context {
-    /// Prints the one answer of this invocation.
+    /// Prints the one answer of this invocation; while a verb is only planned, the plans are the answer.
     fn tell<A: Answer>(&self, told: Told<A>) -> Result<Exit, Failure> {
-        print(&self.global, &told.answer)?;
+        if !self.planning() {
+            print(&self.global, &told.answer)?;
+        }
         told.failure.map_or(Ok(Exit::Done), Err)
     }
 }

@@ -1,102 +1,85 @@
-//! `plan`: what a verb would do. Changes nothing.
+//! `plan`: what a verb would do. The verb itself runs, and stops where it would change something; what it would have done is
+//! the answer. So a plan can't be about anything else than the verb.
 
-use super::campaign::Look;
-use super::context::{Context, state};
+use super::context::Context;
 use super::print;
-use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
+use crate::cli::request::Plan as Wanted;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
-use crate::plan::{Plan, bake, down, feed, lint, push, verify};
+use crate::plan::Plan;
 use crate::report::answer::Plans;
-use crate::steps::past;
+use std::sync::PoisonError;
 
 impl Context {
     pub(super) async fn plan(&self, wanted: Wanted) -> Result<Exit, Failure> {
-        self.check_account().await?;
-        let survey = self.survey().await?;
-        let dir = self.state_dir()?;
-        let verbs = match wanted.verb {
-            PlanVerb::Up => {
-                vec![PlanVerb::Verify, PlanVerb::Bake, PlanVerb::Launch, PlanVerb::Push, PlanVerb::Feed, PlanVerb::Down]
+        self.plans.get_or_init(Default::default);
+        let ended = Box::pin(super::with_context(self, *wanted.of)).await;
+        let plans = self.with_plans(|plans| plans.clone());
+        let failure = ended.err().filter(|failure| failure.exit != Exit::Done);
+        if let Some(failure) = failure {
+            // What was planned before it is worth seeing; what came to nothing has no answer.
+            if !plans.is_empty() {
+                print(&self.global, &Plans { plans })?;
             }
-            verb => vec![verb],
-        };
-        let mut plans = Vec::new();
-        for verb in verbs {
-            let look = Look { run: self.new_run(), survey: &survey, state: &dir, request: String::new() };
-            plans.push(self.planned(verb, look, wanted.verb == PlanVerb::Up).await?);
+            return Err(failure);
         }
-        for plan in &plans {
-            if let Some(broken) = lint::lint(plan).first() {
-                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-            }
-        }
-        let answer = Plans { plans };
-        print(&self.global, &answer)?;
-        let changes = answer.plans.iter().any(|plan| !plan.is_empty());
+        let changes = plans.iter().any(Plan::changes);
+        print(&self.global, &Plans { plans })?;
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
     }
 
-    async fn planned(&self, verb: PlanVerb, look: Look<'_>, whole: bool) -> Result<Plan, Failure> {
-        let lacking = |section: &str| Failure::new(Exit::Usage, format!("plan: the spec has no `{section}` section"));
-        match verb {
-            PlanVerb::Verify => {
-                let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;
-                Ok(verify::plan(&self.fleet, template, self.reboots(), &look.run.short(), look.request))
-            }
-            PlanVerb::Bake => {
-                let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;
-                let attestation = self.attestation(look.state, template.instance.as_str())?;
-                let mut plan = bake::plan(&bake::Input {
-                    fleet: &self.fleet,
-                    template,
-                    run: &look.run.to_string(),
-                    run_short: &look.run.short(),
-                    attestation: attestation.as_ref().map(|attestation| attestation.digest.as_str()),
-                    release: self.release_digest()?.as_deref(),
-                    login: true,
-                    no_reboot: false,
-                    request: look.request,
-                });
-                if attestation.is_none() && !whole {
-                    plan.notes.push("no verification of the last 24 h: verify first".to_owned());
-                }
-                Ok(plan)
-            }
-            PlanVerb::Launch if whole && look.survey.images.is_empty() => {
-                let mut plan = Plan {
-                    verb: "launch".to_owned(),
-                    fleet: self.fleet.key(),
-                    request: look.request,
-                    steps: Vec::new(),
-                    notes: Vec::new(),
-                    arguments: Vec::new(),
-                };
-                let size = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
-                plan.notes.push(format!("{size} hosts, planned once the image is baked"));
-                Ok(plan)
-            }
-            PlanVerb::Launch => self.plan_launch(look, &Launch::default()).await,
-            PlanVerb::Push => {
-                let hosts = self.pick(look.state, &crate::cli::request::Target::default()).await?;
-                Ok(push::plan(&self.fleet, hosts.len(), self.release_digest()?.as_deref(), look.request))
-            }
-            PlanVerb::Feed => {
-                let mut plan = feed::plan(&self.fleet, 0, look.request);
-                if let Some(step) = plan.steps.first_mut() {
-                    "items from the spec's source into the queue".clone_into(&mut step.title);
-                }
-                Ok(plan)
-            }
-            PlanVerb::Down => {
-                let history = History::read(look.state).map_err(state)?;
-                let open = past::open_creation(&history);
-                let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
-                plan.notes.push(format!("{} hosts are there now", crate::survey::live(look.survey).len()));
-                Ok(plan)
-            }
-            PlanVerb::Up => Err(Failure::to(Exit::Bug, "plan `up` as one: it is a row of plans")),
+    /// Whether the verb is only planned.
+    pub(super) fn planning(&self) -> bool {
+        self.plans.get().is_some()
+    }
+
+    /// Looks at the plans of this invocation, or adds to them.
+    fn with_plans<T>(&self, look: impl FnOnce(&mut Vec<Plan>) -> T) -> T {
+        let mut nothing = Vec::new();
+        match self.plans.get() {
+            Some(plans) => look(&mut plans.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&mut nothing),
         }
+    }
+
+    /// Keeps a plan that is not carried out, and ends the verb there.
+    pub(super) fn shown(&self, plan: Plan) -> Failure {
+        self.with_plans(|plans| plans.push(plan));
+        Failure::new(Exit::Done, "only planned: nothing was changed")
+    }
+
+    /// Tells why a verb has nothing to do.
+    pub(super) fn nothing(&self, verb: &str, why: String) {
+        if self.planning() {
+            let plan = Plan { notes: vec![why], ..Plan::new(verb, self.fleet.key(), String::new()) };
+            self.with_plans(|plans| plans.push(plan));
+        } else {
+            self.events.note(why);
+        }
+    }
+
+    /// Adds to what is told of the plan before.
+    pub(super) fn note_on_last(&self, note: String) {
+        self.with_plans(|plans| plans.last_mut().into_iter().for_each(|plan| plan.notes.push(note.clone())));
+    }
+
+    /// What a part of a row of verbs came to; none when it was only planned, so that the row goes on.
+    pub(super) async fn part<T>(&self, part: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+        match part.await {
+            Ok(done) => Ok(Some(done)),
+            Err(failure) if self.planning() && failure.exit == Exit::Done => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The plan of a verb that would have been carried out before this one.
+    pub(super) fn planned(&self, verb: &str) -> Option<Plan> {
+        self.with_plans(|plans| plans.iter().find(|plan| plan.verb == verb && !plan.is_empty()).cloned())
+    }
+
+    /// Hosts that a launch planned before this would bring.
+    pub(super) fn coming(&self) -> usize {
+        let launch = self.planned("launch");
+        launch.and_then(|plan| plan.ladder().and_then(|(_, ladder)| usize::try_from(ladder.wanted()).ok())).unwrap_or(0)
     }
 }

@@ -24,6 +24,9 @@ impl Context {
             }
         };
         let Some(begun) = chosen.and_then(|past| past.fold.begun.as_ref()) else {
+            if self.planning() {
+                self.nothing("resume", "no run is unfinished".to_owned());
+            }
             return self.tell(Told::good(Resumed { run: None }));
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());

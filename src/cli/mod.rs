@@ -115,7 +115,7 @@ impl VerbArgs {
             Self::Init(args) => Verb::Init(args.check()),
             Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
             Self::Explain(args) => Verb::Explain(args.check()),
-            Self::Plan(args) => Verb::Plan(args.check()),
+            Self::Plan(args) => Verb::Plan(args.check()?),
             Self::Rehearse(args) => Verb::Rehearse(args.check()),
             Self::Sim(args) => Verb::SimServe(args.check()),
             Self::Verify(args) => Verb::Verify(args.check()),

@@ -175,32 +175,20 @@ pub struct Man {
     pub dir: Option<PathBuf>,
 }
 
-/// Verbs that a plan can be made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlanVerb {
-    /// `verify`
-    Verify,
-    /// `bake`
-    Bake,
-    /// `launch`
-    Launch,
-    /// `push`
-    Push,
-    /// `feed`
-    Feed,
-    /// `up`, the default.
-    Up,
-    /// `down`
-    Down,
+/// `plan`, and every verb that has a plan under `--dry-run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The verb planned, with its own flags.
+    pub of: Box<Verb>,
+    /// Exit 14 when there is something to change.
+    pub detailed_exitcode: bool,
 }
 
-/// `plan`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The verb planned.
-    pub verb: PlanVerb,
-    /// Exit 14 when there is something to do.
-    pub detailed_exitcode: bool,
+impl Plan {
+    /// A plan of a verb, to be shown.
+    pub fn of(verb: Verb) -> Self {
+        Self { of: Box::new(verb), detailed_exitcode: false }
+    }
 }
 
 /// `rehearse`

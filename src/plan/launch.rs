@@ -85,14 +85,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     let live: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
     let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
-    let mut plan = Plan {
-        verb: "launch".to_owned(),
-        fleet: fleet.key(),
-        request: input.request.clone(),
-        steps: Vec::new(),
-        notes: Vec::new(),
-        arguments: Vec::new(),
-    };
+    let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
     if have >= input.size {
         if have > input.size {
             plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));

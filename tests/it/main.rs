@@ -19,6 +19,7 @@ mod init;
 mod into;
 mod items;
 mod ownership;
+mod plan;
 mod play;
 mod proof;
 mod pushes;
