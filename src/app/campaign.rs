@@ -148,6 +148,7 @@ impl Context {
                 } else {
                     self.survey().await?
                 };
+                self.looked(&survey);
                 let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
                 let mut plan = planner(look).await?;
                 plan.arguments = std::env::args().skip(1).collect();

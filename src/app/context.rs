@@ -1,5 +1,6 @@
 //! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
 
+use super::plan::Planning;
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::cancel::Cancel;
@@ -10,9 +11,8 @@ use crate::event::{Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
 use crate::model::RunId;
-use crate::plan::Plan;
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
-use crate::spec::{self, Fleet, Playbook};
+use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
@@ -35,8 +35,10 @@ pub(super) struct Context {
     pub(super) tally: Arc<Tally>,
     /// The run that `resume` named, if that is the verb.
     pub(super) resuming: Mutex<Option<String>>,
-    /// The plans of this invocation, where the verb is only planned.
-    pub(super) plans: OnceLock<Mutex<Vec<Plan>>>,
+    /// Where each value of the spec comes from.
+    pub(super) values: Vec<spec::Value>,
+    /// What is planned, where the verb is only planned.
+    pub(super) planning: OnceLock<Mutex<Planning>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     recorder: Arc<Recorder>,
@@ -92,11 +94,12 @@ pub(super) fn displays(global: &Global) -> (Vec<Box<dyn Sink>>, Arc<Tally>) {
 }
 
 /// `path=value` pairs in the order in which they hold: `FLEETWRIGHT_SET` (one a line), then `--set`, then `--region`.
-pub(super) fn sets(global: &Global) -> Vec<String> {
+pub(super) fn sets(global: &Global) -> Vec<Set> {
     let from_env = std::env::var("FLEETWRIGHT_SET").unwrap_or_default();
-    let mut sets: Vec<String> = from_env.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
-    sets.extend(global.set.iter().map(|set| format!("{}={}", set.path, set.value)));
-    sets.extend(global.region.iter().map(|region| format!("region={region}")));
+    let lines = from_env.lines().filter(|line| !line.trim().is_empty());
+    let mut sets: Vec<Set> = lines.map(|line| Set { by: SetBy::Variable, text: line.to_owned() }).collect();
+    sets.extend(global.set.iter().map(|set| Set::from(format!("{}={}", set.path, set.value))));
+    sets.extend(global.region.iter().map(|region| Set { by: SetBy::Region, text: format!("region={region}") }));
     sets
 }
 
@@ -193,7 +196,8 @@ impl Context {
             tools,
             tally,
             resuming: Mutex::new(None),
-            plans: OnceLock::new(),
+            values: loaded.values,
+            planning: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
             global,

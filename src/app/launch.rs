@@ -131,6 +131,7 @@ impl Context {
             created: None,
             architecture: None,
             root_device: None,
+            root_gib: None,
             snapshots: Vec::new(),
             tags,
         }

@@ -3,43 +3,90 @@
 
 use super::context::Context;
 use super::print;
-use crate::cli::request::Plan as Wanted;
+use crate::cli::request::{Plan as Wanted, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::plan::Plan;
+use crate::model::Survey;
+use crate::plan::{Action, Plan, values};
 use crate::report::answer::Plans;
+use crate::spec::Value;
+use crate::spec::origin::Origin;
 use std::sync::PoisonError;
+
+/// What is planned instead of done.
+#[derive(Default)]
+pub(super) struct Planning {
+    /// The plans so far.
+    plans: Vec<Plan>,
+    /// The last look at the account.
+    survey: Option<Survey>,
+}
 
 impl Context {
     pub(super) async fn plan(&self, wanted: Wanted) -> Result<Exit, Failure> {
-        self.plans.get_or_init(Default::default);
+        self.planning.get_or_init(Default::default);
+        let size = match &*wanted.of {
+            Verb::Launch(launch) => launch.n,
+            _ => None,
+        };
         let ended = Box::pin(super::with_context(self, *wanted.of)).await;
         let plans = self.with_plans(|plans| plans.clone());
-        let failure = ended.err().filter(|failure| failure.exit != Exit::Done);
-        if let Some(failure) = failure {
+        let changes = plans.iter().any(Plan::changes);
+        let answer = Plans { values: self.values_of(&plans, size), plans, every_value: wanted.values };
+        if let Some(failure) = ended.err().filter(|failure| failure.exit != Exit::Done) {
             // What was planned before it is worth seeing; what came to nothing has no answer.
-            if !plans.is_empty() {
-                print(&self.global, &Plans { plans })?;
+            if !answer.plans.is_empty() {
+                print(&self.global, &answer)?;
             }
             return Err(failure);
         }
-        let changes = plans.iter().any(Plan::changes);
-        print(&self.global, &Plans { plans })?;
+        print(&self.global, &answer)?;
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+    }
+
+    /// The values that these plans rest on, with what they come from.
+    fn values_of(&self, plans: &[Plan], size: Option<u32>) -> Vec<Value> {
+        let mut verbs: Vec<&str> = plans.iter().map(|plan| plan.verb.as_str()).collect();
+        if plans.len() > 1 {
+            verbs.push("up");
+        }
+        let mut values = values::of_verbs(&self.values, &verbs);
+        if let Some((size, value)) = size.zip(values.iter_mut().find(|value| value.path == "fleet.size")) {
+            *value =
+                Value { value: size.to_string(), from: Origin::Set, place: Some("-n".to_owned()), ..value.clone() };
+        }
+        let image = plans.iter().flat_map(|plan| &plan.steps).find_map(|step| match &step.action {
+            Action::Epoch { wanted, .. } => Some(&wanted.image),
+            _ => None,
+        });
+        self.with_planning(|planning| {
+            let Some(survey) = &planning.survey else { return };
+            let image = survey.images.iter().find(|known| Some(&known.id) == image);
+            values::fill(&mut values, survey.template.as_ref(), image);
+        });
+        values
     }
 
     /// Whether the verb is only planned.
     pub(super) fn planning(&self) -> bool {
-        self.plans.get().is_some()
+        self.planning.get().is_some()
     }
 
-    /// Looks at the plans of this invocation, or adds to them.
-    fn with_plans<T>(&self, look: impl FnOnce(&mut Vec<Plan>) -> T) -> T {
-        let mut nothing = Vec::new();
-        match self.plans.get() {
-            Some(plans) => look(&mut plans.lock().unwrap_or_else(PoisonError::into_inner)),
-            None => look(&mut nothing),
+    /// Looks at what is planned so far, or adds to it.
+    fn with_planning<T>(&self, look: impl FnOnce(&mut Planning) -> T) -> T {
+        match self.planning.get() {
+            Some(planning) => look(&mut planning.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&mut Planning::default()),
         }
+    }
+
+    fn with_plans<T>(&self, look: impl FnOnce(&mut Vec<Plan>) -> T) -> T {
+        self.with_planning(|planning| look(&mut planning.plans))
+    }
+
+    /// Remembers what the plan rests on.
+    pub(super) fn looked(&self, survey: &Survey) {
+        self.with_planning(|planning| planning.survey = Some(survey.clone()));
     }
 
     /// Keeps a plan that is not carried out, and ends the verb there.

@@ -102,6 +102,8 @@ pub(super) fn one<'a>(action: &str, ids: &'a OwnedIds) -> Result<&'a str, Fault>
 /// The SDK's image as ours.
 fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
     let snapshots = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
+    let root = |mapping: &&aws_sdk_ec2::types::BlockDeviceMapping| mapping.device_name() == raw.root_device_name();
+    let root = raw.block_device_mappings().iter().find(root).and_then(|mapping| mapping.ebs()?.volume_size());
     let state = raw.state.as_ref().map_or("unknown", |state| state.as_str());
     Ok(Image {
         state: match state {
@@ -119,5 +121,6 @@ fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
         name: raw.name.unwrap_or_default(),
         owner: raw.owner_id.unwrap_or_default(),
         root_device: raw.root_device_name,
+        root_gib: root.and_then(|gib| u32::try_from(gib).ok()),
     })
 }

@@ -8,10 +8,12 @@ use clap::Subcommand;
 ///
 /// Does what the verb does with --dry-run, and takes its flags. Lists the steps with their capacity pools and settings.
 /// Reads the account and changes nothing; a run that is unfinished is shown as it would be gone on with.
+/// Values that do not stand in the spec's file are listed with what they come from; -o json has all of them.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright plan
   fleetwright plan launch -n 60
+  fleetwright plan launch --values     # where each value comes from
   fleetwright plan down --detailed-exitcode -o json")]
 pub(super) struct PlanArgs {
     #[command(subcommand)]
@@ -19,6 +21,9 @@ pub(super) struct PlanArgs {
     /// Exit 14 when there is something to change, 0 when there is not
     #[arg(long, global = true)]
     detailed_exitcode: bool,
+    /// Show every value that matters to the verb, those of the file and defaults too
+    #[arg(long, global = true)]
+    values: bool,
 }
 
 /// Verbs that can be planned; `up` where none is named.
@@ -56,6 +61,6 @@ impl PlanArgs {
             Some(PlannedArgs::Extend(args)) => Verb::Extend(args.check()),
             Some(PlannedArgs::Down(args)) => Verb::Down(args.check()),
         };
-        Ok(Plan { of: Box::new(of), detailed_exitcode: self.detailed_exitcode })
+        Ok(Plan { of: Box::new(of), detailed_exitcode: self.detailed_exitcode, values: self.values })
     }
 }

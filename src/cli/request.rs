@@ -182,12 +182,14 @@ pub struct Plan {
     pub of: Box<Verb>,
     /// Exit 14 when there is something to change.
     pub detailed_exitcode: bool,
+    /// Show every value of the spec, not only those from elsewhere.
+    pub values: bool,
 }
 
 impl Plan {
     /// A plan of a verb, to be shown.
     pub fn of(verb: Verb) -> Self {
-        Self { of: Box::new(verb), detailed_exitcode: false }
+        Self { of: Box::new(verb), detailed_exitcode: false, values: false }
     }
 }
 

@@ -37,6 +37,8 @@ pub struct Image {
     pub architecture: Option<String>,
     /// The root device's name, for example `/dev/xvda`.
     pub root_device: Option<String>,
+    /// The size of its root volume in GiB, where EC2 tells it.
+    pub root_gib: Option<u32>,
     /// Its snapshots: billed until deleted.
     pub snapshots: Vec<SnapshotId>,
     /// All its tags.

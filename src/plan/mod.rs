@@ -19,6 +19,7 @@ pub mod show;
 pub mod slots;
 pub mod token;
 pub mod userdata;
+pub mod values;
 pub mod verdict;
 pub mod verify;
 pub mod waves;

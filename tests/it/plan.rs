@@ -12,12 +12,14 @@ fn filters() -> Vec<(String, &'static str)> {
     vec![
         (repo("").to_str().unwrap().to_owned(), "/here/"),
         (r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}".to_owned(), "RUN"),
-        (r"(nightly-digest|mould)(-canary)?-[0-9a-f]{8}\b".to_owned(), "$1$2-SHORT"),
+        (r"(nightly-digest|mould|bare)(-canary)?-[0-9a-f]{8}\b".to_owned(), "$1$2-SHORT"),
         (r"release [0-9a-f]{12}".to_owned(), "release DIGEST"),
         (r"\d{4}-\d\d-\d\dT\S+Z".to_owned(), "THEN"),
         (r"process \d+".to_owned(), "process PID"),
         (r"ami-[0-9a-f]{17}\b".to_owned(), "ami-IMAGE"),
         (r"/tmp/[^/ ]+".to_owned(), "/tmp/STATE"),
+        // Columns are as wide as the paths of this machine.
+        (r"(\S) {2,}".to_owned(), "$1  "),
     ]
 }
 
@@ -191,4 +193,44 @@ fn a_bake_that_is_not_needed_is_said_to_be_left_out() {
     let planned = page(&cloud, &["plan", "bake", "--if-changed", "--unverified", "--no-login"]);
     hold("plan-bake-with-nothing-changed", &planned);
     assert_eq!(cloud.calls("CreateImage").len(), 1);
+}
+
+#[test]
+fn every_value_is_told_with_what_it_comes_from_and_no_secret() {
+    let cloud = with_release(Cloud::start("tests/specs/it/bare.yaml", 600, &json!({})));
+    expect(&mut cloud.cli("laptop", &["bake", "--unverified", "--no-login"]), 0);
+    let run = |form: &str, verb: &[&str]| {
+        let mut command = cloud.cli_as("laptop", form, verb);
+        command.env("FLEETWRIGHT_SET", "ssh.identity=['${KEY_FOLDER}/id']\nfleet.expires=5h");
+        command.env("KEY_FOLDER", "/a/place/for-nobodys-eyes");
+        expect(command.args(["--set", "fleet.spot=50%"]), 0)
+    };
+    let launch = ["plan", "launch", "--unattested", "-n", "3"];
+    let brief = text(&run("table", &launch).stdout);
+    let whole = text(&run("table", &[&launch[..], &["--values"]].concat()).stdout);
+    hold("plan-values", &format!("{brief}\n# --values\n{whole}"));
+    let pushed = run("json", &["plan", "push", "--values"]);
+    for shown in [brief, whole, text(&pushed.stdout), text(&pushed.stderr)] {
+        assert!(!shown.contains("nobodys-eyes"), "{shown}");
+    }
+    let values = json_of(&run("json", &launch))["values"].as_array().unwrap().clone();
+    let of =
+        |path: &str| values.iter().find(|value| value["path"] == path).unwrap_or_else(|| panic!("no {path}")).clone();
+    for (path, from) in [
+        ("name", "file"),
+        ("fleet.size", "set"),
+        ("fleet.spot", "set"),
+        ("fleet.expires", "fleetwright-set"),
+        ("ssh.identity", "environment"),
+        ("fleet.types", "template"),
+        ("fleet.subnets", "template"),
+        ("fleet.security_groups", "template"),
+        ("fleet.root.size", "image"),
+        ("fleet.root.type", "default"),
+    ] {
+        assert_eq!(of(path)["from"], from, "{path}");
+    }
+    assert_eq!((of("fleet.size")["value"].as_str(), of("fleet.size")["place"].as_str()), (Some("3"), Some("-n")));
+    assert_eq!(of("ssh.identity")["variables"], json!(["KEY_FOLDER"]));
+    assert!(values.iter().all(|value| value["path"] != "release.from"), "push's own");
 }
