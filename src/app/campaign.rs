@@ -142,7 +142,7 @@ impl Context {
             if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
                 (run, journal, plan, true)
             } else {
-                let run = self.new_run();
+                let run = self.applied.as_ref().map_or_else(|| self.new_run(), |applied| applied.saved.run);
                 let survey = if order.options.push.is_some() && self.fleet.is_foreign() {
                     Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
                 } else {
@@ -151,12 +151,17 @@ impl Context {
                 self.looked(&survey);
                 let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
                 let mut plan = planner(look).await?;
-                plan.arguments = std::env::args().skip(1).collect();
+                // Whoever resumes the run of a saved plan needs no file.
+                plan.arguments = match &self.applied {
+                    Some(applied) => applied.saved.plan.arguments.clone(),
+                    None => std::env::args().skip(1).collect(),
+                };
                 if let Some(broken) = lint::lint(&plan).first() {
                     return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
                 }
+                self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
                 if self.planning() {
-                    return Err(self.shown(plan));
+                    return Err(self.shown(run, plan));
                 }
                 if plan.is_empty() {
                     for note in &plan.notes {
@@ -265,7 +270,7 @@ impl Context {
                 self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
             // A teardown always looks again: what its steps found gone may have been launched anew since.
             let anew = verb == "down";
-            let same = !anew && (named || begun.request == request);
+            let same = !anew && (named || self.applied.is_none() && begun.request == request);
             let open = past.fold.unresolved().count();
             if !same && !anew && (open > 0 || !self.global.replan) {
                 let failure = Failure::new(
@@ -274,7 +279,7 @@ impl Context {
                 )
                 .hint(format!("fleetwright resume {run}     # go on with its plan"));
                 return Err(if open == 0 {
-                    failure.hint(format!("{}     # make a new plan from what is there", self.again("--replan")))
+                    failure.hint(format!("{}     # make a new plan from what is there", Self::again("--replan")))
                 } else {
                     failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
                 });
@@ -293,7 +298,7 @@ impl Context {
                     Next::Finished => String::new(),
                 };
                 plan.notes.push(format!("run {run} of {verb} is unfinished: it would be gone on with{at}"));
-                return Err(self.shown(plan));
+                return Err(self.shown(run, plan));
             }
             let (journal, torn) = past.dir.resume(held.claim()?).map_err(super::context::state)?;
             if let Some(torn) = torn {
@@ -338,7 +343,7 @@ fn resumable(exit: Exit, open: bool) -> bool {
 
 impl Context {
     /// The command as it was typed, with one more flag.
-    pub(super) fn again(&self, flag: &str) -> String {
+    pub(super) fn again(flag: &str) -> String {
         let typed = std::env::args().skip(1).map(|word| shell_word(&word)).collect::<Vec<_>>().join(" ");
         format!("fleetwright {typed} {flag}")
     }

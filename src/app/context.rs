@@ -1,6 +1,7 @@
 //! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
 
 use super::plan::Planning;
+use super::saved::Applied;
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::cancel::Cancel;
@@ -37,6 +38,8 @@ pub(super) struct Context {
     pub(super) resuming: Mutex<Option<String>>,
     /// Where each value of the spec comes from.
     pub(super) values: Vec<spec::Value>,
+    /// The saved plan that is carried out, where one was named.
+    pub(super) applied: Option<Applied>,
     /// What is planned, where the verb is only planned.
     pub(super) planning: OnceLock<Mutex<Planning>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
@@ -179,7 +182,7 @@ pub(super) fn talk(text: &str) {
 
 impl Context {
     /// Reads the spec and sets up everything that needs no network.
-    pub(super) fn new(global: Global) -> Result<Self, Failure> {
+    pub(super) fn new(global: Global, applied: Option<Applied>) -> Result<Self, Failure> {
         let loaded = load(&global)?;
         let clock = clock()?;
         let (mut sinks, tally) = displays(&global);
@@ -195,7 +198,8 @@ impl Context {
             deploy: loaded.playbooks.deploy.map(Arc::new),
             tools,
             tally,
-            resuming: Mutex::new(None),
+            resuming: Mutex::new(applied.as_ref().map(|applied| applied.saved.run.to_string())),
+            applied,
             values: loaded.values,
             planning: OnceLock::new(),
             recorder,

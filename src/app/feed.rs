@@ -51,7 +51,7 @@ impl Context {
             if let Some(open) = Fed::read(&held.state, &queue, true)?.open {
                 plan.notes.push(format!("run {} of feed is unfinished: it would be gone on with", open.run));
             }
-            return Err(self.shown(plan));
+            return Err(self.shown(self.new_run(), plan));
         }
         let source = self.items(held).await?;
         let total = source.items.len();
@@ -90,7 +90,7 @@ impl Context {
             Err(changed) if resuming.as_ref() == Some(&open.run) => {
                 return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run))
                     .hint("restore the source as it was")
-                    .hint(format!("{}     # feeds what is there now", self.again("--replan"))));
+                    .hint(format!("{}     # feeds what is there now", Self::again("--replan"))));
             }
             Err(_) => {}
         }

@@ -50,6 +50,13 @@ impl Context {
             if !dead {
                 return self.launched(launch).await;
             }
+            if self.applied.is_some() {
+                return Err(Failure::to(
+                    Exit::Partial,
+                    "keep the fleet at its size: hosts ended again, and the plan is done",
+                )
+                .hint("fleetwright launch     # brings what is missing"));
+            }
         }
         Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))

@@ -17,6 +17,7 @@ mod push;
 mod rehearse;
 mod resume;
 mod runs;
+mod saved;
 mod sim;
 mod ssh;
 mod status;
@@ -112,8 +113,16 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
         Verb::Work(work) => work::work(global, work).await,
         verb => {
             let timeout = global.timeout;
+            let (global, verb, applied) = match verb {
+                Verb::Apply(apply) => {
+                    let (global, verb, applied) = saved::opened(global, apply)?;
+                    (global, verb, Some(applied))
+                }
+                verb => (global, verb, None),
+            };
             let (global, verb) = or_its_plan(global, verb);
-            let context = Context::new(global)?;
+            let context = Context::new(global, applied)?;
+            context.check_spec()?;
             let late = async {
                 match timeout {
                     Some(span) => crate::time::sleep(&*context.clock, span).await,
@@ -184,6 +193,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Man(_)
         | Verb::SimServe(_)
         | Verb::Rehearse(_)
+        | Verb::Apply(_)
         | Verb::Work(_) => Err(Failure::new(Exit::Bug, "these verbs need no spec")),
     }
 }

@@ -6,11 +6,12 @@ use super::print;
 use crate::cli::request::{Plan as Wanted, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::model::Survey;
+use crate::model::{RunId, Survey};
 use crate::plan::{Action, Plan, values};
 use crate::report::answer::Plans;
 use crate::spec::Value;
 use crate::spec::origin::Origin;
+use std::path::Path;
 use std::sync::PoisonError;
 
 /// What is planned instead of done.
@@ -20,6 +21,8 @@ pub(super) struct Planning {
     plans: Vec<Plan>,
     /// The last look at the account.
     survey: Option<Survey>,
+    /// The run that would carry out the last plan.
+    run: Option<RunId>,
 }
 
 impl Context {
@@ -40,8 +43,27 @@ impl Context {
             }
             return Err(failure);
         }
+        if let Some(file) = &wanted.out {
+            self.save_one(file, &answer.plans)?;
+        }
         print(&self.global, &answer)?;
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
+    }
+
+    /// Saves the plan of one verb.
+    fn save_one(&self, file: &Path, plans: &[Plan]) -> Result<(), Failure> {
+        // A teardown always looks again, and a later end is later at every moment.
+        let known = |plan: &Plan| plan.is_empty() || !plan.request.is_empty();
+        let savable = |plan: &&Plan| known(plan) && !["extend", "down", "resume"].contains(&plan.verb.as_str());
+        let ([plan], Some(run)) = (plans, self.with_planning(|planning| planning.run)) else {
+            return Err(Failure::to(Exit::Usage, "save the plan: it is that of several verbs, or of none")
+                .hint("fleetwright plan launch --out FILE     # a part of `up` can be saved"));
+        };
+        if let Some(plan) = Some(plan).filter(savable) {
+            let survey = self.with_planning(|planning| planning.survey.clone());
+            return self.save(file, run, plan.clone(), survey.as_ref());
+        }
+        Err(Failure::to(Exit::Usage, format!("save the plan: that of {} is made anew each time", plan.verb)))
     }
 
     /// The values that these plans rest on, with what they come from.
@@ -89,25 +111,33 @@ impl Context {
         self.with_planning(|planning| planning.survey = Some(survey.clone()));
     }
 
+    fn keep(&self, run: RunId, plan: Plan) {
+        self.with_planning(|planning| {
+            planning.plans.push(plan);
+            planning.run = Some(run);
+        });
+    }
+
     /// Keeps a plan that is not carried out, and ends the verb there.
-    pub(super) fn shown(&self, plan: Plan) -> Failure {
-        self.with_plans(|plans| plans.push(plan));
+    pub(super) fn shown(&self, run: RunId, plan: Plan) -> Failure {
+        self.keep(run, plan);
         Failure::new(Exit::Done, "only planned: nothing was changed")
     }
 
     /// Tells why a verb has nothing to do.
     pub(super) fn nothing(&self, verb: &str, why: String) {
         if self.planning() {
-            let plan = Plan { notes: vec![why], ..Plan::new(verb, self.fleet.key(), String::new()) };
-            self.with_plans(|plans| plans.push(plan));
+            let arguments = std::env::args().skip(1).collect();
+            let plan = Plan { notes: vec![why], arguments, ..Plan::new(verb, self.fleet.key(), String::new()) };
+            self.keep(self.new_run(), plan);
         } else {
             self.events.note(why);
         }
     }
 
     /// Adds to what is told of the plan before.
-    pub(super) fn note_on_last(&self, note: String) {
-        self.with_plans(|plans| plans.last_mut().into_iter().for_each(|plan| plan.notes.push(note.clone())));
+    pub(super) fn note_on_last(&self, note: &str) {
+        self.with_plans(|plans| plans.last_mut().into_iter().for_each(|plan| plan.notes.push(note.to_owned())));
     }
 
     /// What a part of a row of verbs came to; none when it was only planned, so that the row goes on.

@@ -3,7 +3,7 @@
 use super::Told;
 use super::context::Context;
 use super::runs::named;
-use crate::cli::request::Resume;
+use crate::cli::request::{Resume, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -34,7 +34,14 @@ impl Context {
             .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
         let words = std::iter::once("fleetwright".to_owned()).chain(plan.arguments);
         match crate::cli::parse(words) {
-            Ok(request) => Box::pin(super::with_context(self, request.verb)).await,
+            Ok(request) => {
+                // What a saved plan began was typed as `plan`.
+                let verb = match request.verb {
+                    Verb::Plan(plan) => *plan.of,
+                    verb => verb,
+                };
+                Box::pin(super::with_context(self, verb)).await
+            }
             Err(stop) => Err(Failure::to(
                 Exit::State,
                 format!("go on with run {}: its command line is not understood any more: {}", begun.run, stop.text()),

@@ -78,7 +78,7 @@ impl Context {
             return Ok(());
         }
         self.part(self.down_held(held, Down::default())).await?;
-        self.note_on_last(format!("{after}; a job that does not end well keeps its fleet"));
+        self.note_on_last(&format!("{after}; a job that does not end well keeps its fleet"));
         Ok(())
     }
 

@@ -2,7 +2,8 @@
 
 use super::request::{Plan, Up, Verb};
 use super::{bake, down, extend, feed, launch, push, up, verify};
-use clap::Subcommand;
+use clap::{Subcommand, ValueHint};
+use std::path::PathBuf;
 
 /// Show what a verb would do
 ///
@@ -13,6 +14,7 @@ use clap::Subcommand;
 #[command(after_help = "Examples:
   fleetwright plan
   fleetwright plan launch -n 60
+  fleetwright plan launch --out launch.plan && fleetwright launch --plan launch.plan
   fleetwright plan launch --values     # where each value comes from
   fleetwright plan down --detailed-exitcode -o json")]
 pub(super) struct PlanArgs {
@@ -21,6 +23,9 @@ pub(super) struct PlanArgs {
     /// Exit 14 when there is something to change, 0 when there is not
     #[arg(long, global = true)]
     detailed_exitcode: bool,
+    /// Save the plan to this file, for --plan of the same verb
+    #[arg(long, global = true, value_name = "FILE", value_hint = ValueHint::FilePath)]
+    out: Option<PathBuf>,
     /// Show every value that matters to the verb, those of the file and defaults too
     #[arg(long, global = true)]
     values: bool,
@@ -61,6 +66,6 @@ impl PlanArgs {
             Some(PlannedArgs::Extend(args)) => Verb::Extend(args.check()),
             Some(PlannedArgs::Down(args)) => Verb::Down(args.check()),
         };
-        Ok(Plan { of: Box::new(of), detailed_exitcode: self.detailed_exitcode, values: self.values })
+        Ok(Plan { of: Box::new(of), detailed_exitcode: self.detailed_exitcode, out: self.out, values: self.values })
     }
 }

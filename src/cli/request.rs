@@ -82,6 +82,8 @@ pub enum Verb {
     Man(Man),
     /// What a verb would do.
     Plan(Plan),
+    /// A verb as a saved plan has it.
+    Apply(Apply),
     /// The whole campaign on the rehearsal cloud.
     Rehearse(Rehearse),
     /// The rehearsal cloud alone.
@@ -182,6 +184,8 @@ pub struct Plan {
     pub of: Box<Verb>,
     /// Exit 14 when there is something to change.
     pub detailed_exitcode: bool,
+    /// File to save the plan to.
+    pub out: Option<PathBuf>,
     /// Show every value of the spec, not only those from elsewhere.
     pub values: bool,
 }
@@ -189,8 +193,17 @@ pub struct Plan {
 impl Plan {
     /// A plan of a verb, to be shown.
     pub fn of(verb: Verb) -> Self {
-        Self { of: Box::new(verb), detailed_exitcode: false, values: false }
+        Self { of: Box::new(verb), detailed_exitcode: false, out: None, values: false }
     }
+}
+
+/// `VERB --plan FILE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    /// The verb, which must be that of the plan.
+    pub verb: &'static str,
+    /// The saved plan.
+    pub file: PathBuf,
 }
 
 /// `rehearse`

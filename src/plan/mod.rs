@@ -14,6 +14,7 @@ pub mod launch;
 pub mod lint;
 pub mod play;
 pub mod push;
+pub mod saved;
 mod shelltext;
 pub mod show;
 pub mod slots;

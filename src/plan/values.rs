@@ -33,7 +33,7 @@ pub fn of_verbs(values: &[Value], verbs: &[&str]) -> Vec<Value> {
 }
 
 /// Puts in what a launch takes from the template instance and from the image where the spec says nothing.
-pub fn fill(values: &mut Vec<Value>, template: Option<&Instance>, image: Option<&Image>) {
+pub fn fill(values: &mut [Value], template: Option<&Instance>, image: Option<&Image>) {
     let list = |words: Vec<String>| (!words.is_empty()).then(|| format!("[{}]", words.join(", ")));
     let template = template.into_iter().flat_map(|from| {
         let subnet = from.subnet.iter().map(ToString::to_string).collect();

@@ -26,6 +26,7 @@ mod pushes;
 mod reference;
 mod rehearse;
 mod runs;
+mod saved;
 mod schema;
 mod sim_hosts;
 mod source;

@@ -197,13 +197,14 @@ fn a_bake_that_is_not_needed_is_said_to_be_left_out() {
 
 #[test]
 fn every_value_is_told_with_what_it_comes_from_and_no_secret() {
-    let cloud = with_release(Cloud::start("tests/specs/it/bare.yaml", 600, &json!({})));
+    let mut cloud = with_release(Cloud::start("tests/specs/it/bare.yaml", 600, &json!({})));
     expect(&mut cloud.cli("laptop", &["bake", "--unverified", "--no-login"]), 0);
+    cloud.set("fleet.spot=50%");
     let run = |form: &str, verb: &[&str]| {
         let mut command = cloud.cli_as("laptop", form, verb);
         command.env("FLEETWRIGHT_SET", "ssh.identity=['${KEY_FOLDER}/id']\nfleet.expires=5h");
         command.env("KEY_FOLDER", "/a/place/for-nobodys-eyes");
-        expect(command.args(["--set", "fleet.spot=50%"]), 0)
+        expect(&mut command, 0)
     };
     let launch = ["plan", "launch", "--unattested", "-n", "3"];
     let brief = text(&run("table", &launch).stdout);
