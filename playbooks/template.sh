@@ -17,6 +17,8 @@ Environment=RESULTS=/srv/results
 ExecStart=/opt/worker/current/fleetwright work --queue-url $queue_url --visibility 2m -- /opt/worker/current/worker.sh
 Restart=always
 RestartSec=5
+# SIGTERM is for the worker alone, which finishes the item in hand; not for its command.
+KillMode=mixed
 
 [Install]
 WantedBy=multi-user.target

@@ -1,5 +1,9 @@
 //! The gate: the one place that decides what may be ended. Pure; it re-reads nothing itself, its facts are read for it.
 
+mod group;
+
+pub use group::{ConsentFacts, ConsentedGroup, consent, prefix};
+
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -71,6 +75,8 @@ pub enum Reason {
     NotOurs,
     /// Carries our tag, but no journal here knows the intent that made it.
     UnknownIntent,
+    /// Another group was read than the spec names.
+    OtherGroup,
     /// Is the template instance.
     Template,
     /// Carries `fleetwright:protect`.
@@ -92,6 +98,7 @@ impl fmt::Display for Reason {
             Self::UnknownIntent => {
                 "it carries this fleet's tag, but no journal here knows who made it (--adopt takes it over)"
             }
+            Self::OtherGroup => "another group was read than the spec names",
             Self::Template => "it is the template instance",
             Self::Protected => "it carries fleetwright:protect",
             Self::TerminationProtected => "its termination protection is on",

@@ -92,8 +92,7 @@ impl Context {
             }
             return Ok((None, state));
         }
-        let holder =
-            Holder { pid: std::process::id(), verb: verb.to_owned(), run: String::new(), started: self.clock.now() };
+        let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now() };
         let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
         Ok((Some(claim), state))
     }
@@ -143,7 +142,9 @@ impl Context {
                 (run, journal, plan, true)
             } else {
                 let run = self.applied.as_ref().map_or_else(|| self.new_run(), |applied| applied.saved.run);
-                let survey = if order.options.push.is_some() && self.fleet.is_foreign() {
+                // Foreign machines and scheduled actions are about nothing that a survey knows.
+                let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+                let survey = if apart {
                     Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
                 } else {
                     self.survey().await?
@@ -195,18 +196,14 @@ impl Context {
         order: Order<'_>,
     ) -> Result<Ran, Failure> {
         self.record_events(&held.state, run);
-        self.events.emit(Event::RunStarted {
-            run: run.to_string(),
-            verb: order.verb.to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed,
-        });
+        self.started(run, order.verb, resumed);
         let steps = Steps {
             run,
             fleet: Arc::clone(&self.fleet),
             plan: plan.clone(),
             verify: self.verify.clone(),
             deploy: self.deploy.clone(),
+            drain: self.drain.clone(),
             clients: self.clients().await?,
             caller: held.caller.clone(),
             journal: Arc::clone(&journal),
@@ -268,8 +265,9 @@ impl Context {
             let run = past.dir.run();
             let named =
                 self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
-            // A teardown always looks again: what its steps found gone may have been launched anew since.
-            let anew = verb == "down";
+            // A teardown always looks again: what its steps found gone may have been launched anew since. So does what only
+            // compares the spec with what is there.
+            let anew = verb == "down" || declares(verb);
             let same = !anew && (named || self.applied.is_none() && begun.request == request);
             let open = past.fold.unresolved().count();
             if !same && !anew && (open > 0 || !self.global.replan) {
@@ -323,6 +321,11 @@ impl Context {
         }
         self.agree(&plan.verb, "Go ahead?").await
     }
+}
+
+/// Whether a verb makes what is there equal to the spec, whatever an unfinished run of it had planned.
+fn declares(verb: &str) -> bool {
+    verb.starts_with("recycle ")
 }
 
 /// Whether the same command can go on with this run later. One that is done has seen for itself how calls of unknown outcome

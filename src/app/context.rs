@@ -8,7 +8,7 @@ use crate::engine::cancel::Cancel;
 use crate::engine::failure::Failure;
 use crate::engine::tools::Tools;
 use crate::engine::{Jitter, Limits, Policy, Rate};
-use crate::event::{Events, Sink, Stamped};
+use crate::event::{Event, Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
 use crate::model::RunId;
@@ -30,6 +30,8 @@ pub(super) struct Context {
     pub(super) verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub(super) deploy: Option<Arc<Playbook>>,
+    /// The drain playbook, where the spec names one.
+    pub(super) drain: Option<Arc<Playbook>>,
     /// Clock, events, Ctrl-C, paces.
     pub(super) tools: Tools,
     /// What the events add up to.
@@ -196,6 +198,7 @@ impl Context {
             fleet: Arc::new(loaded.fleet),
             verify: loaded.playbooks.verify.map(Arc::new),
             deploy: loaded.playbooks.deploy.map(Arc::new),
+            drain: loaded.playbooks.drain.map(Arc::new),
             tools,
             tally,
             resuming: Mutex::new(applied.as_ref().map(|applied| applied.saved.run.to_string())),
@@ -240,6 +243,15 @@ impl Context {
         let seconds = u64::try_from(now.as_second()).unwrap_or(0);
         let nanos = u32::try_from(now.subsec_nanosecond()).unwrap_or(0);
         RunId::new(uuid::Uuid::new_v7(uuid::Timestamp::from_unix(uuid::NoContext, seconds, nanos)))
+    }
+
+    /// Tells that a run begins; from now on its calls bear its id.
+    pub(super) fn started(&self, run: RunId, verb: &str, resumed: bool) {
+        if let Some(clients) = self.clients.get() {
+            clients.within(run);
+        }
+        let (verb, fleet) = (verb.to_owned(), self.fleet.name.to_string());
+        self.events.emit(Event::RunStarted { run: run.to_string(), verb, fleet, resumed });
     }
 
     /// From now on events are copied into the run's directory.

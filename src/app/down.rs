@@ -11,7 +11,7 @@ use crate::model::{InstanceState, Survey};
 use crate::plan::down;
 use crate::plan::verify::canary_queue;
 use crate::report::answer::TornDown;
-use crate::steps::{Options, leftovers, past};
+use crate::steps::{Options, past};
 
 impl Context {
     /// Whether anything that a teardown ends is seen or may still appear.
@@ -37,6 +37,9 @@ impl Context {
     }
 
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
+        if !wanted.only.is_empty() {
+            return self.down_only(&wanted.only, wanted.adopt, wanted.drain).await;
+        }
         let held = self.hold("down").await?;
         let answer = self.down_held(&held, wanted).await?;
         self.tell(Told::good(answer))
@@ -67,20 +70,13 @@ impl Context {
             Ok(plan)
         })
         .await?;
-        let clients = self.clients().await?;
-        let images =
-            self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
-        let snapshots = self
-            .read("list this fleet's snapshots", async || clients.snapshots_of_fleet(&self.fleet.name).await)
-            .await?;
+        let images = self.own_images().await?;
         let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
-        let loose: Vec<String> =
-            leftovers::loose(snapshots, &images).iter().map(|snapshot| snapshot.id.to_string()).collect();
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),
             remaining: Vec::new(),
             images_kept: kept,
-            loose_snapshots: loose,
+            loose_snapshots: self.loose_snapshots(&images).await?,
             api_calls: self.calls(),
         })
     }

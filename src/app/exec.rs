@@ -49,12 +49,7 @@ impl Context {
         let n = hosts.len();
         let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
-        self.events.emit(Event::RunStarted {
-            run: self.new_run().to_string(),
-            verb: "exec".to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed: false,
-        });
+        self.started(self.new_run(), "exec", false);
         let job = Job { reach, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
         let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
             job.clone().run(Target::of(&host), host, lane)

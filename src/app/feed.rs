@@ -3,16 +3,19 @@
 use super::Told;
 use super::campaign::{Held, Order};
 use super::context::Context;
-use super::fed::{Fed, Open};
+use super::fed::Fed;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::feed::source::{self, Items};
+use crate::feed::before::{Chosen, choose};
+use crate::feed::source::{self, Items, SourceError};
+use crate::journal::FleetDir;
 use crate::plan::feed;
 use crate::report::answer::{self, FedItems};
 use crate::spec::Need;
 use crate::spec::fleet::FeedSource;
 use crate::ssh::{Input, Limits};
-use crate::steps::Options;
+use crate::steps::{FeedOrder, Options};
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
@@ -23,13 +26,11 @@ const COMMAND: Limits = Limits { timeout: Duration::from_mins(15), max_output: 6
 pub(super) struct Source {
     /// In feeding order.
     pub(super) items: Arc<Vec<String>>,
-    /// Digest over all of them.
-    pub(super) fingerprint: String,
 }
 
 impl From<Items> for Source {
     fn from(items: Items) -> Self {
-        Self { items: Arc::new(items.items), fingerprint: items.fingerprint }
+        Self { items: Arc::new(items.items) }
     }
 }
 
@@ -40,8 +41,8 @@ impl Context {
         self.tell(Told::good(answer))
     }
 
-    /// Feeds under a claim that is held already. The same items are fed into the same queue once per campaign: a feed
-    /// that was finished is not done again unless `--replan` says so, and one that was not is gone on with.
+    /// Feeds under a claim that is held already. An item is fed into the same queue once per campaign: a feed that was not
+    /// finished is gone on with, and of a source that was fed before only what is new goes in, unless `--replan` says so.
     pub(super) async fn feed_held(&self, held: &Held) -> Result<answer::Fed, Failure> {
         self.need(Need::Feed)?;
         let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
@@ -56,45 +57,60 @@ impl Context {
         let source = self.items(held).await?;
         let total = source.items.len();
         let fed = Fed::read(&held.state, &queue, true)?;
-        if let Some(open) = &fed.open {
-            self.same_source(open, &source)?;
-        } else if !self.global.replan && fed.sources.contains(&source.fingerprint) {
+        let chosen = self.chosen(&held.state, &fed, &source.items)?;
+        let told = answer::Fed { items: FedItems { fed: total as u64 }, feed: None, api_calls: self.calls() };
+        let fingerprint = &chosen.items.fingerprint;
+        let n = chosen.items.items.len();
+        if n == 0 && fed.open.is_none() {
             self.nothing("feed", format!("all {total} items were fed before; --replan feeds them again"));
-            return Ok(self.told_fed(total as u64));
-        } else if fed.feeder.items > 0 && !fed.sources.contains(&source.fingerprint) {
-            self.events.note(format!(
-                "{} items of another source were fed into this queue before: items of both count twice, and `wait` \
-                 misses them when each is completed once",
-                fed.feeder.items
-            ));
+            return Ok(told);
         }
+        if n < total && fed.open.is_none() {
+            let before = total - n;
+            self.events
+                .note(format!("{before} of {total} items were fed before and stay out; --replan feeds all of them"));
+        }
+        let arguments = format!("{queue} {fingerprint}");
         let options =
-            Options { items: Some(source.items), fingerprint: source.fingerprint.clone(), ..Options::default() };
-        let order = Order { verb: "feed", arguments: format!("{queue} {}", source.fingerprint), options };
-        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &format!("{total} items"), look.request)))
-            .await?;
-        Ok(self.told_fed(u64::try_from(total).unwrap_or(u64::MAX)))
+            Options { feed: Some(FeedOrder { chosen: Arc::new(chosen), first: !fed.begun() }), ..Options::default() };
+        let order = Order { verb: "feed", arguments, options };
+        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &format!("{n} items"), look.request))).await?;
+        Ok(answer::Fed { api_calls: self.calls(), ..told })
     }
 
-    fn told_fed(&self, fed: u64) -> answer::Fed {
-        answer::Fed { items: FedItems { fed }, api_calls: self.calls() }
-    }
-
-    /// A feed that was not finished goes on when source and queue are the same, whatever else was changed in the spec: fed
-    /// from the beginning, its items would be worked on twice. Nothing is ended here that could be gone on with.
-    fn same_source(&self, open: &Open, source: &Source) -> Result<(), Failure> {
-        let Some(cursor) = &open.cursor else { return Ok(()) };
+    /// What of the source goes into the queue. A feed that was not finished goes on when it still has the same items to
+    /// send, whatever else was changed in the spec: fed from the beginning, they would be worked on twice.
+    fn chosen(&self, dir: &FleetDir, fed: &Fed, items: &[String]) -> Result<Chosen, Failure> {
+        let usage = |error: SourceError| Failure::to(Exit::Usage, format!("read the items: {error}"));
+        let before = |but| match fed.before(dir, but) {
+            // Asked for in so many words: everything goes in.
+            Err(failure) if self.global.replan && failure.exit == Exit::State => Ok(HashSet::new()),
+            before => before,
+        };
+        let Some(open) = &fed.open else { return choose(items, &before(None)?, self.global.replan).map_err(usage) };
+        let earlier = before(Some(open.run))?;
+        let new = choose(items, &earlier, false).map_err(usage)?;
+        let Some(cursor) = &open.cursor else {
+            // It sent nothing yet.
+            let all = self.global.replan || new.items.items.is_empty();
+            return if all { choose(items, &earlier, true).map_err(usage) } else { Ok(new) };
+        };
+        let same = |chosen: &Chosen| cursor.check(&chosen.items.fingerprint, chosen.items.items.len());
         let mut resuming = self.resuming.lock().unwrap_or_else(PoisonError::into_inner);
-        match cursor.check(&source.fingerprint, source.items.len()) {
-            Ok(()) => *resuming = Some(open.run.clone()),
-            Err(changed) if resuming.as_ref() == Some(&open.run) => {
-                return Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run))
-                    .hint("restore the source as it was")
-                    .hint(format!("{}     # feeds what is there now", Self::again("--replan"))));
+        for chosen in [new.clone(), choose(items, &earlier, true).map_err(usage)?] {
+            if same(&chosen).is_ok() {
+                *resuming = Some(open.run.to_string());
+                return Ok(chosen);
             }
-            Err(_) => {}
         }
-        Ok(())
+        match same(&new) {
+            Err(changed) if resuming.as_deref() == Some(open.run.to_string().as_str()) => {
+                Err(Failure::to(Exit::Refused, format!("go on with feed {}: {changed}", open.run)).hint(
+                    "restore the source as it was, or: fleetwright feed --replan     # feeds what is there now and was not sent",
+                ))
+            }
+            Ok(()) | Err(_) => choose(items, &before(None)?, false).map_err(usage),
+        }
     }
 
     /// The command that tells the items, while a verb is only planned: it is the owner's, and nobody knows what it does.

@@ -2,7 +2,6 @@
 
 use super::Told;
 use super::context::Context;
-use crate::cli::request::Target;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
@@ -13,7 +12,7 @@ impl Context {
     pub(super) async fn inventory(&self, format: InventoryFormat) -> Result<Exit, Failure> {
         self.check_account().await?;
         let dir = self.state_dir()?;
-        let hosts = self.pick(&dir, &Target::default()).await?;
+        let (hosts, _) = self.running(&dir).await?;
         let reach = self.reach(&dir)?;
         self.learn_all(&reach, &dir, &hosts).await?;
         let made = Inventory::new(self.fleet.name.as_str(), &hosts, format, &self.openssh(&dir)?, |host| {

@@ -28,6 +28,7 @@ impl Context {
     /// Launches under a claim that is held already.
     pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
         self.need(Need::Hosts)?;
+        Self::check_shrinking(held)?;
         for _ in 0..ROUNDS {
             // The size is no part of the spec's digest, but a plan for another size is another plan.
             let hosts = self.fleet.fleet.as_ref();
@@ -99,11 +100,13 @@ impl Context {
             ),
             None => None,
         };
+        let offers = self.offers(hosts, &survey, image.architecture.as_deref()).await?;
         let now = self.clock.now();
         let plan = plan(&Input {
             fleet: &self.fleet,
             hosts,
             survey: &survey,
+            offers: offers.as_ref(),
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
@@ -113,6 +116,7 @@ impl Context {
             },
             unseen: past::unseen(&history, &survey).into_keys().collect(),
             attempts: &past::attempts(&history),
+            dry: past::dry(&history, now),
             user_data: user_data.as_deref(),
             release: image.tags.get(tags::RELEASE),
             request: look.request,
@@ -146,7 +150,7 @@ impl Context {
 
     /// The survey, or a later one: while nobody knows whether a teardown that was cut short ended hosts, a look may still
     /// show them as living.
-    async fn certain(&self, survey: &Survey, history: &History) -> Result<Survey, Failure> {
+    pub(super) async fn certain(&self, survey: &Survey, history: &History) -> Result<Survey, Failure> {
         let Some(until) = past::doubtful_until(history, survey.at) else { return Ok(survey.clone()) };
         self.events
             .note(format!("a teardown was cut short: waiting until {until}, when all that it ended is seen as ended"));
@@ -165,7 +169,7 @@ impl Context {
     }
 
     /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
-    fn check_strangers(survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
+    pub(super) fn check_strangers(survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
         let strangers: Vec<String> = survey
             .instances
             .iter()
@@ -187,6 +191,20 @@ impl Context {
         Ok(())
     }
 
+    /// Refuses to count hosts of which some are drained and about to end.
+    fn check_shrinking(held: &Held) -> Result<(), Failure> {
+        let history = Self::whole_history(&held.state)?;
+        let shrinking = history.unfinished().find(|past| past.fold.begun.as_ref().is_some_and(|b| b.verb == "scale"));
+        shrinking.map_or(Ok(()), |past| {
+            let run = past.dir.run();
+            Err(Failure::new(
+                Exit::Refused,
+                format!("run {run} of scale is unfinished: hosts that it drained still count, and do nothing"),
+            )
+            .hint(format!("fleetwright resume {run}     # ends them; then launch")))
+        })
+    }
+
     async fn launched(&self, launch: &Launch) -> Result<Launched, Failure> {
         let live = self.live_hosts().await?;
         let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
@@ -194,11 +212,11 @@ impl Context {
         Ok(Launched { fleet: self.fleet.name.to_string(), hosts, api_calls: self.calls() })
     }
 
-    /// How many hosts are pending or running now.
+    /// How many hosts are pending or running now, those in quarantine apart.
     pub(super) async fn live_hosts(&self) -> Result<usize, Failure> {
         let clients = self.clients().await?;
         let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        Ok(hosts.iter().filter(|host| host.state.live()).count())
+        Ok(hosts.iter().filter(|host| host.counts()).count())
     }
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.

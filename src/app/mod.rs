@@ -8,16 +8,22 @@ mod exec;
 mod extend;
 mod fed;
 mod feed;
+mod images;
 mod init;
 mod inventory;
 mod launch;
 mod logs;
+mod mark;
+mod offers;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
+mod rein;
 mod resume;
 mod runs;
 mod saved;
+mod scale;
 mod sim;
 mod ssh;
 mod status;
@@ -28,7 +34,7 @@ mod wait;
 mod why;
 mod work;
 
-use crate::cli::request::Plan;
+use crate::cli::request::{Images, Plan, Recycle};
 use crate::cli::{Global, Request, Verb};
 use crate::engine::Level;
 use crate::engine::failure::Failure;
@@ -154,6 +160,10 @@ fn or_its_plan(mut global: Global, verb: Verb) -> (Global, Verb) {
         | Verb::Up(_)
         | Verb::Resume(_)
         | Verb::Extend(_)
+        | Verb::Scale(_)
+        | Verb::Mark(_)
+        | Verb::Images(Images::Prune { .. })
+        | Verb::Recycle(Recycle::Apply | Recycle::Remove)
         | Verb::Down(_)
             if global.dry_run =>
         {
@@ -171,19 +181,24 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Verify(verify) => context.verify(verify).await,
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
+        Verb::Scale(scale) => context.scale(scale).await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,
+        Verb::Rein(rein) => context.rein(&rein),
         Verb::Wait => context.wait().await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),
+        Verb::Images(images) => context.images(images).await,
         Verb::Inventory(format) => context.inventory(format).await,
         Verb::Ssh(ssh) => context.ssh(&ssh).await,
         Verb::Logs(logs) => context.logs(&logs).await,
         Verb::Extend(extend) => context.extend(extend).await,
+        Verb::Mark(mark) => context.mark(mark).await,
+        Verb::Recycle(recycle) => context.recycle(recycle).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

@@ -17,6 +17,7 @@ use crate::spec::fleet::{Connect, ForeignHost};
 use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -100,10 +101,14 @@ impl Context {
         Ok(Some(failure))
     }
 
-    /// Running hosts in slot order, as far as they were asked for.
+    /// Running hosts in slot order, as far as they were asked for; one in quarantine only by its name.
     pub(super) async fn pick(&self, dir: &FleetDir, target: &Picks) -> Result<Vec<Host>, Failure> {
-        let mut hosts = if self.fleet.is_foreign() { self.foreign() } else { self.running(dir).await? };
+        let (mut hosts, aside) =
+            if self.fleet.is_foreign() { (self.foreign(), BTreeSet::new()) } else { self.running(dir).await? };
         if target.only.is_empty() {
+            for host in hosts.extract_if(.., |host| aside.contains(&host.id)) {
+                self.events.note(format!("{host} is in quarantine and left out; --only {} names it", host.id));
+            }
             return Ok(hosts);
         }
         let named = |host: &Host, pick: &HostPick| match pick {
@@ -132,17 +137,18 @@ impl Context {
         Ok(hosts)
     }
 
-    /// The fleet's running hosts in slot order.
-    async fn running(&self, dir: &FleetDir) -> Result<Vec<Host>, Failure> {
+    /// The fleet's running hosts in slot order, and which of them are in quarantine.
+    pub(super) async fn running(&self, dir: &FleetDir) -> Result<(Vec<Host>, BTreeSet<InstanceId>), Failure> {
         let clients = self.clients().await?;
         let all =
             self.read("list this fleet's hosts", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
         let live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
+        let aside = live.iter().filter(|i| !i.counts()).map(|i| i.id.clone()).collect();
         let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
         let mut hosts: Vec<Host> =
             live.iter().filter_map(|instance| self.host(instance, *slots.get(&instance.id)?)).collect();
         hosts.sort_by_key(|host| host.slot);
-        Ok(hosts)
+        Ok((hosts, aside))
     }
 
     /// The spec's own list of machines, as written.

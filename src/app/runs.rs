@@ -13,12 +13,14 @@ use crate::report::answer::{CallLine, CallOutcome, PastRuns, RunPage, RunState, 
 impl Context {
     pub(super) fn runs(&self, wanted: &Runs) -> Result<Exit, Failure> {
         let dir = self.state_dir()?;
+        // Before the journals: a run that ends meanwhile is told as ended.
+        let running = dir.holder().map_err(state)?.and_then(|holder| holder.run);
         let history = History::read(&dir).map_err(state)?;
         match wanted {
             Runs::List => {
                 let answer = PastRuns {
                     fleet: self.fleet.name.to_string(),
-                    runs: history.runs().filter_map(|past| summary(&history, past)).collect(),
+                    runs: history.runs().filter_map(|past| summary(&history, past, running)).collect(),
                     unreadable: history.unreadable().map(ToString::to_string).collect(),
                 };
                 let failure = history
@@ -35,7 +37,7 @@ impl Context {
                     },
                 )?;
                 let past = PastRun { dir: dir.run(run), fold: dir.run(run).peek().map_err(state)? };
-                let summary = summary(&history, &past).ok_or_else(|| {
+                let summary = summary(&history, &past, running).ok_or_else(|| {
                     Failure::to(Exit::State, format!("read the journal of run {run}: it does not say what it began"))
                 })?;
                 self.tell(Told::good(RunPage {
@@ -68,11 +70,12 @@ fn plan(fold: &Fold) -> Option<Plan> {
     fold.begun.as_ref().and_then(|begun| serde_json::from_value(begun.plan.clone()).ok())
 }
 
-fn summary(history: &History, past: &PastRun) -> Option<RunSummary> {
+fn summary(history: &History, past: &PastRun, running: Option<RunId>) -> Option<RunSummary> {
     let begun = past.fold.begun.as_ref()?;
     let steps = steps(&past.fold);
     let run_state = match past.fold.ended {
         Some(_) => RunState::Ended,
+        None if running == Some(past.dir.run()) => RunState::Running,
         None if history.unfinished().any(|other| other.dir.run() == past.dir.run()) => RunState::Unfinished,
         None => RunState::Superseded,
     };
@@ -112,11 +115,15 @@ fn steps(fold: &Fold) -> Vec<StepLine> {
 }
 
 fn call(intent: &IntentState) -> CallLine {
-    let (outcome, ids, reason) = match &intent.outcome {
-        Some(Outcome::Done { ids, .. }) => (CallOutcome::Done, ids.clone(), None),
-        Some(Outcome::Failed(fault)) => (CallOutcome::Failed, Vec::new(), Some(fault.to_string())),
-        Some(Outcome::Unknown(fault)) => (CallOutcome::Unknown, Vec::new(), Some(fault.to_string())),
-        None => (CallOutcome::Unknown, Vec::new(), None),
+    let (outcome, ids, request_id, reason) = match &intent.outcome {
+        Some(Outcome::Done { ids, request_id, .. }) => (CallOutcome::Done, ids.clone(), request_id.clone(), None),
+        Some(Outcome::Failed(fault)) => {
+            (CallOutcome::Failed, Vec::new(), fault.request_id.clone(), Some(fault.to_string()))
+        }
+        Some(Outcome::Unknown(fault)) => {
+            (CallOutcome::Unknown, Vec::new(), fault.request_id.clone(), Some(fault.to_string()))
+        }
+        None => (CallOutcome::Unknown, Vec::new(), None, None),
     };
     CallLine {
         step: intent.step.clone(),
@@ -124,6 +131,7 @@ fn call(intent: &IntentState) -> CallLine {
         at: intent.at,
         outcome,
         ids,
+        request_id,
         reason,
         unresolved: intent.open() && intent.call.makes(),
     }

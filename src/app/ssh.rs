@@ -2,7 +2,7 @@
 
 use super::Told;
 use super::context::Context;
-use crate::cli::request::{HostName, HostPick, Ssh, Target};
+use crate::cli::request::{HostName, HostPick, Ssh};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::model::{Host, shell_word};
@@ -50,7 +50,7 @@ impl Context {
     /// The running host that is meant.
     pub(super) async fn running_host(&self, name: &HostName) -> Result<Host, Failure> {
         self.check_account().await?;
-        let hosts = self.pick(&self.state_dir()?, &Target::default()).await?;
+        let (hosts, _) = self.running(&self.state_dir()?).await?;
         let meant = |host: &&Host| match name {
             HostName::Pick(HostPick::Id(id)) => *id == host.id,
             HostName::Pick(HostPick::Slot(slot)) => *slot == host.slot,

@@ -2,12 +2,14 @@
 
 use super::Told;
 use super::context::{Context, state};
+use super::fed::Fed;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{ImageState, Survey, tags};
+use crate::model::{Mark, Survey, tags};
 use crate::plan::slots;
-use crate::report::answer::{HostLine, ImageLine, RunLine, Status};
+use crate::plan::verdict::Feeding;
+use crate::report::answer::{FeedLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
 
 impl Context {
@@ -54,6 +56,8 @@ impl Context {
                 address: instance.private_ip.clone(),
                 release: instance.tags.get(tags::RELEASE).map(|release| release.chars().take(12).collect()),
                 expires: instance.tags.get(tags::EXPIRES).map(str::to_owned),
+                protected: instance.marked(Mark::Protect).map(str::to_owned),
+                quarantined: instance.marked(Mark::Quarantine).map(str::to_owned),
                 launched: instance.launched.to_string(),
                 reason: instance.state_reason.clone(),
             })
@@ -70,6 +74,8 @@ impl Context {
             address: None,
             release: None,
             expires: None,
+            protected: None,
+            quarantined: None,
             launched: launched.to_string(),
             reason: None,
         }));
@@ -82,9 +88,29 @@ impl Context {
             images: images(&survey),
             unfinished,
             queue,
+            feed: self.feed_line()?,
             api_calls: self.calls(),
         };
         self.tell(Told::good(status))
+    }
+}
+
+impl Context {
+    /// The feed that is not finished, and what it was told.
+    fn feed_line(&self) -> Result<Option<FeedLine>, Failure> {
+        let Some(queue) = &self.fleet.queue else { return Ok(None) };
+        let dir = self.state_dir()?;
+        let fed = Fed::read(&dir, &queue.url, self.fleet.feed.is_some())?;
+        let (Some(open), Some(reins)) = (&fed.open, fed.reins(&dir)?) else { return Ok(None) };
+        let told = Reined { run: open.run.to_string(), paused: reins.paused, rate_per_second: reins.rate };
+        let count = |n: usize| u64::try_from(n).unwrap_or(u64::MAX);
+        let cursor = open.cursor.as_ref();
+        Ok(Some(FeedLine {
+            told,
+            running: fed.feeder.feeding == Feeding::Open,
+            sent: cursor.map_or(0, |cursor| count(cursor.next())),
+            total: cursor.map(|cursor| count(cursor.total())),
+        }))
     }
 }
 
@@ -95,12 +121,7 @@ fn images(survey: &Survey) -> Vec<ImageLine> {
         .map(|image| ImageLine {
             id: image.id.to_string(),
             name: image.name.clone(),
-            state: match &image.state {
-                ImageState::Pending => "pending".to_owned(),
-                ImageState::Available => "available".to_owned(),
-                ImageState::Failed => "failed".to_owned(),
-                ImageState::Other(word) => word.clone(),
-            },
+            state: image.state.as_str().to_owned(),
             attested: image.tags.get(tags::ATTESTATION).is_some(),
         })
         .collect()

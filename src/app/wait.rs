@@ -10,11 +10,11 @@ use crate::journal::FleetDir;
 use crate::plan::verdict::{Look, Seen, Verdict, verdict};
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
-use crate::ssh::{Input, Limits, Session, Target};
-use std::time::Duration;
+use crate::spec::fleet::{Counts, Ledger};
+use crate::ssh::{Session, Target};
+use crate::steps::ledger;
+use crate::time::tempo::Tempo;
 
-/// The ledger's command may take so long, wall time.
-const LEDGER: Limits = Limits { timeout: Duration::from_mins(2), max_output: 16 * 1024 };
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
 
@@ -45,22 +45,20 @@ impl Context {
             None => None,
         };
         let run = self.new_run();
-        self.events.emit(Event::RunStarted {
-            run: run.to_string(),
-            verb: "wait".to_owned(),
-            fleet: self.fleet.name.to_string(),
-            resumed: false,
-        });
+        self.started(run, "wait", false);
         let begun = self.clock.now();
         let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;
-        let mut ledger: Option<Session> = None;
+        let mut session: Option<Session> = None;
         let planned = self.fleet.feed.is_some();
         let (verdict, fed) = loop {
             let fed = Fed::read(&dir, &queue.url, planned)?;
             // The ledger first: its command may take a minute, and the counts must be fresh.
             let completed = match &self.fleet.done.completed {
-                Some(command) => self.completed(&dir, command, &mut ledger).await,
+                Some(completed) => {
+                    let since = fed.ledger.map(|baseline| baseline.since);
+                    self.completed(&dir, &completed.command, since, &mut session).await
+                }
                 None => None,
             };
             let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
@@ -74,7 +72,15 @@ impl Context {
             }
             let at = self.clock.now();
             looks.push(Look { at, sample: sample.clone(), fed: fed.sent, completed });
-            let seen = Seen { feeder: fed.feeder, looks: &looks, dead_before: baseline, started: begun, now: at };
+            let seen = Seen {
+                feeder: fed.feeder,
+                looks: &looks,
+                dead_before: baseline,
+                completed_before: self.completed_before(&fed),
+                fed_by: self.fed_by(&dir, &fed, at),
+                started: begun,
+                now: at,
+            };
             let now = verdict(&seen, &self.fleet.done);
             let (outlook, eta) = words(&now);
             if let Some(sample) = sample {
@@ -89,18 +95,36 @@ impl Context {
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.
-    async fn completed(&self, dir: &FleetDir, command: &str, session: &mut Option<Session>) -> Option<u64> {
+    async fn completed(
+        &self,
+        dir: &FleetDir,
+        command: &str,
+        since: Option<u64>,
+        session: &mut Option<Session>,
+    ) -> Option<u64> {
         if session.is_none() {
             *session = self.template_session(dir).await;
         }
-        let open = session.as_ref()?;
-        match open.exec(command, Input::Empty, LEDGER).await {
-            Ok(execution) if execution.success() => String::from_utf8_lossy(&execution.stdout).trim().parse().ok(),
-            Ok(_) => None,
-            Err(_) => {
-                *session = None;
-                None
-            }
+        let counted = ledger::count(session.as_ref()?, command, since).await;
+        if counted.is_err() {
+            *session = None;
+        }
+        counted.ok().flatten()
+    }
+
+    /// When a feed that is at it will have sent its last item, at its own rate.
+    fn fed_by(&self, dir: &FleetDir, fed: &Fed, now: jiff::Timestamp) -> Option<jiff::Timestamp> {
+        let cursor = fed.open.as_ref()?.cursor.as_ref()?;
+        let told = fed.reins(dir).ok()?.and_then(|reins| reins.rate).map(Tempo::Steady);
+        let tempo = told.or_else(|| self.fleet.feed.as_ref()?.rate.clone())?;
+        tempo.gone(u64::try_from(cursor.left()).ok()?, now)
+    }
+
+    /// What the ledger counted that is not of this campaign; `None` when nobody knows.
+    fn completed_before(&self, fed: &Fed) -> Option<u64> {
+        match self.fleet.done.completed.as_ref()?.counts {
+            Counts::New => fed.ledger?.count,
+            Counts::All => Some(0),
         }
     }
 
@@ -116,17 +140,12 @@ impl Context {
     fn judged(&self, verdict: &Verdict, fed: &Fed) -> Told<Summary> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
-        // Without a ledger nobody can miss an item: unknown is not zero.
-        let surplus = ok.zip(failed).is_some_and(|(ok, failed)| ok + failed > fed.feeder.items);
-        let missing = missing.filter(|_| self.fleet.done.completed.is_some() && !surplus);
-        if surplus && fed.feeder.items > 0 {
-            self.events.note(format!(
-                "the ledger counts more than the {} items that were fed: older results or attempts too, so it can't show \
-                 that an item is missing",
-                fed.feeder.items
-            ));
-        }
-        let items = ItemCounts { fed: Some(fed.feeder.items), ok, failed, unaccounted: missing };
+        // Without a ledger nobody can miss an item, and what is completed and given up on may hide one that is neither.
+        let tells = |ok, failed| self.fleet.done.completed.is_some() && ok + failed <= fed.feeder.items;
+        let missing = missing.filter(|_| ok.zip(failed).is_some_and(|(ok, failed)| tells(ok, failed)));
+        // What somebody else fed nobody counted.
+        let ours = |count: Option<u64>| count.filter(|_| fed.feeder.items > 0 || self.fleet.feed.is_some());
+        let items = ItemCounts { fed: ours(Some(fed.feeder.items)), ok: ours(ok), failed, unaccounted: ours(missing) };
         let (outlook, _) = words(verdict);
         let answer = Summary {
             items: Some(items),
@@ -138,11 +157,33 @@ impl Context {
         let failure = (exit != Exit::Done).then(|| {
             let mut failure = Failure::new(exit, format!("{word}: {outlook}"));
             failure.hints.extend(fed.next.clone());
+            failure.hints.extend(self.ledgers_way_out(verdict, fed));
             failure
                 .hint("fleetwright status     # hosts and queue")
                 .hint("fleetwright down       # ends the fleet, which is still running")
         });
         Told { answer, failure }
+    }
+}
+
+impl Context {
+    /// What may be wrong with the ledger rather than with the items.
+    fn ledgers_way_out(&self, verdict: &Verdict, fed: &Fed) -> Option<String> {
+        let Ledger { counts, .. } = self.fleet.done.completed.as_ref()?;
+        let older = *counts == Counts::New && fed.ledger.is_none_or(|baseline| baseline.count != Some(0));
+        let doubtful = match verdict {
+            Verdict::Unaccounted { .. } => older,
+            Verdict::Unproven { .. } => true,
+            Verdict::Working { .. }
+            | Verdict::Done { .. }
+            | Verdict::DoneWithFailures { .. }
+            | Verdict::Stalled { .. }
+            | Verdict::Deadline { .. }
+            | Verdict::Blind { .. } => false,
+        };
+        doubtful.then(|| {
+            "fleetwright explain done.completed     # the ledger may count wrong; `wait` reads it anew".to_owned()
+        })
     }
 }
 
@@ -152,6 +193,7 @@ fn counts(verdict: &Verdict) -> (Option<u64>, Option<u64>, Option<u64>) {
         Verdict::Done { ok } => (Some(*ok), Some(0), Some(0)),
         Verdict::DoneWithFailures { ok, failed } => (Some(*ok), Some(*failed), Some(0)),
         Verdict::Unaccounted { missing, ok, failed } => (Some(*ok), Some(*failed), Some(*missing)),
+        Verdict::Unproven { failed, .. } => (None, Some(*failed), None),
         Verdict::Working { .. } | Verdict::Stalled { .. } | Verdict::Deadline { .. } | Verdict::Blind { .. } => {
             (None, None, None)
         }
@@ -168,7 +210,8 @@ fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
         Verdict::Unaccounted { missing, ok, failed } => {
             (format!("{missing} items are neither completed nor failed ({ok} completed, {failed} failed)"), None)
         }
-        Verdict::Stalled { why } => (why.clone(), None),
+        Verdict::Stalled { why } | Verdict::Unproven { failed: 0, why } => (why.clone(), None),
+        Verdict::Unproven { failed, why } => (format!("{why}; {failed} failed"), None),
         Verdict::Deadline { outlook } => (format!("still {outlook}"), None),
         Verdict::Blind { since: Some(since) } => (format!("nothing could be read since {since}"), None),
         Verdict::Blind { since: None } => ("nothing could be read at all".to_owned(), None),
@@ -181,7 +224,7 @@ fn ending(verdict: &Verdict) -> (Exit, &'static str) {
         Verdict::Done { .. } => (Exit::Done, "done"),
         Verdict::DoneWithFailures { .. } => (Exit::ItemsFailed, "done-with-failures"),
         Verdict::Stalled { .. } => (Exit::Stalled, "stalled"),
-        Verdict::Unaccounted { .. } => (Exit::Unaccounted, "unaccounted"),
+        Verdict::Unaccounted { .. } | Verdict::Unproven { .. } => (Exit::Unaccounted, "unaccounted"),
         Verdict::Deadline { .. } => (Exit::Deadline, "deadline"),
         Verdict::Blind { .. } => (Exit::Unavailable, "blind"),
         Verdict::Working { .. } => (Exit::Bug, "working"),

@@ -61,7 +61,7 @@ impl Context {
     }
 
     /// The instance that is meant. A slot means who fills it now, else who filled it last.
-    fn meant<'a>(
+    pub(super) fn meant<'a>(
         &self,
         name: &HostName,
         survey: &'a Survey,
@@ -122,7 +122,7 @@ impl Context {
     }
 }
 
-fn missing(name: &HostName, unseen: &BTreeMap<InstanceId, jiff::Timestamp>) -> Failure {
+pub(super) fn missing(name: &HostName, unseen: &BTreeMap<InstanceId, jiff::Timestamp>) -> Failure {
     let text = match name {
         HostName::Pick(HostPick::Id(id)) => {
             if let Some(at) = unseen.get(id) {

@@ -1,11 +1,11 @@
 //! One set of clients for one account and region: shared configuration, no retries, bounded time.
 
-use super::hooks::{Counter, WholeAnswer};
+use super::hooks::{Counter, Named, WholeAnswer};
 use crate::model::{Fault, FaultKind, Region, RunId};
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
-use aws_config::{AppName, BehaviorVersion, ConfigLoader, SdkConfig};
+use aws_config::{BehaviorVersion, ConfigLoader, FrameworkMetadata, SdkConfig};
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -26,8 +26,6 @@ pub struct AwsSettings {
     pub region: Option<Region>,
     /// Endpoint of every service, as `AWS_ENDPOINT_URL`.
     pub endpoint_url: Option<String>,
-    /// The run, shown in the user agent so that CloudTrail tells our calls apart.
-    pub run: Option<RunId>,
 }
 
 /// One client of each kind, built when first used. Clones share them.
@@ -41,9 +39,12 @@ struct Shared {
     config: SdkConfig,
     region: Region,
     counter: Counter,
+    named: Named,
+    autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
+    pricing: OnceLock<aws_sdk_pricing::Client>,
 }
 
 impl Clients {
@@ -64,12 +65,11 @@ impl Clients {
         if let Some(url) = &settings.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self::load(loader, settings.run).await
+        Self::load(loader).await
     }
 
     /// Adds what holds for every client and loads the rest.
-    pub(super) async fn load(loader: ConfigLoader, run: Option<RunId>) -> Result<Self, Fault> {
-        let name = run.map_or_else(|| "fleetwright".to_owned(), |run| format!("fleetwright-{}", run.short()));
+    pub(super) async fn load(loader: ConfigLoader) -> Result<Self, Fault> {
         let mut loader = loader
             .retry_config(RetryConfig::disabled())
             .timeout_config(
@@ -77,8 +77,8 @@ impl Clients {
             )
             // The attempt's time-out bounds a stalled answer; a second clock would only give it a second name.
             .stalled_stream_protection(StalledStreamProtectionConfig::disabled());
-        if let Ok(name) = AppName::new(name) {
-            loader = loader.app_name(name);
+        if let Ok(version) = FrameworkMetadata::new("fleetwright", Some(env!("CARGO_PKG_VERSION"))) {
+            loader = loader.framework_metadata(version);
         }
         let config = Box::pin(loader.load()).await;
         let Some(region) = config.region().map(|region| Region::new(region.as_ref())) else {
@@ -91,8 +91,10 @@ impl Clients {
                 request_id: None,
             });
         };
-        let (ec2, sqs, sts) = (OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { shared: Arc::new(Shared { config, region, counter: Counter::default(), ec2, sqs, sts }) })
+        let (counter, named) = (Counter::default(), Named::default());
+        let autoscaling = OnceLock::new();
+        let (ec2, sqs, sts, pricing) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
+        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, autoscaling, ec2, sqs, sts, pricing }) })
     }
 
     /// The region that all calls go to.
@@ -100,15 +102,29 @@ impl Clients {
         &self.shared.region
     }
 
+    /// From now on every call bears the run in its user agent (`app/fleetwright-<run>`), which CloudTrail keeps.
+    pub fn within(&self, run: RunId) {
+        self.shared.named.within(run);
+    }
+
     /// Calls sent so far, by action.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.shared.counter.counts()
     }
 
+    pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
+        self.shared.autoscaling.get_or_init(|| {
+            let config = aws_sdk_autoscaling::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_autoscaling::Client::from_conf(config.build())
+        })
+    }
+
     pub(super) fn ec2(&self) -> &aws_sdk_ec2::Client {
         self.shared.ec2.get_or_init(|| {
             let config = aws_sdk_ec2::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_ec2::Client::from_conf(config.build())
         })
     }
@@ -116,7 +132,8 @@ impl Clients {
     pub(super) fn sqs(&self) -> &aws_sdk_sqs::Client {
         self.shared.sqs.get_or_init(|| {
             let config = aws_sdk_sqs::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_sqs::Client::from_conf(config.build())
         })
     }
@@ -124,8 +141,19 @@ impl Clients {
     pub(super) fn sts(&self) -> &aws_sdk_sts::Client {
         self.shared.sts.get_or_init(|| {
             let config = aws_sdk_sts::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_sts::Client::from_conf(config.build())
+        })
+    }
+
+    /// The Price List API in a region that has it, always the same one.
+    pub(super) fn pricing(&self, region: &'static str) -> &aws_sdk_pricing::Client {
+        self.shared.pricing.get_or_init(|| {
+            let config = aws_sdk_pricing::config::Builder::from(&self.shared.config);
+            let config = config.region(aws_config::Region::new(region));
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_pricing::Client::from_conf(config.build())
         })
     }
 

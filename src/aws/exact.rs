@@ -7,6 +7,7 @@
 use super::classify;
 use crate::journal::{Draft, Permit};
 use crate::model::{Fault, FaultKind};
+use aws_sdk_ec2::operation::RequestId;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -94,6 +95,7 @@ where
 /// However the call failed; `Invalid` without sending anything when the permit is for another action.
 pub(super) async fn send<T, E, F>(action: &str, permit: &Permit, call: impl FnOnce(Replay) -> F) -> Result<T, Fault>
 where
+    T: RequestId,
     F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -101,7 +103,9 @@ where
     if draft.action != action {
         return Err(invalid(action, &format!("the journal permits {}, not {action}", draft.action)));
     }
-    call(Replay(draft.body.clone())).await.map_err(|error| classify::fault(action, &error))
+    let answer = call(Replay(draft.body.clone())).await.map_err(|error| classify::fault(action, &error))?;
+    permit.answered(answer.request_id());
+    Ok(answer)
 }
 
 /// A request that never was one.

@@ -7,7 +7,7 @@ use super::classify::{classify_code, garbled};
 use super::convert::{birth_tags, need};
 use super::exact::{capture, invalid, send};
 use crate::journal::{Draft, Permit};
-use crate::model::{Fault, FleetGiven, FleetRequest, GivenHost, InstanceId, Market, RefusedPool};
+use crate::model::{Fault, FleetGiven, FleetRequest, GivenHost, InstanceId, Market, RefusedPool, SubnetId};
 use aws_sdk_ec2::types::{
     CreateFleetError, CreateFleetInstance, DefaultTargetCapacityType, FleetLaunchTemplateConfigRequest,
     FleetLaunchTemplateOverrides, FleetLaunchTemplateOverridesRequest, FleetLaunchTemplateSpecificationRequest,
@@ -26,7 +26,8 @@ impl Clients {
     ///
     /// `Invalid` for no hosts, no types or no subnets.
     pub async fn draft_fleet(&self, request: &FleetRequest) -> Result<Draft, Fault> {
-        if request.types.is_empty() || request.subnets.is_empty() {
+        let pools = overrides(request);
+        if pools.is_empty() {
             return Err(invalid(ACTION, "a fleet needs types and subnets"));
         }
         let template = FleetLaunchTemplateSpecificationRequest::builder()
@@ -34,7 +35,7 @@ impl Clients {
             .version(request.version.to_string());
         let config = FleetLaunchTemplateConfigRequest::builder()
             .launch_template_specification(template.build())
-            .set_overrides(Some(overrides(request)));
+            .set_overrides(Some(pools));
         // No `spot-instances-request`: EC2 refuses that kind in a request without spot.
         let born = [ResourceType::Instance, ResourceType::Volume, ResourceType::NetworkInterface].into_iter();
         let born: Vec<_> = born.filter_map(|kind| birth_tags(kind, &request.host_tags)).collect();
@@ -100,7 +101,8 @@ fn overrides(request: &FleetRequest) -> Vec<FleetLaunchTemplateOverridesRequest>
     let mut pools = Vec::with_capacity(request.types.len() * request.subnets.len());
     let max_price = request.max_price.as_ref().filter(|_| request.spot > 0);
     for (priority, kind) in (0_u32..).zip(&request.types) {
-        for subnet in &request.subnets {
+        let left_out = |subnet: &&SubnetId| !request.without.iter().any(|(k, s)| k == kind && s == *subnet);
+        for subnet in request.subnets.iter().filter(left_out) {
             let pool = FleetLaunchTemplateOverridesRequest::builder()
                 .instance_type(InstanceType::from(kind.as_str()))
                 .subnet_id(subnet.as_str())

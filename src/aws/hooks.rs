@@ -1,10 +1,14 @@
-//! What happens at every call of every client: it is counted, known to be sent or not, and its answer must be whole.
+//! What happens at every call of every client: it is counted, known to be sent or not, bears the run's name, and its answer
+//! must be whole.
 
 use super::classify::chain;
+use crate::model::RunId;
+use aws_config::AppName;
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
+    AfterDeserializationInterceptorContextRef, BeforeSerializationInterceptorContextRef,
+    BeforeTransmitInterceptorContextRef, FinalizerInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::Metadata;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
@@ -63,6 +67,39 @@ impl Intercept for Counter {
             Some(Err(error)) if bag.load::<Sent>().is_none() => Err(Unsent(chain(error)).into()),
             Some(_) | None => Ok(()),
         }
+    }
+}
+
+/// Names program and run in the user agent. The run begins after the first calls, hence no setting of the clients.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Named(Arc<Mutex<Option<RunId>>>);
+
+impl Named {
+    /// Later calls belong to this run.
+    pub(super) fn within(&self, run: RunId) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(run);
+    }
+
+    /// At most 50 characters of those that the SDK allows: 12 and a hyphenated UUID's 36.
+    fn name(&self) -> String {
+        let run = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        run.map_or_else(|| "fleetwright".to_owned(), |run| format!("fleetwright-{run}"))
+    }
+}
+
+impl Intercept for Named {
+    fn name(&self) -> &'static str {
+        "RunInUserAgent"
+    }
+
+    fn read_before_serialization(
+        &self,
+        _: &BeforeSerializationInterceptorContextRef<'_>,
+        _: &RuntimeComponents,
+        bag: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        bag.interceptor_state().store_put(AppName::new(Named::name(self))?);
+        Ok(())
     }
 }
 

@@ -5,7 +5,7 @@ use super::convert::{birth_tags, filter, need, pages, read, tags};
 use super::exact::{capture, invalid, send};
 use crate::gate::OwnedIds;
 use crate::journal::{Draft, Permit};
-use crate::model::{Fault, FleetName, Image, ImageId, ImageRequest, ImageState, tags as keys};
+use crate::model::{Fault, FleetName, Image, ImageId, ImageRequest, ImageState, InstanceId, tags as keys};
 use aws_sdk_ec2::types::{Filter, ImageAttributeName, PermissionGroup, ResourceType};
 
 const DESCRIBE: &str = "DescribeImages";
@@ -102,10 +102,12 @@ pub(super) fn one<'a>(action: &str, ids: &'a OwnedIds) -> Result<&'a str, Fault>
 /// The SDK's image as ours.
 fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
     let snapshots = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.snapshot_id());
-    let root = |mapping: &&aws_sdk_ec2::types::BlockDeviceMapping| mapping.device_name() == raw.root_device_name();
-    let root = raw.block_device_mappings().iter().find(root).and_then(|mapping| mapping.ebs()?.volume_size());
+    let sizes = raw.block_device_mappings().iter().filter_map(|mapping| mapping.ebs()?.volume_size());
     let state = raw.state.as_ref().map_or("unknown", |state| state.as_str());
+    let root = raw.block_device_mappings().iter().find(|mapping| mapping.device_name() == raw.root_device_name());
+    let root_gib = root.and_then(|root| root.ebs()?.volume_size()).and_then(|gib| u32::try_from(gib).ok());
     Ok(Image {
+        root_gib,
         state: match state {
             "pending" => ImageState::Pending,
             "available" => ImageState::Available,
@@ -113,6 +115,9 @@ fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
             other => ImageState::Other(other.to_owned()),
         },
         snapshots: snapshots.map(Into::into).collect(),
+        gib: sizes.filter_map(|size| u64::try_from(size).ok()).sum(),
+        template: raw.source_instance_id.as_deref().map(InstanceId::new),
+        base: raw.source_image_id.as_deref().map(ImageId::new),
         tags: tags(raw.tags()),
         state_reason: raw.state_reason.as_ref().and_then(|reason| reason.message()).map(str::to_owned),
         created: raw.creation_date.as_deref().and_then(|text| text.parse().ok()),

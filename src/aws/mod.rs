@@ -10,6 +10,7 @@ mod config;
 mod convert;
 mod exact;
 mod fleets;
+mod groups;
 mod hooks;
 mod images;
 mod instances;
@@ -23,11 +24,12 @@ mod tags;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod types;
 mod volumes;
 
 pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
-pub use prices::TypeFacts;
+pub use groups::{ACTIONS_AT_ONCE, Refused};
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
 pub use sts::Caller;
 pub use volumes::{Snapshot, Volume};

@@ -91,7 +91,7 @@ pub(crate) async fn clients(url: &str, credentials: Credentials) -> Clients {
         .region(aws_config::Region::new("us-east-1"))
         .credentials_provider(credentials)
         .endpoint_url(url);
-    Clients::load(loader, None).await.expect("a region is set")
+    Clients::load(loader).await.expect("a region is set")
 }
 
 /// Answers the requests of one connection.

@@ -5,8 +5,10 @@ use super::convert::tag_list;
 use super::exact::{capture, invalid, send};
 use crate::journal::{Draft, Permit};
 use crate::model::{Fault, Tags};
+use aws_sdk_ec2::types::Tag;
 
 const ACTION: &str = "CreateTags";
+const DELETE: &str = "DeleteTags";
 
 impl Clients {
     /// Drafts tags for things that carry our fleet tag already; the same tags again change nothing.
@@ -26,5 +28,16 @@ impl Clients {
     /// Sends the drafted tags.
     pub async fn create_tags(&self, permit: &Permit) -> Result<(), Fault> {
         send(ACTION, permit, |hook| self.ec2().create_tags().customize().interceptor(hook).send()).await.map(drop)
+    }
+
+    /// Drafts the end of one tag of one thing, whatever its value; one that is not there changes nothing.
+    pub async fn draft_untag(&self, id: &str, key: &str) -> Result<Draft, Fault> {
+        let call = self.ec2().delete_tags().resources(id).tags(Tag::builder().key(key).build());
+        capture(DELETE, None, |hook| call.customize().interceptor(hook).send()).await
+    }
+
+    /// Takes the drafted tag off.
+    pub async fn delete_tags(&self, permit: &Permit) -> Result<(), Fault> {
+        send(DELETE, permit, |hook| self.ec2().delete_tags().customize().interceptor(hook).send()).await.map(drop)
     }
 }

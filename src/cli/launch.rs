@@ -32,7 +32,7 @@ pub(super) struct LaunchArgs {
 
 /// When a host counts as there.
 #[derive(Clone, Copy, Debug, ValueEnum)]
-enum UntilArg {
+pub(super) enum UntilArg {
     /// EC2 says running
     Running,
     /// SSH lets us in
@@ -41,17 +41,24 @@ enum UntilArg {
     Ready,
 }
 
+impl UntilArg {
+    /// The same, checked.
+    pub(super) fn check(self) -> Until {
+        match self {
+            Self::Running => Until::Running,
+            Self::Ssh => Until::Ssh,
+            Self::Ready => Until::Ready,
+        }
+    }
+}
+
 impl LaunchArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Launch {
         Launch {
             n: self.n,
             image: self.image,
-            until: match self.until {
-                UntilArg::Running => Until::Running,
-                UntilArg::Ssh => Until::Ssh,
-                UntilArg::Ready => Until::Ready,
-            },
+            until: self.until.check(),
             unattested: self.unattested,
             adopt: self.adopt,
         }

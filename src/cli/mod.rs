@@ -12,18 +12,22 @@ mod feed;
 mod global;
 #[cfg(test)]
 mod house;
+mod images;
 mod init;
 mod inventory;
 mod launch;
 mod logs;
 mod man;
+mod mark;
 mod plan;
 mod push;
+mod recycle;
 mod rehearse;
 pub mod request;
 mod resume;
 mod runs;
 mod saved;
+mod scale;
 mod schema;
 mod sim;
 mod ssh;
@@ -90,6 +94,7 @@ enum VerbArgs {
     Verify(saved::Savable<verify::VerifyArgs>),
     Bake(saved::Savable<bake::BakeArgs>),
     Launch(saved::Savable<launch::LaunchArgs>),
+    Scale(scale::ScaleArgs),
     Status(status::StatusArgs),
     Push(saved::Savable<push::PushArgs>),
     Exec(exec::ExecArgs),
@@ -99,10 +104,14 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Runs(runs::RunsArgs),
+    Images(images::ImagesArgs),
     Inventory(inventory::InventoryArgs),
     Ssh(ssh::SshArgs),
     Logs(logs::LogsArgs),
     Extend(extend::ExtendArgs),
+    Protect(mark::ProtectArgs),
+    Quarantine(mark::QuarantineArgs),
+    Recycle(recycle::RecycleArgs),
     Down(down::DownArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
@@ -122,23 +131,28 @@ impl VerbArgs {
             Self::Verify(args) => args.or("verify").map_or_else(|args| Verb::Verify(args.check()), Verb::Apply),
             Self::Bake(args) => args.or("bake").map_or_else(|args| Verb::Bake(args.check()), Verb::Apply),
             Self::Launch(args) => args.or("launch").map_or_else(|args| Verb::Launch(args.check()), Verb::Apply),
+            Self::Scale(args) => Verb::Scale(args.check()),
             Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
             Self::Push(args) => match args.or("push") {
                 Ok(apply) => Verb::Apply(apply),
                 Err(args) => Verb::Push(args.check()?),
             },
             Self::Exec(args) => Verb::Exec(args.check()?),
-            Self::Feed(args) => args.or("feed").map_or_else(|feed::FeedArgs {}| Verb::Feed, Verb::Apply),
+            Self::Feed(args) => args.or("feed").map_or_else(feed::FeedArgs::check, Verb::Apply),
             Self::Work(args) => Verb::Work(args.check()),
             Self::Wait(wait::WaitArgs {}) => Verb::Wait,
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Images(args) => Verb::Images(args.check()),
             Self::Inventory(args) => Verb::Inventory(args.check()),
             Self::Ssh(args) => Verb::Ssh(args.check()),
             Self::Logs(args) => Verb::Logs(args.check()),
             Self::Extend(args) => Verb::Extend(args.check()),
-            Self::Down(args) => Verb::Down(args.check()),
+            Self::Protect(args) => Verb::Mark(args.check()),
+            Self::Quarantine(args) => Verb::Mark(args.check()),
+            Self::Down(args) => Verb::Down(args.check()?),
+            Self::Recycle(args) => Verb::Recycle(args.check()),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

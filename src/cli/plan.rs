@@ -61,7 +61,10 @@ impl PlanArgs {
             Some(PlannedArgs::Bake(args)) => Verb::Bake(args.check()),
             Some(PlannedArgs::Launch(args)) => Verb::Launch(args.check()),
             Some(PlannedArgs::Push(args)) => Verb::Push(args.check()?),
-            Some(PlannedArgs::Feed(feed::FeedArgs {})) => Verb::Feed,
+            Some(PlannedArgs::Feed(args)) => match args.check() {
+                Verb::Feed => Verb::Feed,
+                _ => return Err("what a feed that is at it is told has no plan".to_owned()),
+            },
             Some(PlannedArgs::Up(args)) => Verb::Up(args.check()),
             Some(PlannedArgs::Extend(args)) => Verb::Extend(args.check()),
             Some(PlannedArgs::Down(args)) => Verb::Down(args.check()),

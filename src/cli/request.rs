@@ -1,6 +1,6 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
-use crate::model::InstanceId;
+use crate::model::{InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
@@ -94,6 +94,8 @@ pub enum Verb {
     Bake(Bake),
     /// The fleet has N hosts.
     Launch(Launch),
+    /// The fleet has N hosts, more or fewer than before.
+    Scale(Scale),
     /// Fleet, hosts, images and queue.
     Status,
     /// One host closely: `status --why`.
@@ -104,6 +106,8 @@ pub enum Verb {
     Exec(Exec),
     /// Items into the queue.
     Feed,
+    /// What a feed that is at it is told.
+    Rein(Rein),
     /// On a host: take items and run a command for each.
     Work(Options),
     /// Until the verdict.
@@ -114,6 +118,8 @@ pub enum Verb {
     Resume(Resume),
     /// Past runs, from their journals.
     Runs(Runs),
+    /// This fleet's images.
+    Images(Images),
     /// The running hosts for other tools.
     Inventory(InventoryFormat),
     /// Into one host.
@@ -122,6 +128,10 @@ pub enum Verb {
     Logs(Logs),
     /// Hosts power themselves off later.
     Extend(Extend),
+    /// A mark on one host: `protect` and `quarantine`.
+    Mark(MarkHost),
+    /// A group's hosts are replaced on schedule.
+    Recycle(Recycle),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -175,6 +185,24 @@ pub enum Shell {
 pub struct Man {
     /// The folder to write a page for each verb to; one page goes to standard output when absent.
     pub dir: Option<PathBuf>,
+}
+
+/// `feed --pause`, `--resume`, `--rate`
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Rein {
+    /// Whether it is to be held; as it is when absent.
+    pub paused: Option<bool>,
+    /// How fast it is to go; as it does when absent.
+    pub rate: Option<ReinRate>,
+}
+
+/// How fast a feed is to go.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum ReinRate {
+    /// So many items a second.
+    PerSecond(f64),
+    /// As the spec says.
+    Spec,
 }
 
 /// `plan`, and every verb that has a plan under `--dry-run`.
@@ -304,6 +332,31 @@ pub struct Launch {
     pub adopt: bool,
 }
 
+/// Which hosts go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum GoesFirst {
+    /// Launched longest ago.
+    #[default]
+    Oldest,
+    /// Launched last.
+    Newest,
+    /// With least to do.
+    Idlest,
+}
+
+/// `scale`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scale {
+    /// The wanted size.
+    pub n: u32,
+    /// Which hosts go when there are too many.
+    pub order: GoesFirst,
+    /// Whether they are drained first.
+    pub drain: bool,
+    /// How missing hosts are launched.
+    pub launch: Launch,
+}
+
 /// Which hosts, and what to write about them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
@@ -399,6 +452,25 @@ pub enum Runs {
     Show(String),
 }
 
+/// `images`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Images {
+    /// All of them.
+    List,
+    /// End those that nobody needs.
+    Prune {
+        /// Also those that are in no journal here.
+        adopt: bool,
+    },
+    /// What is different between two of them, each named by id or name.
+    Diff {
+        /// The one.
+        from: String,
+        /// The other; the newest that can be launched when absent.
+        to: Option<String>,
+    },
+}
+
 /// `ssh`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Ssh {
@@ -424,11 +496,48 @@ pub struct Extend {
     pub by: Duration,
 }
 
+/// `protect` and `quarantine`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MarkHost {
+    /// The host.
+    pub host: HostName,
+    /// Its mark.
+    pub mark: Mark,
+    /// Take it off.
+    pub off: bool,
+}
+
+/// `recycle`
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Recycle {
+    /// Make the group's scheduled actions those of the spec.
+    Apply,
+    /// All scheduled actions of the group.
+    List,
+    /// When windows open next, and which hosts they end.
+    Preview {
+        /// How far to look ahead, 1..=366.
+        days: u16,
+    },
+    /// Take this fleet's scheduled actions off the group.
+    Remove,
+}
+
 /// `down`
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
     /// Also end what carries this fleet's tags but is in no journal here.
     pub adopt: bool,
+    /// Only these hosts; everything when empty.
+    pub only: BTreeSet<HostPick>,
+    /// Whether hosts that are named are drained first.
+    pub drain: bool,
+}
+
+impl Default for Down {
+    fn default() -> Self {
+        Self { images: false, adopt: false, only: BTreeSet::new(), drain: true }
+    }
 }

@@ -1,6 +1,6 @@
 //! Reads single values of the command line; each function's error is what the user sees after the flag's name.
 
-use super::request::{HostName, HostPick, MaxFail, Setting};
+use super::request::{HostName, HostPick, MaxFail, ReinRate, Setting};
 use crate::model::InstanceId;
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -13,6 +13,14 @@ pub(super) fn duration(text: &str) -> Result<Duration, String> {
         Ok(span) if !span.is_zero() => Ok(span),
         Ok(_) | Err(_) => Err("must be longer than zero".to_owned()),
     }
+}
+
+/// Reads `5/s`, `200/m` or `spec`.
+pub(super) fn rein_rate(text: &str) -> Result<ReinRate, String> {
+    if text == "spec" {
+        return Ok(ReinRate::Spec);
+    }
+    crate::spec::per_second(text).map(ReinRate::PerSecond).map_err(|wanted| format!("expected {wanted}, or `spec`"))
 }
 
 /// Reads a visibility time-out: SQS takes whole seconds up to 12 hours.

@@ -16,6 +16,16 @@ impl Pace {
         Self { rate: rate_per_second, tokens: 1.0, at: now }
     }
 
+    /// Goes on at another rate from now on.
+    pub fn change(&mut self, rate_per_second: Option<f64>, now: Timestamp) {
+        if self.rate != rate_per_second {
+            self.allowed(now);
+            self.at = self.at.max(now);
+            self.rate = rate_per_second;
+            self.tokens = self.tokens.min(1.0);
+        }
+    }
+
     /// How many items may go now.
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tokens are between 0 and the burst")]
     pub fn allowed(&mut self, now: Timestamp) -> usize {
@@ -74,6 +84,30 @@ mod tests {
                 sent += u32::try_from(n).unwrap();
                 let most = rate * now.duration_since(start).as_secs_f64() + rate.max(1.0) + 1.0;
                 prop_assert!(f64::from(sent) <= most, "{sent} > {most}");
+            }
+        }
+    }
+
+    proptest! {
+        /// Whatever the rate is changed to and when, no more goes than all the rates bring together, and a burst.
+        #[test]
+        fn a_change_brings_nothing_extra(steps in prop::collection::vec((0_i64..4_000, 0.1_f64..300.0), 1..100)) {
+            let mut now = Timestamp::from_second(1_000_000).unwrap();
+            let mut rate = 50.0;
+            let mut pace = Pace::new(Some(rate), now);
+            let (mut sent, mut most, mut burst) = (0.0_f64, 1.0, 50.0_f64);
+            for (millis, next) in steps {
+                now += SignedDuration::from_millis(millis);
+                most += rate * f64::from(u32::try_from(millis).unwrap()) / 1000.0;
+                if millis % 3 == 0 {
+                    pace.change(Some(next), now);
+                    rate = next;
+                    burst = burst.max(rate);
+                }
+                let n = pace.allowed(now);
+                pace.took(n);
+                sent += f64::from(u32::try_from(n).unwrap());
+                prop_assert!(sent <= most + burst + 1.0, "{} > {}", sent, most);
             }
         }
     }

@@ -84,13 +84,14 @@ impl FleetDir {
     /// # Errors
     ///
     /// When the run exists already, or when something can't be made or trusted.
-    pub fn begin(&self, _claim: &Claim, run: RunId, begun: Begun) -> Result<(RunDir, Journal), JournalError> {
+    pub fn begin(&self, claim: &Claim, run: RunId, begun: Begun) -> Result<(RunDir, Journal), JournalError> {
         let runs = self.root.join("runs");
         store::ensure_directory(&runs)?;
         let directory = self.run(run);
         store::ensure_directory(&directory.path)?;
         let store = FileStore::create(&directory.journal())?;
         let journal = Journal::create(Box::new(store), begun)?;
+        claim.at(run)?;
         Ok((directory, journal))
     }
 
@@ -163,6 +164,46 @@ impl RunDir {
         self.path.join("report.html")
     }
 
+    /// Keeps what its items are known by, durable when this returns; what was kept before is replaced.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written or trusted.
+    pub fn keep_items(&self, digests: &[u8]) -> Result<(), JournalError> {
+        store::replace(&self.path.join("items"), digests)
+    }
+
+    /// What [`Self::keep_items`] kept.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or trusted.
+    pub fn items(&self) -> Result<Vec<u8>, JournalError> {
+        store::read_only(&self.path.join("items"))
+    }
+
+    /// Keeps what the operator told it while it was at work, durable when this returns.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be written or trusted.
+    pub fn keep_orders(&self, orders: &[u8]) -> Result<(), JournalError> {
+        store::replace(&self.path.join("orders.json"), orders)
+    }
+
+    /// What [`Self::keep_orders`] kept last, if anything.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or trusted.
+    pub fn orders(&self) -> Result<Option<Vec<u8>>, JournalError> {
+        match store::read_only(&self.path.join("orders.json")) {
+            Ok(orders) => Ok(Some(orders)),
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
     /// Where the output of its hosts goes.
     pub fn hosts(&self) -> PathBuf {
         self.path.join("hosts")
@@ -189,7 +230,8 @@ impl RunDir {
     /// # Errors
     ///
     /// When it can't be read, written or trusted.
-    pub fn resume(&self, _claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
+    pub fn resume(&self, claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
+        claim.at(self.run)?;
         Journal::open(Box::new(FileStore::open(&self.journal())?))
     }
 

@@ -3,6 +3,7 @@
 use super::error::JournalError;
 use super::store;
 use crate::exit::Exit;
+use crate::model::RunId;
 use jiff::Timestamp;
 use nix::errno::Errno;
 use nix::sys::signal::kill;
@@ -10,8 +11,9 @@ use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::fs::{File, TryLockError};
-use std::io::{self, Read, Seek, Write};
-use std::path::Path;
+use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 /// Who holds a fleet, as written into the lock file for others to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -20,8 +22,8 @@ pub struct Holder {
     pub pid: u32,
     /// Its verb.
     pub verb: String,
-    /// Its run.
-    pub run: String,
+    /// The run that it is at; none before it has begun or found one.
+    pub run: Option<RunId>,
     /// When it began, world time.
     pub started: Timestamp,
 }
@@ -29,7 +31,11 @@ pub struct Holder {
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { pid, verb, run, started } = self;
-        write!(f, "`{verb}` (process {pid}, run {run}, since {started})")
+        write!(f, "`{verb}` (process {pid}, ")?;
+        if let Some(run) = run {
+            write!(f, "run {run}, ")?;
+        }
+        write!(f, "since {started})")
     }
 }
 
@@ -91,12 +97,14 @@ pub(super) fn holder(path: &Path) -> Result<Option<Holder>, JournalError> {
 #[derive(Debug)]
 pub struct Claim {
     file: File,
+    path: PathBuf,
+    holder: Holder,
 }
 
 impl Claim {
     /// Takes the lock file, or says who has it.
     pub(super) fn take(path: &Path, holder: &Holder) -> Result<Self, ClaimError> {
-        let mut file = store::options().write(true).create(true).open(path).map_err(JournalError::io("open", path))?;
+        let file = store::options().write(true).create(true).open(path).map_err(JournalError::io("open", path))?;
         store::check_file(path, &file)?;
         match file.try_lock() {
             Ok(()) => {}
@@ -107,12 +115,24 @@ impl Claim {
             }
             Err(TryLockError::Error(error)) => return Err(JournalError::io("lock", path)(error).into()),
         }
-        let text = serde_json::to_vec(holder).map_err(|error| JournalError::io("write to", path)(error.into()))?;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(&text))
-            .map_err(JournalError::io("write to", path))?;
-        Ok(Self { file })
+        let claim = Self { file, path: path.to_owned(), holder: holder.clone() };
+        claim.write(holder)?;
+        Ok(claim)
+    }
+
+    /// Tells others which run the process is at.
+    pub(super) fn at(&self, run: RunId) -> Result<(), JournalError> {
+        self.write(&Holder { run: Some(run), ..self.holder.clone() })
+    }
+
+    /// Written over what is there in one go, so that hardly any reader sees half of it; one that does takes it for nobody's.
+    fn write(&self, holder: &Holder) -> Result<(), JournalError> {
+        let text =
+            serde_json::to_vec(holder).map_err(|error| JournalError::io("write to", &self.path)(error.into()))?;
+        self.file
+            .write_all_at(&text, 0)
+            .and_then(|()| self.file.set_len(text.len() as u64))
+            .map_err(JournalError::io("write to", &self.path))
     }
 }
 

@@ -8,7 +8,7 @@ use crate::exit::Exit;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::Value;
 use std::io;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
 /// A stored call older than this is never sent again: EC2 promises to remember a ClientToken for no longer.
 pub const REPLAY_LIMIT: SignedDuration = SignedDuration::from_hours(24);
@@ -20,9 +20,14 @@ pub struct Permit {
     intent: IntentId,
     call: Draft,
     replayed: bool,
+    request: OnceLock<String>,
 }
 
 impl Permit {
+    fn new(intent: IntentId, call: Draft, replayed: bool) -> Self {
+        Self { intent, call, replayed, request: OnceLock::new() }
+    }
+
     /// The intent it was issued for.
     pub fn intent(&self) -> IntentId {
         self.intent
@@ -36,6 +41,18 @@ impl Permit {
     /// Whether the call may have been sent before.
     pub fn replayed(&self) -> bool {
         self.replayed
+    }
+
+    /// Keeps the request id under which AWS took the call, for the outcome.
+    pub fn answered(&self, request_id: Option<&str>) {
+        if let Some(id) = request_id {
+            self.request.get_or_init(|| id.to_owned());
+        }
+    }
+
+    /// The request id under which AWS took the call, once it has.
+    pub fn request_id(&self) -> Option<&str> {
+        self.request.get().map(String::as_str)
     }
 }
 
@@ -164,7 +181,7 @@ impl Journal {
         let intent = inner.fold.next_intent();
         let record = Record::Intent { id: intent, step: step.to_owned(), call: call.clone(), at };
         self.write(&mut inner, vec![record])?;
-        Ok(Permit { intent, call, replayed: false })
+        Ok(Permit::new(intent, call, false))
     }
 
     /// As [`Journal::intend`] for many calls of one step, with one sync for all; the permits come in the calls' order.
@@ -175,8 +192,7 @@ impl Journal {
     pub fn intend_all(&self, step: &str, calls: Vec<Draft>, at: Timestamp) -> Result<Vec<Permit>, JournalError> {
         let mut inner = self.lock();
         let ids = (inner.fold.next_intent().0..).map(IntentId);
-        let permits: Vec<Permit> =
-            ids.zip(calls).map(|(intent, call)| Permit { intent, call, replayed: false }).collect();
+        let permits: Vec<Permit> = ids.zip(calls).map(|(intent, call)| Permit::new(intent, call, false)).collect();
         let records = permits
             .iter()
             .map(|permit| Record::Intent { id: permit.intent, step: step.to_owned(), call: permit.call.clone(), at })
@@ -198,7 +214,7 @@ impl Journal {
         let open = inner.fold.open_intents().find(|state| state.id == intent && young(state.at));
         let Some(call) = open.map(|state| state.call.clone()) else { return Ok(None) };
         self.write(&mut inner, vec![Record::Again { id: intent, at: now }])?;
-        Ok(Some(Permit { intent, call, replayed: true }))
+        Ok(Some(Permit::new(intent, call, true)))
     }
 
     /// Says how a call came out. `Unknown` may be replaced later, nothing else may.

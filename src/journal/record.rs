@@ -41,6 +41,10 @@ pub enum Outcome {
         ids: Vec<String>,
         /// The step's own memory.
         data: Value,
+        /// AWS's id of the request that was answered, for CloudTrail and for AWS's support; none when what became of the
+        /// call was found by looking.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        request_id: Option<String>,
     },
     /// Certainly not carried out.
     Failed(Fault),

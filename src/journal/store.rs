@@ -106,6 +106,18 @@ pub(super) fn read_only(path: &Path) -> Result<Vec<u8>, JournalError> {
     Ok(bytes)
 }
 
+/// Writes a whole file anew, durable when this returns; who reads it meanwhile sees the old one or the new one.
+pub(super) fn replace(path: &Path, bytes: &[u8]) -> Result<(), JournalError> {
+    let directory = parent(path);
+    check_directory(directory)?;
+    let new = path.with_extension("new");
+    let mut file = options().write(true).create(true).open(&new).map_err(JournalError::io("create", &new))?;
+    check_file(&new, &file)?;
+    let written = file.set_len(0).and_then(|()| file.write_all(bytes)).and_then(|()| file.sync_all());
+    written.and_then(|()| std::fs::rename(&new, path)).map_err(JournalError::io("write", path))?;
+    sync_directory(directory)
+}
+
 /// Readable, mode 0600 when made, never through a symbolic link, never inherited by a child, never blocking on a FIFO.
 pub(super) fn options() -> OpenOptions {
     let mut options = OpenOptions::new();

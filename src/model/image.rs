@@ -1,6 +1,6 @@
 //! An AMI and what belongs to it.
 
-use super::{ImageId, SnapshotId, Tags};
+use super::{ImageId, InstanceId, SnapshotId, Tags};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +16,18 @@ pub enum ImageState {
     Failed,
     /// Any other word of EC2's (`deregistered`, `transient`, `disabled` ...).
     Other(String),
+}
+
+impl ImageState {
+    /// EC2's own word.
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::Pending => "pending",
+            Self::Available => "available",
+            Self::Failed => "failed",
+            Self::Other(word) => word,
+        }
+    }
 }
 
 /// One AMI.
@@ -37,10 +49,17 @@ pub struct Image {
     pub architecture: Option<String>,
     /// The root device's name, for example `/dev/xvda`.
     pub root_device: Option<String>,
-    /// The size of its root volume in GiB, where EC2 tells it.
+    /// GiB of its root volume.
+    #[serde(default)]
     pub root_gib: Option<u32>,
     /// Its snapshots: billed until deleted.
     pub snapshots: Vec<SnapshotId>,
+    /// Size of its volumes, GiB: the most that its snapshots can hold.
+    pub gib: u64,
+    /// The instance it was made of, where EC2 still knows.
+    pub template: Option<InstanceId>,
+    /// The image that instance was started from, where EC2 still knows.
+    pub base: Option<ImageId>,
     /// All its tags.
     pub tags: Tags,
 }

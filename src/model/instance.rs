@@ -1,6 +1,6 @@
 //! An EC2 instance as a survey sees it.
 
-use super::{ImageId, InstanceId, Market, SecurityGroupId, SubnetId, Tags, VolumeId, Zone};
+use super::{ImageId, InstanceId, Mark, Market, SecurityGroupId, SubnetId, Tags, VolumeId, Zone};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use std::fmt;
@@ -94,4 +94,16 @@ pub struct Instance {
     pub volumes: Vec<VolumeId>,
     /// The Auto Scaling group it is a member of (tag `aws:autoscaling:groupName`).
     pub group: Option<String>,
+}
+
+impl Instance {
+    /// The value of a mark, where it has it.
+    pub fn marked(&self, mark: Mark) -> Option<&str> {
+        self.tags.get(mark.key())
+    }
+
+    /// Whether it is one of the fleet's N: live, and not in quarantine.
+    pub fn counts(&self) -> bool {
+        self.state.live() && self.marked(Mark::Quarantine).is_none()
+    }
 }

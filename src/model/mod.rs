@@ -1,11 +1,13 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
 pub mod fault;
+pub mod group;
 pub mod host;
 pub mod ids;
 pub mod image;
 pub mod instance;
 pub mod money;
+pub mod offer;
 pub mod play;
 pub mod pool;
 pub mod quote;
@@ -16,6 +18,7 @@ pub mod survey;
 pub mod tags;
 
 pub use fault::{Fault, FaultKind};
+pub use group::{Group, GroupMember, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};
 pub use ids::{
     AccountId, FleetKey, FleetName, ImageId, InstanceId, Region, RunId, SecurityGroupId, SnapshotId, SubnetId,
@@ -24,6 +27,7 @@ pub use ids::{
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use money::Money;
+pub use offer::{Offer, Offers};
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};
 pub use pool::{Market, Pool};
 pub use quote::shell_word;
@@ -31,4 +35,4 @@ pub use request::{FleetGiven, FleetRequest, GivenHost, ImageRequest, RefusedPool
 pub use residue::{Residue, Thing};
 pub use sample::Sample;
 pub use survey::{LaunchTemplate, Subnet, Survey, TemplateVersion};
-pub use tags::Tags;
+pub use tags::{Mark, Tags};

@@ -42,6 +42,23 @@ impl Money {
         Some(Self(whole.checked_mul(1_000_000)?.checked_add(part)?))
     }
 
+    /// Reads `0.1008000000`: what is finer than a millionth of a dollar is rounded up.
+    pub fn rounded_up(text: &str) -> Option<Self> {
+        let (whole, part) = text.split_once('.').unwrap_or((text, "0"));
+        let (part, rest) = part.split_at_checked(6).unwrap_or((part, ""));
+        if !rest.bytes().all(|b| b.is_ascii_digit()) {
+            return None;
+        }
+        let more = rest.bytes().any(|b| b != b'0');
+        Self::parse(&format!("{whole}.{part}")).map(|read| read + Self(i64::from(more)))
+    }
+
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, count: u64) -> Self {
+        Self(i64::try_from(i128::from(self.0) * i128::from(count)).unwrap_or(i64::MAX))
+    }
+
     /// This price per hour for `seconds` of use.
     #[must_use]
     pub fn per_hour_for(self, seconds: i64) -> Self {
@@ -90,6 +107,11 @@ mod tests {
         for bad in ["", ".", "1.", "-1", "1e3", "0.1234567", "99999999999999999999"] {
             assert_eq!(Money::parse(bad), None, "{bad}");
         }
+        for (text, micros) in [("0.1008000000", 100_800), ("0.0000001", 1), ("5", 5_000_000), ("0.5", 500_000)] {
+            assert_eq!(Money::rounded_up(text), Some(Money(micros)), "{text}");
+        }
+        assert_eq!(Money::rounded_up("0.1234567x"), None);
+        assert_eq!(Money(i64::MAX / 2).times(3), Money(i64::MAX), "never wraps");
         assert_eq!(Money::from_micros(3_600_000).per_hour_for(10), Money::from_micros(10_000));
     }
 }

@@ -64,6 +64,8 @@ pub struct FleetRequest {
     pub subnets: Vec<SubnetId>,
     /// Most to pay for a spot hour, dollars as text.
     pub max_price: Option<String>,
+    /// Types in subnets that are left out.
+    pub without: Vec<(String, SubnetId)>,
     /// Tags of the hosts that the template can't carry: the intent.
     pub host_tags: Tags,
 }

@@ -11,6 +11,9 @@ pub struct Subnet {
     pub id: SubnetId,
     /// Its zone.
     pub zone: Zone,
+    /// Whether its hosts get a public IPv4 address each.
+    #[serde(default)]
+    pub public_addresses: bool,
     /// Addresses still free in it.
     pub free_addresses: Option<u32>,
 }

@@ -16,6 +16,8 @@ pub const EXPIRES: &str = "fleetwright:expires";
 pub const INTENT: &str = "fleetwright:intent";
 /// Whoever set this does not want the thing ended, whatever its value.
 pub const PROTECT: &str = "fleetwright:protect";
+/// Since when a host is kept for inspection, counted out of the fleet; RFC 3339 UTC.
+pub const QUARANTINE: &str = "fleetwright:quarantine";
 /// The run that made an image.
 pub const RUN: &str = "fleetwright:run";
 /// Digest of the verification that an image rests on.
@@ -24,6 +26,26 @@ pub const ATTESTATION: &str = "fleetwright:attestation";
 pub const NAME: &str = "Name";
 /// All our keys start so; a spec's own tags may not.
 pub const PREFIX: &str = "fleetwright:";
+
+/// A tag that a person puts on a host and takes off again; its value is the time when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Mark {
+    /// Nothing of ours ends it.
+    Protect,
+    /// It takes no work and does not count.
+    Quarantine,
+}
+
+impl Mark {
+    /// The tag's key.
+    pub fn key(self) -> &'static str {
+        match self {
+            Self::Protect => PROTECT,
+            Self::Quarantine => QUARANTINE,
+        }
+    }
+}
 
 /// Key and value, ordered, so that what is made from them is the same bytes each time.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]

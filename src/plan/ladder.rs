@@ -1,22 +1,29 @@
 //! The capacity ladder: which fleet request comes next, as a pure function of what the earlier ones brought.
 //!
 //! One request asks for both markets over all types and subnets. What spot can't give is asked for on demand when the
-//! spec allows it; what nobody can give is asked for again after a growing pause until the spec's time is up.
+//! spec allows it. A pool that had no room is left alone for three minutes; what nobody can give is asked for again after
+//! that, until the spec's time is up. Large launches go in chunks, as fast as AWS's published buckets fill.
 
 use crate::journal::Fold;
-use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId};
+use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId, Zone};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
-/// First pause before the same capacity is asked for again; doubles up to [`LONGEST_PAUSE`]. Karpenter remembers a dry pool
-/// for three minutes; two doublings reach that.
-const FIRST_PAUSE: SignedDuration = SignedDuration::from_secs(45);
-/// Longest pause between two requests.
-const LONGEST_PAUSE: SignedDuration = SignedDuration::from_secs(180);
+/// How long a pool that had no room is left alone, as Karpenter does it.
+pub const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
+/// Requests that came out short within that time, after which even pools that said nothing yet are left alone.
+const HURRIED: usize = 4;
+/// Most hosts of one request. AWS advises to split large launches; each then needs only this much of the bucket at once.
+const CHUNK: u32 = 500;
+/// RunInstances' resource tokens (EC2's guide on throttling): so many instances at once, then so many a second. Whether
+/// CreateFleet draws on them is not said there: we act as if it did.
+const TOKENS: i64 = 1000;
+const TOKENS_PER_SECOND: i64 = 2;
 
 /// What is wanted, fixed when the plan is made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ladder {
     /// New spot hosts wanted.
     pub spot: u32,
@@ -34,7 +41,37 @@ pub struct Ladder {
     pub within_seconds: i64,
     /// Number of the first attempt: earlier runs of the same epoch have used those below it.
     pub first_attempt: u32,
+    /// Zone of each subnet, for people.
+    #[serde(default)]
+    pub zones: BTreeMap<SubnetId, Zone>,
+    /// Pools that earlier runs found without room a moment ago.
+    #[serde(default)]
+    pub dry: Vec<Dry>,
 }
+
+/// Pools that are left alone for a while.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Dry {
+    /// Spot or on-demand.
+    pub market: Market,
+    /// Every type if absent.
+    pub instance_type: Option<String>,
+    /// Every subnet if absent.
+    pub subnet: Option<SubnetId>,
+    /// Until when.
+    pub until: Timestamp,
+}
+
+impl Dry {
+    fn is(&self, market: Market, kind: &str, subnet: &SubnetId) -> bool {
+        self.market == market
+            && self.instance_type.as_deref().is_none_or(|own| own == kind)
+            && self.subnet.as_ref().is_none_or(|own| own == subnet)
+    }
+}
+
+/// A type in a subnet.
+pub type Place = (String, SubnetId);
 
 /// One fleet request.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
@@ -53,6 +90,9 @@ pub struct Rung {
     pub subnets: Vec<SubnetId>,
     /// Most to pay for a spot hour, dollars as text.
     pub max_price: Option<String>,
+    /// Types in subnets that are left out: they had no room a moment ago.
+    #[serde(default)]
+    pub without: Vec<Place>,
 }
 
 impl Rung {
@@ -61,7 +101,12 @@ impl Rung {
         let part = |n: u32, market: Market| (n > 0).then(|| format!("{n} {market}"));
         let parts: Vec<_> =
             [part(self.spot, Market::Spot), part(self.on_demand, Market::OnDemand)].into_iter().flatten().collect();
-        format!("ask for {} over {} types in {} subnets", parts.join(" and "), self.types.len(), self.subnets.len())
+        let without = match self.without.len() {
+            0 => String::new(),
+            n => format!(" without {n} dry pools"),
+        };
+        let (types, subnets) = (self.types.len(), self.subnets.len());
+        format!("ask for {} over {types} types in {subnets} subnets{without}", parts.join(" and "))
     }
 }
 
@@ -85,6 +130,39 @@ pub struct RungOutcome {
 impl RungOutcome {
     fn given(&self, market: Market) -> u32 {
         u32::try_from(self.hosts.iter().filter(|host| host.market == market).count()).unwrap_or(u32::MAX)
+    }
+
+    fn asked(&self) -> u32 {
+        self.spot + self.on_demand
+    }
+
+    /// Fewer came than were asked for.
+    fn short(&self) -> bool {
+        u32::try_from(self.hosts.len()).unwrap_or(u32::MAX) < self.asked()
+    }
+
+    /// The pools that this answer showed to be without room, and until when that is remembered. A market that fell short
+    /// without a reason is dry as a whole; hosts that came and ended again say nothing about pools.
+    pub fn dry(&self) -> Vec<Dry> {
+        let until = self.at + REMEMBERED;
+        let mut dry: Vec<Dry> = self
+            .refused
+            .iter()
+            .filter(|pool| pool.kind != FaultKind::Interrupted)
+            .map(|pool| Dry {
+                market: pool.market,
+                instance_type: pool.instance_type.clone(),
+                subnet: pool.subnet.clone(),
+                until,
+            })
+            .collect();
+        for market in [Market::Spot, Market::OnDemand] {
+            let short = self.given(market) < asked(self, market) && !self.ended;
+            if short && !self.refused.iter().any(|pool| pool.market == market) {
+                dry.push(Dry { market, instance_type: None, subnet: None, until });
+            }
+        }
+        dry
     }
 
     /// Every refusal of this market was a limit of the account: asking again can't help.
@@ -129,16 +207,12 @@ impl Ladder {
         if missing == 0 {
             return Climb::Enough;
         }
-        let attempt = self.first_attempt + u32::try_from(outcomes.len()).unwrap_or(u32::MAX);
-        let (Some(first), Some(last)) = (outcomes.first(), outcomes.last()) else {
-            return Climb::Ask(self.rung(attempt, self.spot, self.on_demand, None));
-        };
         // Spot that is still missing moves to on-demand once spot has said no.
         let spot_given: u32 = outcomes.iter().map(|o| o.given(Market::Spot)).sum();
         let spot_missing = self.spot.saturating_sub(spot_given).min(missing);
-        let asked_spot = outcomes.iter().any(|o| o.spot > 0);
+        let said_no = outcomes.iter().any(|o| o.given(Market::Spot) < o.spot);
         let (spot, on_demand) =
-            if self.fallback && asked_spot { (0, missing) } else { (spot_missing, missing - spot_missing) };
+            if self.fallback && said_no { (0, missing) } else { (spot_missing, missing - spot_missing) };
         let hopeless = |n: u32, market: Market| {
             n > 0 && outcomes.iter().rev().find(|o| asked(o, market) > 0).is_some_and(|o| o.at_quota(market))
         };
@@ -147,25 +221,88 @@ impl Ladder {
         if spot + on_demand == 0 {
             return Climb::Short { missing };
         }
-        // The first move to another market is made at once; asking the same pools again waits.
-        let moved = on_demand > 0 && last.on_demand == 0 || spot > 0 && last.spot == 0 || last.ended;
-        let first_fallback = self.fallback && outcomes.iter().all(|o| o.spot > 0) && spot == 0;
-        let not_before = if moved || first_fallback { last.at } else { last.at + pause(outcomes.len()) };
-        if not_before > first.at + SignedDuration::from_secs(self.within_seconds) {
+        let dry: Vec<Dry> = self.dry.iter().cloned().chain(outcomes.iter().flat_map(RungOutcome::dry)).collect();
+        let last = outcomes.last().map_or(Timestamp::MIN, |last| last.at);
+        let recent = outcomes.iter().filter(|o| o.short() && last.duration_since(o.at) < REMEMBERED).count();
+        // What nobody refused is asked at once; else the first pool that may have room again is waited for.
+        let mut at = last;
+        let mut shares = if recent < HURRIED { self.open(&dry, spot, on_demand, at) } else { Vec::new() };
+        if shares.is_empty() {
+            let wanted = |pool: &&Dry| if pool.market == Market::Spot { spot > 0 } else { on_demand > 0 };
+            let Some(next) = dry.iter().filter(wanted).map(|pool| pool.until).filter(|until| *until > last).min()
+            else {
+                return Climb::Short { missing };
+            };
+            at = next;
+            shares = self.open(&dry, spot, on_demand, at);
+        }
+        // On-demand first: it is the part that stays.
+        let Some((market, _, without)) = shares.first().cloned() else { return Climb::Short { missing } };
+        let mut room = CHUNK;
+        let mut take = |wanted: Market| {
+            let fits =
+                |(share, n, out): &(Market, u32, Vec<Place>)| (*share == wanted && *out == without).then_some(*n);
+            let n = shares.iter().find_map(fits).unwrap_or(0).min(room);
+            room -= n;
+            n
+        };
+        let (on_demand, spot) = (take(Market::OnDemand), take(Market::Spot));
+        debug_assert!(spot + on_demand > 0, "{market} has room");
+        let tokens = self.tokens(outcomes, spot + on_demand);
+        let not_before = at.max(tokens.unwrap_or(Timestamp::MIN));
+        let first_short = outcomes.iter().find(|outcome| outcome.short());
+        if first_short.is_some_and(|first| not_before > first.at + SignedDuration::from_secs(self.within_seconds)) {
             return Climb::Short { missing };
         }
-        Climb::Ask(self.rung(attempt, spot, on_demand, Some(not_before)))
+        let not_before = (not_before > Timestamp::MIN).then_some(not_before);
+        Climb::Ask(self.rung(outcomes.len(), (spot, on_demand), not_before, without))
     }
 
-    fn rung(&self, attempt: u32, spot: u32, on_demand: u32, not_before: Option<Timestamp>) -> Rung {
+    /// Markets of which hosts are missing and some pool is open then, on-demand first: how many, and what is left out.
+    fn open(&self, dry: &[Dry], spot: u32, on_demand: u32, at: Timestamp) -> Vec<(Market, u32, Vec<Place>)> {
+        let all = self.types.len() * self.subnets.len();
+        let places = || self.types.iter().flat_map(|kind| self.subnets.iter().map(move |subnet| (kind, subnet)));
+        [(Market::OnDemand, on_demand), (Market::Spot, spot)]
+            .into_iter()
+            .filter(|(_, n)| *n > 0)
+            .map(|(market, n)| {
+                let is_dry = |kind: &String, subnet: &SubnetId| {
+                    dry.iter().any(|pool| pool.until > at && pool.is(market, kind, subnet))
+                };
+                let without: Vec<Place> = places()
+                    .filter(|(kind, subnet)| is_dry(kind, subnet))
+                    .map(|(kind, subnet)| (kind.clone(), subnet.clone()))
+                    .collect();
+                (market, n, without)
+            })
+            .filter(|(.., without)| without.len() < all)
+            .collect()
+    }
+
+    /// When there are tokens for so many more hosts, if that is not now.
+    fn tokens(&self, outcomes: &[RungOutcome], more: u32) -> Option<Timestamp> {
+        let asked: i64 = outcomes.iter().map(|outcome| i64::from(outcome.asked())).sum();
+        let lacking = asked + i64::from(more) - TOKENS;
+        let first = outcomes.first().filter(|_| lacking > 0)?;
+        Some(first.at + SignedDuration::from_secs((lacking + TOKENS_PER_SECOND - 1) / TOKENS_PER_SECOND))
+    }
+
+    fn rung(
+        &self,
+        outcomes: usize,
+        (spot, on_demand): (u32, u32),
+        not_before: Option<Timestamp>,
+        without: Vec<Place>,
+    ) -> Rung {
         Rung {
-            attempt,
+            attempt: self.first_attempt + u32::try_from(outcomes).unwrap_or(u32::MAX),
             spot,
             on_demand,
             not_before,
             types: self.types.clone(),
             subnets: self.subnets.clone(),
             max_price: if spot > 0 { self.max_price.clone() } else { None },
+            without,
         }
     }
 }
@@ -175,11 +312,6 @@ fn asked(outcome: &RungOutcome, market: Market) -> u32 {
         Market::Spot => outcome.spot,
         Market::OnDemand => outcome.on_demand,
     }
-}
-
-fn pause(outcomes: usize) -> SignedDuration {
-    let doublings = u32::try_from(outcomes.saturating_sub(1)).unwrap_or(u32::MAX).min(8);
-    (FIRST_PAUSE * 2_i32.pow(doublings)).min(LONGEST_PAUSE)
 }
 
 /// Instances that the outcomes brought, sorted.
@@ -192,7 +324,7 @@ pub fn launched(outcomes: &[RungOutcome]) -> Vec<InstanceId> {
 
 /// Why capacity was refused: each reason once, with how many pools said it, most frequent first.
 pub fn reasons(outcomes: &[RungOutcome]) -> Vec<String> {
-    let mut counts = std::collections::BTreeMap::<(String, String), usize>::new();
+    let mut counts = BTreeMap::<(String, String), usize>::new();
     for pool in outcomes.iter().flat_map(|o| &o.refused) {
         *counts.entry((pool.market.to_string(), pool.code.clone())).or_default() += 1;
     }
@@ -215,7 +347,7 @@ mod tests {
             subnets: vec![SubnetId::new("subnet-a")],
             max_price: None,
             within_seconds: 600,
-            first_attempt: 0,
+            ..Ladder::default()
         }
     }
 
@@ -280,6 +412,70 @@ mod tests {
         assert_eq!(ladder.climb(&[one]), Climb::Short { missing: 2 });
     }
 
+    fn places(dry: &[(&str, &str)]) -> Vec<Place> {
+        dry.iter().map(|(kind, subnet)| ((*kind).to_owned(), SubnetId::new(*subnet))).collect()
+    }
+
+    #[test]
+    fn a_dry_pool_is_left_alone_for_three_minutes_while_the_others_are_asked_at_once() {
+        let ladder = Ladder { types: vec!["m7i.large".into(), "m6i.large".into()], ..ladder(0, 5, false) };
+        let t0 = Timestamp::from_second(1_000_000).unwrap();
+        let mut one = outcome(&ask(ladder.climb(&[])), 0, 3, FaultKind::Capacity, t0);
+        let here = |kind: &str| RefusedPool {
+            instance_type: Some(kind.into()),
+            subnet: Some(SubnetId::new("subnet-a")),
+            ..one.refused[0].clone()
+        };
+        let (first, second) = (here("m7i.large"), here("m6i.large"));
+        one.refused = vec![first];
+        let next = ask(ladder.climb(std::slice::from_ref(&one)));
+        assert_eq!((next.on_demand, next.not_before), (2, Some(t0)));
+        assert_eq!(next.without, places(&[("m7i.large", "subnet-a")]));
+        let t1 = t0 + SignedDuration::from_secs(20);
+        let mut two = outcome(&next, 0, 0, FaultKind::Capacity, t1);
+        two.refused = vec![second];
+        let third = ask(ladder.climb(&[one.clone(), two.clone()]));
+        assert_eq!(
+            (third.not_before, third.without.len()),
+            (Some(t0 + REMEMBERED), 1),
+            "the first may have room again"
+        );
+        // The next run remembers what this one found.
+        let later = Ladder { dry: [one.dry(), two.dry()].concat(), ..ladder };
+        let fourth = ask(later.climb(&[]));
+        assert_eq!((fourth.on_demand, fourth.not_before), (5, Some(t0 + REMEMBERED)));
+        assert_eq!(fourth.without, places(&[("m6i.large", "subnet-a")]));
+    }
+
+    #[test]
+    fn markets_with_other_dry_pools_are_asked_apart() {
+        let t0 = Timestamp::from_second(1_000_000).unwrap();
+        let dry = Dry { market: Market::Spot, instance_type: Some("m7i.large".into()), subnet: None, until: t0 };
+        let ladder =
+            Ladder { types: vec!["m7i.large".into(), "m6i.large".into()], dry: vec![dry], ..ladder(3, 2, false) };
+        let first = ask(ladder.climb(&[]));
+        assert_eq!((first.spot, first.on_demand, first.without.len()), (0, 2, 0));
+        let one = outcome(&first, 0, 2, FaultKind::Capacity, t0 - SignedDuration::from_secs(60));
+        let second = ask(ladder.climb(&[one]));
+        assert_eq!((second.spot, second.on_demand), (3, 0));
+        assert_eq!(second.without, places(&[("m7i.large", "subnet-a")]));
+    }
+
+    #[test]
+    fn a_large_launch_goes_in_chunks_as_fast_as_the_buckets_fill() {
+        let ladder = ladder(2000, 500, true);
+        let t0 = Timestamp::from_second(1_000_000).unwrap();
+        let (mut at, mut outcomes, mut asked) = (t0, Vec::new(), Vec::new());
+        while let Climb::Ask(rung) = ladder.climb(&outcomes) {
+            at = rung.not_before.unwrap_or(at).max(at);
+            asked.push((rung.spot, rung.on_demand, at.duration_since(t0).as_secs()));
+            outcomes.push(outcome(&rung, rung.spot, rung.on_demand, FaultKind::Capacity, at));
+        }
+        // 1,000 at once, then two a second, whatever `within` says: nothing is missing, it only takes its time.
+        assert_eq!(asked, [(0, 500, 0), (500, 0, 0), (500, 0, 250), (500, 0, 500), (500, 0, 750)]);
+        assert_eq!(ladder.climb(&outcomes), Climb::Enough);
+    }
+
     proptest! {
         /// Whatever the pools give, no prefix of requests ever asks for more than is missing, attempts never repeat, and
         /// the ladder ends.
@@ -298,6 +494,10 @@ mod tests {
                     Climb::Ask(rung) => {
                         prop_assert!(rung.spot + rung.on_demand > 0);
                         prop_assert!(have + rung.spot + rung.on_demand <= ladder.wanted());
+                        let ready = rung.not_before.unwrap_or(at).max(at);
+                        for dry in outcomes.iter().flat_map(RungOutcome::dry).filter(|dry| dry.until > ready) {
+                            prop_assert!(dry.market == Market::Spot && rung.spot == 0 || dry.market == Market::OnDemand && rung.on_demand == 0);
+                        }
                         prop_assert_eq!(rung.attempt as usize, outcomes.len());
                         prop_assert!(fallback || rung.spot <= spot && rung.on_demand <= on_demand);
                         let (s, d, seconds) = gives.next().unwrap_or((0, 0, 50));

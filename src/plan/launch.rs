@@ -1,10 +1,14 @@
 //! The plan of `launch`: from what is there to N hosts.
 
+use super::ladder::Dry;
 use super::token::digest;
+use super::types::{Wanted, choose, wanted};
 use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
-use crate::model::{Image, ImageState, InstanceId, Market, Survey, Tags, TemplateRequest, TemplateVersion, tags};
+use crate::model::{
+    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, tags,
+};
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
@@ -19,6 +23,8 @@ pub struct Input<'a> {
     pub hosts: &'a HostsSpec,
     /// The look at the account.
     pub survey: &'a Survey,
+    /// What types there are and what they cost; none where that may not be read.
+    pub offers: Option<&'a Offers>,
     /// The image to launch.
     pub image: &'a Image,
     /// Hosts wanted in all.
@@ -30,6 +36,8 @@ pub struct Input<'a> {
     pub unseen: Vec<InstanceId>,
     /// Launch requests that our journals know per epoch.
     pub attempts: &'a BTreeMap<String, u32>,
+    /// Pools that our journals found without room within the last minutes.
+    pub dry: Vec<Dry>,
     /// User data as read from the spec's file.
     pub user_data: Option<&'a [u8]>,
     /// Release digest that the hosts are born with, where the image says so.
@@ -83,12 +91,20 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             "fleetwright bake",
         ));
     }
-    let live: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
+    let there: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
+    let live: Vec<_> = there.iter().filter(|instance| instance.counts()).collect();
     let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
     let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
+    let quarantined = there.len() - live.len();
+    if quarantined > 0 {
+        plan.notes.push(format!("{quarantined} hosts in quarantine are not counted"));
+    }
     if have >= input.size {
         if have > input.size {
-            plan.notes.push(format!("{have} hosts are there, {} are wanted: launch never ends hosts", input.size));
+            plan.notes.push(format!(
+                "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
+                input.size
+            ));
         }
         return Ok(plan);
     }
@@ -102,7 +118,9 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         .unwrap_or(0);
     let live_spot = live.iter().filter(|instance| instance.market == Market::Spot).count();
     let spot_wanted = input.size * u32::from(hosts.spot_percent) / 100;
-    let spot = spot_wanted.saturating_sub(u32::try_from(live_spot).unwrap_or(u32::MAX)).min(missing);
+    let live_on_demand = live.len() - live_spot;
+    let floor = hosts.on_demand.saturating_sub(u32::try_from(live_on_demand).unwrap_or(u32::MAX)).min(missing);
+    let spot = spot_wanted.saturating_sub(u32::try_from(live_spot).unwrap_or(u32::MAX)).min(missing - floor);
     let ladder = Ladder {
         spot,
         on_demand: missing - spot,
@@ -112,6 +130,8 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         max_price: hosts.max_price.map(|price| format!("{}", price.dollars())),
         within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
         first_attempt,
+        zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
+        dry: input.dry.clone(),
     };
     let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
     if let Some(release) = input.release {
@@ -138,7 +158,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         host_tags,
     };
     let min = hosts.accept_min.min(input.size).saturating_sub(have);
-    let existing = live.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
+    let existing = there.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
     plan.steps = vec![
         Step::new(
             "epoch",
@@ -183,14 +203,6 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
             format!("add `fleet.{key}` to the spec"),
         )
     };
-    let or_template = |own: &[String], from: Option<Vec<String>>| match (own.is_empty(), from) {
-        (false, _) => own.to_vec(),
-        (true, from) => from.unwrap_or_default(),
-    };
-    let types = or_template(&hosts.types, template.map(|t| vec![t.instance_type.clone()]));
-    if types.is_empty() {
-        return Err(lacking("instance type", "types"));
-    }
     let subnets = if hosts.subnets.is_empty() {
         template.and_then(|t| t.subnet.clone()).into_iter().collect()
     } else {
@@ -219,6 +231,24 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
             ));
         }
     }
+    let from_template: Vec<String> = template.iter().map(|t| t.instance_type.clone()).collect();
+    let architecture = input.image.architecture.as_deref();
+    let wanted = wanted(hosts, &from_template, architecture);
+    let types = match (input.offers, wanted) {
+        (_, Wanted::Named([])) => return Err(lacking("instance type", "types")),
+        (Some(offers), wanted) => {
+            let zones: Vec<_> = zones.into_keys().collect();
+            choose(&wanted, &offers.types, &zones, architecture, hosts.spot_percent > 0)?
+        }
+        (None, Wanted::Named(names)) => names.to_vec(),
+        (None, Wanted::Like(..)) => {
+            return Err(Unplannable::new(
+                Exit::Denied,
+                "requirements can't be met without a look at what types there are",
+                "allow ec2:DescribeInstanceTypes and ec2:DescribeInstanceTypeOfferings, or list `fleet.types`",
+            ));
+        }
+    };
     let security_groups = if hosts.security_groups.is_empty() {
         template.map(|t| t.security_groups.clone()).unwrap_or_default()
     } else {

@@ -49,6 +49,11 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "an image without its fleet's tag");
                 }
             }
+            Action::Drain { hosts } | Action::End { hosts, .. } => {
+                if hosts.is_empty() {
+                    say(&step.id, "no host is named, which may be taken for all of them");
+                }
+            }
             Action::Accept { .. }
             | Action::Settle { .. }
             | Action::Checks
@@ -60,6 +65,11 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Push
             | Action::Feed
             | Action::Extend { .. }
+            | Action::Mark { .. }
+            | Action::StopWorker { .. }
+            | Action::StartWorker { .. }
+            | Action::Unschedule { .. }
+            | Action::Schedule { .. }
             | Action::Quiet { .. }
             | Action::Terminate
             | Action::Volumes
@@ -72,6 +82,10 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
     let capacity = position(|a| matches!(a, Action::Capacity(_)));
     if capacity.is_some() && position(|a| matches!(a, Action::Epoch { .. })) >= capacity {
         say("capacity", "capacity is asked for before there is a launch template");
+    }
+    let drained = position(|a| matches!(a, Action::End { drained: true, .. }));
+    if drained.is_some() && position(|a| matches!(a, Action::Drain { .. })).is_none_or(|drain| Some(drain) > drained) {
+        say("end", "hosts are ended that nobody drained");
     }
     if position(|a| matches!(a, Action::Terminate)).is_some()
         && position(|a| matches!(a, Action::Sweep)) != plan.steps.len().checked_sub(1)

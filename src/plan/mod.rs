@@ -9,16 +9,22 @@ pub mod down;
 pub mod eta;
 pub mod extend;
 pub mod feed;
+pub mod images;
 pub mod ladder;
 pub mod launch;
 pub mod lint;
+pub mod mark;
 pub mod play;
 pub mod push;
 pub mod saved;
+pub mod recycle;
+pub mod scale;
 mod shelltext;
+pub mod shortfall;
 pub mod show;
 pub mod slots;
 pub mod token;
+pub mod types;
 pub mod userdata;
 pub mod values;
 pub mod verdict;
@@ -27,7 +33,7 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, ImageRequest, InstanceId, TemplateRequest};
+use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
@@ -141,10 +147,55 @@ pub enum Action {
     Push,
     /// Hand items to the queue.
     Feed,
+    /// Stop the workers of these hosts, so that nothing is in their hands.
+    Drain {
+        /// Hosts that are going to be ended.
+        hosts: Vec<InstanceId>,
+    },
+    /// End these hosts.
+    End {
+        /// Which.
+        hosts: Vec<InstanceId>,
+        /// Only those of them that the step `drain` found drained.
+        drained: bool,
+    },
     /// Let live hosts power themselves off later.
     Extend {
         /// When.
         until: jiff::Timestamp,
+    },
+    /// Put a mark on one host, or take it off.
+    Mark {
+        /// The host.
+        host: InstanceId,
+        /// The mark.
+        mark: Mark,
+        /// Since when it bears it; none takes it off.
+        since: Option<jiff::Timestamp>,
+    },
+    /// Stop one host's worker, also after a reboot.
+    StopWorker {
+        /// The host.
+        host: InstanceId,
+    },
+    /// Start one host's worker again, also after a reboot.
+    StartWorker {
+        /// The host.
+        host: InstanceId,
+    },
+    /// Delete scheduled actions of ours.
+    Unschedule {
+        /// The group.
+        group: String,
+        /// Their names.
+        names: Vec<String>,
+    },
+    /// Put scheduled actions of ours.
+    Schedule {
+        /// The group.
+        group: String,
+        /// The actions, whole.
+        actions: Vec<ScheduledAction>,
     },
     /// Wait until calls whose outcome nobody knows can no longer bring hosts.
     Quiet {

@@ -51,7 +51,14 @@ fn details(action: &Action) -> String {
         | Action::Unquiesce
         | Action::Push
         | Action::Feed
+        | Action::Drain { .. }
+        | Action::End { .. }
         | Action::Extend { .. }
+        | Action::Mark { .. }
+        | Action::StopWorker { .. }
+        | Action::StartWorker { .. }
+        | Action::Unschedule { .. }
+        | Action::Schedule { .. }
         | Action::Terminate
         | Action::Volumes
         | Action::Template

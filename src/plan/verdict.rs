@@ -50,7 +50,7 @@ pub struct Look {
     pub sample: Option<Sample>,
     /// Items confirmed by the queue until then; those fed twice on purpose count twice.
     pub fed: u64,
-    /// Distinct items completed, as the ledger says; `None` without a ledger, or when it could not be read.
+    /// What the ledger counts, results of before the job among them; `None` without one, or when it could not be read.
     pub completed: Option<u64>,
 }
 
@@ -63,6 +63,10 @@ pub struct Seen<'a> {
     pub looks: &'a [Look],
     /// Items in the dead-letter queue before the job; `None` without such a queue.
     pub dead_before: Option<u64>,
+    /// What the ledger counted before the first item; `None` when nobody knows.
+    pub completed_before: Option<u64>,
+    /// When the last item goes in at the feed's own rate, where it has one.
+    pub fed_by: Option<Timestamp>,
     /// When the job began: the deadline counts from there.
     pub started: Timestamp,
     /// World time now.
@@ -99,6 +103,13 @@ pub enum Verdict {
         ok: u64,
         /// Items given up on.
         failed: u64,
+    },
+    /// Nothing is left to do, and the ledger can't tell what became of the items.
+    Unproven {
+        /// Items given up on.
+        failed: u64,
+        /// What is wrong with the ledger.
+        why: String,
     },
     /// Items are there, and nothing gets on.
     Stalled {
@@ -156,14 +167,31 @@ fn over(seen: &Seen<'_>, done: &Done, quiet: &Quiet) -> Option<Verdict> {
     }
     let fed = seen.feeder.items;
     let failed = given_up(seen, done, quiet);
-    // Without a ledger, what was fed and not given up on is taken for completed.
-    let ok = look.completed.unwrap_or(fed.saturating_sub(failed));
-    let missing = fed.saturating_sub(ok.saturating_add(failed));
-    Some(match (missing, failed) {
-        (0, 0) => Verdict::Done { ok },
-        (0, failed) => Verdict::DoneWithFailures { ok, failed },
-        (missing, failed) => Verdict::Unaccounted { missing, ok, failed },
+    let ended = |ok| if failed == 0 { Verdict::Done { ok } } else { Verdict::DoneWithFailures { ok, failed } };
+    // Without a ledger, what was fed and not given up on is taken for completed; what was fed elsewhere nobody can count.
+    let Some(count) = look.completed.filter(|_| fed > 0) else { return Some(ended(fed.saturating_sub(failed))) };
+    Some(match grown(count, seen.completed_before, fed) {
+        Err(why) => Verdict::Unproven { failed, why },
+        Ok(ok) => match fed.saturating_sub(ok.saturating_add(failed)) {
+            0 => ended(ok),
+            missing => Verdict::Unaccounted { missing, ok, failed },
+        },
     })
+}
+
+/// Items completed by a ledger that counts `count` after `fed` items, or why it can't tell. Whatever it counts beyond the
+/// items that were fed may stand in for one that is missing.
+fn grown(count: u64, before: Option<u64>, fed: u64) -> Result<u64, String> {
+    let before = before.ok_or_else(|| {
+        format!("the ledger counts {count}, and nobody knows how many of them are older than the job")
+    })?;
+    let ok = count.checked_sub(before).ok_or_else(|| {
+        format!("the ledger counts {count}, and counted {before} before the first item: results were taken away")
+    })?;
+    if ok > fed {
+        return Err(format!("the ledger counts {ok} items completed of {fed} that were fed: some twice, or of others"));
+    }
+    Ok(ok)
 }
 
 /// Dead letters of this job. The count is approximate too, so the most that was seen while the queue was quiet counts. Where
@@ -273,7 +301,9 @@ fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
     };
     let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
     let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();
-    eta::eta(left, eta::pace(&points)?)
+    let done = eta::eta(left, eta::pace(&points)?)?;
+    // What is not in yet can't be done, however fast the workers are.
+    Some(seen.fed_by.map_or(done, |fed_by| done.max(fed_by.duration_since(seen.now))))
 }
 
 fn span(duration: Duration) -> SignedDuration {

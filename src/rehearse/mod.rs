@@ -366,6 +366,9 @@ async fn by_slot(stage: &mut Stage<'_>, running: &[String]) -> Result<Vec<String
     Ok(slots.into_iter().map(|(_, id)| id).collect())
 }
 
+/// How long the cloud may take to read what a worker sent before it was killed, wall time; a local socket holds it.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// Waits for the verdict; meanwhile a spot worker is killed in the middle of an item.
 async fn wait(stage: &mut Stage<'_>) -> Result<(), Failure> {
     let step = "rehearse.wait".to_owned();
@@ -382,8 +385,11 @@ async fn wait(stage: &mut Stage<'_>) -> Result<(), Failure> {
                 let world = stage.world()?;
                 if let Some(victim) = busy_spot_host(&world) {
                     stage.control.host(&victim, "kill").map_err(|e| broken("kill a worker", &e))?;
-                    // It may have acknowledged its item just before: then the kill proves nothing, and another one must.
-                    if holds(&stage.world()?, &victim) {
+                    // It may have acknowledged its item just before, and the cloud may yet read that off the dead worker's
+                    // connection: then the kill proves nothing, and another one must.
+                    tokio::time::sleep(LAST_WORDS).await;
+                    let world = stage.world()?;
+                    if holds(&world, &victim) || redelivered(&world) > 0 {
                         stage.events.note(format!("killed the worker on {victim} in the middle of an item"));
                         stage.outcome.killed.push(victim);
                     }
@@ -394,6 +400,11 @@ async fn wait(stage: &mut Stage<'_>) -> Result<(), Failure> {
     stage.note_act("wait", &finished, begun, Exit::Done);
     stage.outcome.waited = finished.json;
     Ok(())
+}
+
+/// How often an item was taken once more, by the queues' ground truth.
+fn redelivered(world: &Value) -> u64 {
+    world["queues"].as_array().into_iter().flatten().filter_map(|queue| queue["redelivered"].as_u64()).sum()
 }
 
 /// Whether a host's worker holds an item, by the queues' ground truth.
@@ -421,9 +432,7 @@ fn busy_spot_host(world: &Value) -> Option<String> {
 
 /// Recomputes what the workers should have written.
 fn judge(wanted: &Wanted, served: &Served, stage: &mut Stage<'_>) -> Result<(), Failure> {
-    let world = stage.world()?;
-    stage.outcome.redelivered =
-        world["queues"].as_array().into_iter().flatten().filter_map(|queue| queue["redelivered"].as_u64()).sum();
+    stage.outcome.redelivered = redelivered(&stage.world()?);
     let Some(chosen) = &wanted.items else { return Ok(()) };
     let Some(results) = served.mounts.get("/srv/results") else { return Ok(()) };
     let compared =

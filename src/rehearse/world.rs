@@ -47,8 +47,9 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
     };
     let key = hosts.and_then(|hosts| hosts.key_name.clone()).unwrap_or_else(|| "rehearsal".to_owned());
     let profile = hosts.and_then(|hosts| hosts.instance_profile.clone());
-    let types: Vec<String> = match hosts.map(|hosts| hosts.types.clone()) {
-        Some(types) if !types.is_empty() => types,
+    let types: Vec<String> = match hosts {
+        Some(hosts) if hosts.requirements.is_some() => catalogue(),
+        Some(hosts) if !hosts.types.is_empty() => hosts.types.clone(),
         _ => vec!["m7i.large".to_owned()],
     };
     let template = fleet.template.as_ref().map(|template| SeedTemplate {
@@ -112,9 +113,14 @@ pub fn plain(public_key: &str) -> Seed {
             owner: "amazon".to_owned(),
             architecture: "x86_64".to_owned(),
         }],
-        types: ["m7i.large", "m7a.large", "m6i.large", "c7i.large", "t3.micro", "t3.small"]
+        types: ["m7i.large", "m7a.large", "m6i.large", "c7i.large", "t3.micro", "t3.small", "m7g.large"]
             .into_iter()
             .map(|name| offered(name.to_owned()))
+            // One of a former generation, which not every zone has.
+            .chain([SeedType {
+                zones: zones[..2].iter().map(|z| format!("us-east-1{z}")).collect(),
+                ..offered("m3.large".to_owned())
+            }])
             .collect(),
         pools: Vec::new(),
         default_capacity: 100_000,
@@ -186,18 +192,43 @@ pub fn scratch(base: &Path, at: &Path) -> PathBuf {
     base.join(at.to_string_lossy().trim_matches('/').replace('/', "-"))
 }
 
+/// What a region offers to a spec that names no types: the families in use today, and one of before.
+fn catalogue() -> Vec<String> {
+    let sizes = ["large", "xlarge", "2xlarge", "4xlarge"];
+    let families = ["m7i", "m7a", "m7g", "m6i", "c7i", "c7g", "r7i", "r7g", "t3", "m3"];
+    families.iter().flat_map(|family| sizes.iter().map(move |size| format!("{family}.{size}"))).collect()
+}
+
 /// A type with a size and a price that follow from its name: exact figures are AWS's, these are the rehearsal's.
 fn offered(name: String) -> SeedType {
     let vcpus = vcpus(&name);
-    let on_demand = f64::from(vcpus) * ON_DEMAND_VCPU_HOUR;
+    let (gib, share) = proportions(&name);
+    let on_demand = f64::from(vcpus) * ON_DEMAND_VCPU_HOUR * share;
     SeedType {
         vcpus,
-        memory_mib: vcpus * 4096,
+        memory_mib: vcpus * gib * 1024,
+        current: generation(&name) >= 5 || name.starts_with('t'),
+        zones: Vec::new(),
         architecture: architecture(&name).to_owned(),
         on_demand: format!("{on_demand:.4}"),
         spot: format!("{:.4}", on_demand * SPOT_SHARE),
         name,
     }
+}
+
+/// GiB of memory for each vCPU, and the price as a share of a general-purpose type's: little memory in `c`, much in `r`.
+fn proportions(name: &str) -> (u32, f64) {
+    match name.as_bytes().first() {
+        Some(b'c') => (2, 0.85),
+        Some(b'r') => (8, 1.32),
+        _ => (4, 1.0),
+    }
+}
+
+/// EC2's naming: the number behind the family's letters.
+fn generation(name: &str) -> u32 {
+    let digits: String = name.chars().skip_while(char::is_ascii_alphabetic).take_while(char::is_ascii_digit).collect();
+    digits.parse().unwrap_or(0)
 }
 
 /// EC2's naming: `large` has 2 vCPUs, `xlarge` 4, `Nxlarge` 4 N, smaller ones 1 or 2.
@@ -227,6 +258,7 @@ mod tests {
         assert_eq!(vcpus("m7i.large"), 2);
         assert_eq!(vcpus("m7i.4xlarge"), 16);
         assert_eq!(vcpus("t3.nano"), 1);
+        assert_eq!((generation("m7i.large"), generation("m3.xlarge"), generation("c7gn.large")), (7, 3, 7));
         assert_eq!(architecture("m7g.large"), "arm64");
         assert_eq!(architecture("c7gn.large"), "arm64");
         assert_eq!(architecture("g5.xlarge"), "x86_64");

@@ -92,14 +92,16 @@ pub fn lines(reports: &[HostReport]) -> Vec<String> {
 /// The command that tries the failed hosts again; `None` when there are none.
 pub fn rerun(verb: &str, reports: &[HostReport]) -> Option<String> {
     let bad = bad(reports);
+    let ids = || bad.iter().map(|report| report.host.id.as_str()).collect::<Vec<_>>().join(",");
+    // Hosts that could not be drained: they stay unless somebody names them.
+    if verb == "scale" {
+        return (!bad.is_empty()).then(|| format!("fleetwright down --only {} --no-drain", ids()));
+    }
     let verb = if verb == "exec" { "exec" } else { "push" };
     let rest = if verb == "exec" { " -- COMMAND" } else { "" };
     match bad.len() {
         0 => None,
-        1..=NAMED => {
-            let ids: Vec<&str> = bad.iter().map(|report| report.host.id.as_str()).collect();
-            Some(format!("fleetwright {verb} --only {}{rest}", ids.join(",")))
-        }
+        1..=NAMED => Some(format!("fleetwright {verb} --only {}{rest}", ids())),
         _ => Some(format!("fleetwright {verb} --failed-to failed.txt{rest}, then {verb} --only @failed.txt{rest}")),
     }
 }
@@ -151,6 +153,7 @@ mod tests {
         let reports = [report(1, HostResult::Failed, None, ""), report(0, HostResult::Ok, None, "")];
         assert_eq!(rerun("up", &reports).unwrap(), "fleetwright push --only i-00000000000000001");
         assert_eq!(rerun("exec", &reports).unwrap(), "fleetwright exec --only i-00000000000000001 -- COMMAND");
+        assert_eq!(rerun("scale", &reports).unwrap(), "fleetwright down --only i-00000000000000001 --no-drain");
         assert_eq!((lines(&reports[1..]).len(), rerun("push", &reports[1..])), (0, None));
     }
 

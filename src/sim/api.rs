@@ -6,7 +6,7 @@ use serde_json::Value;
 /// How a service is spoken to.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Payload {
-    /// EC2, STS: form parameters in the order they came.
+    /// EC2, Auto Scaling, STS: form parameters in the order they came.
     Query(Vec<(String, String)>),
     /// SQS: AWS JSON 1.0.
     Json(Value),
@@ -15,7 +15,7 @@ pub(crate) enum Payload {
 /// One call that has passed the wire (signature read, faults not yet applied).
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
-    /// `ec2`, `sts`, `sqs`.
+    /// `ec2`, `autoscaling`, `sts`, `sqs`.
     pub(crate) service: String,
     /// For example `RunInstances`.
     pub(crate) action: String,

@@ -21,6 +21,8 @@ pub(crate) struct Entry {
     pub(crate) action: String,
     /// Access key id.
     pub(crate) principal: String,
+    /// Its `User-Agent`, empty when there is none: what CloudTrail would keep.
+    pub(crate) user_agent: String,
     /// Also in the answer.
     pub(crate) request_id: String,
     /// As sent: an object; a query parameter that came twice is a list.
@@ -58,7 +60,7 @@ pub(crate) struct Audit {
 
 impl Audit {
     /// Notes an arrival and gives its number.
-    pub(crate) fn arrive(&mut self, call: &Call, body_sha256: String) -> u64 {
+    pub(crate) fn arrive(&mut self, call: &Call, user_agent: &str, body_sha256: String) -> u64 {
         let seq = self.entries.len() as u64 + 1;
         *self.calls.entry(format!("{}:{}", call.service, call.action)).or_default() += 1;
         let parameters = parameters(&call.payload);
@@ -69,6 +71,7 @@ impl Audit {
             service: call.service.clone(),
             action: call.action.clone(),
             principal: call.principal.clone(),
+            user_agent: user_agent.to_owned(),
             request_id: call.request_id.clone(),
             parameters: serde_json::value::to_raw_value(&parameters).ok(),
             body_sha256,
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn a_call_is_there_from_its_arrival_and_learns_its_end() {
         let mut audit = Audit::default();
-        let seq = audit.arrive(&call("t"), "digest".to_owned());
+        let seq = audit.arrive(&call("t"), "aws-cli", "digest".to_owned());
         let line: Value = serde_json::from_str(&audit.lines_since(0)).expect("one line");
         assert_eq!(line["parameters"], serde_json::json!({"ClientToken": "t", "X": ["1", "2"]}));
         assert_eq!(

@@ -4,20 +4,22 @@
 //! reading shows.
 //!
 //! ```text
-//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ sqs │ sts ─► hosts
+//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ autoscaling │ sqs │ sts ─► hosts
 //!                 └───► control (/_sim/)              ▲ clock, buckets, host events
 //! ```
 
 pub(crate) mod api;
 mod audit;
+pub(crate) mod autoscaling;
 mod buckets;
 mod clock;
 mod control;
-mod draw;
+pub(crate) mod draw;
 pub(crate) mod ec2;
 mod faults;
 mod gates;
 pub mod hosts;
+mod pricing;
 pub mod seed;
 mod server;
 mod sqs;

@@ -96,10 +96,20 @@ pub struct SeedType {
     pub memory_mib: u32,
     /// `x86_64` or `arm64`.
     pub architecture: String,
+    /// Whether it is of a generation that AWS recommends today.
+    #[serde(default = "default_current")]
+    pub current: bool,
+    /// The zones that offer it; all when empty.
+    #[serde(default)]
+    pub zones: Vec<String>,
     /// On-demand price, dollars an hour as text.
     pub on_demand: String,
     /// Spot price, dollars an hour as text.
     pub spot: String,
+}
+
+fn default_current() -> bool {
+    true
 }
 
 /// Capacity of one pool.

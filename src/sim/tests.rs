@@ -158,6 +158,7 @@ async fn sts_says_who_calls_and_errors_wear_each_services_dress() {
             "<ErrorResponse><Error><Type>Sender</Type><Code>InvalidAction<",
         ),
         ("autoscaling", "Action=X&Version=2011-01-01", 400, "<Code>InvalidAction<"),
+        ("autoscaling", "Action=X&Version=2011-06-15", 400, "<Code>NoSuchVersion<"),
         ("s3", "", 400, "<Code>InvalidAction<"),
     ] {
         let answer = raw(&cloud, &query(service, body)).await.expect("answered");

@@ -2,6 +2,7 @@
 
 use super::api::{ApiError, Call, Handled, Payload};
 use super::audit::Audit;
+use super::autoscaling::AutoScaling;
 use super::buckets::Buckets;
 use super::clock::WorldClock;
 use super::draw;
@@ -9,6 +10,7 @@ use super::ec2::Ec2;
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::pricing;
 use super::seed::Seed;
 use super::sqs::Sqs;
 use super::sts;
@@ -21,6 +23,7 @@ use tokio::sync::watch;
 /// What changes together.
 struct State {
     ec2: Ec2,
+    groups: AutoScaling,
     sqs: Sqs,
     buckets: Buckets,
     faults: Faults,
@@ -79,6 +82,7 @@ impl State {
         sqs.set_lag(script.queue_lag_seconds);
         Self {
             ec2: Ec2::new(&origin.seed, origin.rng_seed, origin.hosts.clone(), now),
+            groups: AutoScaling::new(&origin.seed, origin.rng_seed),
             sqs,
             buckets: Buckets::default(),
             events: HostEvents::new(&script, now),
@@ -100,7 +104,7 @@ impl State {
 
     /// Life cycles up to a time, then the host events of that time.
     fn happen(&mut self, now: Timestamp) {
-        self.ec2.advance(now);
+        self.pass(now);
         if !self.events.any_due(now) {
             return;
         }
@@ -110,6 +114,20 @@ impl State {
                 tracing::warn!(%id, ?act, code = error.code, message = error.message, "host event failed");
             }
         }
+    }
+
+    /// Life cycles of instances and groups up to a time, in the order in which they happen.
+    fn pass(&mut self, now: Timestamp) {
+        while let Some(at) = [self.ec2.next_due(), self.groups.next_due()].into_iter().flatten().min()
+            && at <= now
+        {
+            // What was due before is done at the present time, not in the past.
+            let at = at.max(self.settled);
+            self.ec2.advance(at);
+            self.groups.advance(at, &mut self.ec2, &self.control);
+        }
+        self.ec2.advance(now);
+        self.groups.advance(now, &mut self.ec2, &self.control);
     }
 
     /// Carries a call out that has come this far. The flag tells whether the service was asked at all.
@@ -126,7 +144,9 @@ impl State {
         }
         let handled = match call.service.as_str() {
             "ec2" => self.ec2.handle(call, &self.control),
+            "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
+            "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
             "sts" => sts::handle(call, &origin.seed.account),
             other => Err(ApiError::new("InvalidAction", format!("the rehearsal cloud has no service {other}"))),
         };
@@ -235,6 +255,7 @@ impl World {
         if let Value::Object(ec2) = state.ec2.world(reading.now) {
             truth.extend(ec2);
         }
+        truth.insert("groups".to_owned(), state.groups.world());
         truth.insert("queues".to_owned(), state.sqs.world(reading.now));
         truth.insert("rules".to_owned(), state.faults.fired());
         drop(state);

@@ -103,6 +103,14 @@ pub(crate) fn instance_type(text: &str) -> Read<String> {
     })
 }
 
+/// An instance type, or several by a `*`.
+pub(crate) fn type_pattern(text: &str) -> Read<String> {
+    let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".*-".contains(&b);
+    let fits = (1..=64).contains(&text.len()) && text.bytes().all(good);
+    let wrong = || Wrong::bad("an instance type, perhaps with `*`, such as `c7i-flex.*`");
+    fits.then(|| text.to_owned()).ok_or_else(wrong)
+}
+
 fn is_instance_type(text: &str) -> bool {
     let part = |p: &str| !p.is_empty() && p.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-');
     text.len() <= 32 && text.split_once('.').is_some_and(|(family, size)| part(family) && part(size))

@@ -8,14 +8,14 @@ use std::io;
 /// SHA-256, hex, over everything that decides what a host of the fleet is.
 ///
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `ssh.user` and `ssh.port`; of
-/// `fleet` the spot share and its fallback, types, subnets, security groups, instance profile, key pair, root volume,
+/// `fleet` the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path.
 ///
 /// Not in it: `fleet.size`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
-/// keys, release, worker, queue, feed, done, rehearsal and the verify playbook. None of them makes another host, so a
+/// keys, release, worker, queue, feed, done, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
-    let hosts = match &fleet.fleet {
+    let mut hosts = match &fleet.fleet {
         None => serde_json::Value::Null,
         Some(h) => serde_json::json!({
             "spot": h.spot_percent,
@@ -31,6 +31,12 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
             "user_data": h.user_data.as_ref().map(std::fs::read).transpose()?.map(|bytes| hex(&[&bytes])),
         }),
     };
+    // Only where there are any: a list of types means the same hosts as ever.
+    if let (Some(required), serde_json::Value::Object(hosts)) =
+        (fleet.fleet.as_ref().and_then(|h| h.requirements.as_ref()), &mut hosts)
+    {
+        hosts.insert("requirements".to_owned(), serde_json::json!(required));
+    }
     let canonical = serde_json::json!({
         "digest": 1,
         "account": fleet.account,

@@ -3,6 +3,7 @@
 use crate::model::{
     AccountId, Address, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
+use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -47,6 +48,8 @@ pub struct Fleet {
     pub feed: Option<Feed>,
     /// When the job is over.
     pub done: Done,
+    /// When a group's hosts are replaced.
+    pub recycle: Option<Recycle>,
     /// What stands in for things that can't be had on a laptop.
     pub rehearsal: Rehearsal,
 }
@@ -125,10 +128,15 @@ pub struct HostsSpec {
     pub otherwise: Otherwise,
     /// `spot:` share of the fleet, 0..=100 percent, default 0.
     pub spot_percent: u8,
+    /// `on_demand:` fewest on-demand hosts, whatever `spot` says, default 0.
+    pub on_demand: u32,
     /// `fallback: on-demand | none`: whether spot that can't be had is replaced by on-demand, default on-demand.
     pub fallback_on_demand: bool,
-    /// `types:` in order of preference; the template's type if empty.
+    /// `types:` in order of preference; the template's type if empty and there are no requirements.
     pub types: Vec<String>,
+    /// `requirements:` in place of `types`.
+    #[serde(default)]
+    pub requirements: Option<Requirements>,
     /// `subnets:` the template's if empty; one per zone.
     pub subnets: Vec<SubnetId>,
     /// `security_groups:` the template's if empty.
@@ -147,6 +155,32 @@ pub struct HostsSpec {
     pub user_data: Option<PathBuf>,
     /// `metadata:` IMDS options.
     pub metadata: MetadataSpec,
+}
+
+/// `fleet.requirements:` what any instance type must have.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Requirements {
+    /// `vcpus:`
+    pub vcpus: Between,
+    /// `memory:` GiB.
+    pub memory_gib: Between,
+    /// `architecture:` the image's if absent.
+    pub architecture: Option<String>,
+    /// `generation: current | any`, default current.
+    pub current_only: bool,
+    /// `burstable:` whether types with CPU credits count, default false.
+    pub burstable: bool,
+    /// `exclude:` names that do not count; `*` stands for any run of characters.
+    pub exclude: Vec<String>,
+}
+
+/// A lower bound, perhaps with an upper one; both inclusive.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Between {
+    /// The least.
+    pub least: u32,
+    /// The most.
+    pub most: Option<u32>,
 }
 
 /// `fleet.root:`; always deleted with the host.
@@ -233,6 +267,8 @@ pub struct Worker {
     pub process: String,
     /// `command:` starts a worker by hand on a queue of our choosing (canary): a template with `{{ queue_url }}`.
     pub command: Option<String>,
+    /// `drain:` playbook that lets a host finish what it has and take no more; its service is stopped if absent.
+    pub drain: Option<PathBuf>,
 }
 
 /// `queue:`
@@ -249,8 +285,28 @@ pub struct Queue {
 pub struct Feed {
     /// `from:`
     pub from: FeedSource,
-    /// `rate:` items per second of world time; as fast as the queue takes them if absent.
-    pub rate_per_second: Option<f64>,
+    /// `rate:` by world time; as fast as the queue takes them if absent.
+    pub rate: Option<Tempo>,
+    /// `hold_when:`
+    pub hold: Option<Hold>,
+}
+
+/// `feed.hold_when:` nothing goes in while any of this is so.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// `waiting:` more items than this wait in the queue.
+    pub waiting: Option<u64>,
+    /// `probe:`
+    pub probe: Option<Probe>,
+}
+
+/// `feed.hold_when.probe:` a command on the template that fails, or is slow.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Probe {
+    /// The command.
+    pub command: String,
+    /// `slower_than:` longer than this is too slow, default 1m.
+    pub slower_than: Duration,
 }
 
 /// `feed.from:`
@@ -278,9 +334,65 @@ pub struct Done {
     pub stalled_after: Duration,
     /// `deadline:` default none.
     pub deadline: Option<Duration>,
-    /// `completed: {run: COMMAND, on: template}`: prints how many distinct items are completed; the ledger that lets the
-    /// verdict say `unaccounted`.
-    pub completed: Option<String>,
+    /// `completed:` the ledger that lets the verdict say `unaccounted`.
+    pub completed: Option<Ledger>,
+}
+
+/// `done.completed: {run: COMMAND, on: template}`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ledger {
+    /// `run:` prints how many distinct items are completed.
+    pub command: String,
+    /// `counts:` which results it counts, default `new`.
+    pub counts: Counts,
+}
+
+/// `done.completed.counts:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Counts {
+    /// Older results too: what it counted before the first item is taken off.
+    New,
+    /// Results of this job and nothing else: all that it counts are ours.
+    All,
+}
+
+/// `recycle:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Recycle {
+    /// `group:` the Auto Scaling group.
+    pub group: String,
+    /// `raise:` what a window changes; by what the group has if absent.
+    pub raise: Option<Raise>,
+    /// `windows:` at least one, none opening when another does.
+    pub windows: Vec<Window>,
+}
+
+/// What a window changes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Raise {
+    /// The desired capacity, in absolute numbers.
+    Desired,
+    /// The least size.
+    Min,
+}
+
+/// One of `recycle.windows`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Window {
+    /// `at:` five cron fields that are good, with single blanks.
+    pub at: String,
+    /// When it closes, as five cron fields.
+    pub until: String,
+    /// `zone:` canonical IANA name, default Etc/UTC.
+    pub zone: String,
+    /// `surge:` hosts more while it is open, 1..=1000, default 1.
+    pub surge: u32,
+    /// `for:` whole minutes, 5m..=7d, default 1h; shorter than the time to the next opening.
+    pub open: Duration,
+    /// The line of `at` in the spec.
+    pub line: u32,
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

@@ -23,6 +23,8 @@ pub struct Playbooks {
     pub verify: Option<Playbook>,
     /// `release.playbook`.
     pub deploy: Option<Playbook>,
+    /// `worker.drain`.
+    pub drain: Option<Playbook>,
 }
 
 /// A spec without errors.
@@ -142,7 +144,9 @@ fn take_in(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>) -> Option<(usize,
 fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
     let verify = fleet.and_then(|f| f.template.as_ref()).and_then(|t| t.verify.clone());
     let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| (&r.vars, r.playbook.clone()));
+    let drain = fleet.and_then(|f| f.worker.as_ref()).and_then(|worker| worker.drain.clone());
     Playbooks {
+        drain: drain.and_then(|path| playbook(check, Role::Drain, fleet?, &BTreeMap::new(), &path)),
         verify: verify.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
         deploy: deploy.and_then(|(vars, path)| playbook(check, Role::Deploy, fleet?, vars, &path)),
     }
@@ -151,7 +155,7 @@ fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
 /// The facts that the playbook's templates will know.
 fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
     let lacking =
-        [("release", role == Role::Verify), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
+        [("release", role != Role::Deploy), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
     let known = move |fact: &&&str| !lacking.iter().any(|(name, lacks)| *lacks && *name == **fact);
     FACTS.iter().filter(known).map(|fact| (*fact).to_owned())
 }

@@ -31,10 +31,11 @@ pub(crate) mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use fleet::Fleet;
+pub use fleet::{Fleet, Raise, Recycle, Window};
 pub use load::{FILE, Loaded, Playbooks, find, load};
 pub use need::{Need, require};
 pub use origin::Value;
 pub use playbook::{Playbook, Step};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use set::{Set, SetBy};
+pub use value::per_second;

@@ -21,6 +21,8 @@ pub enum Need {
     Queue,
     /// `feed:`, to feed.
     Feed,
+    /// `recycle:`, to recycle.
+    Recycle,
 }
 
 impl Need {
@@ -53,6 +55,11 @@ impl Need {
                 "where the items wait",
                 "queue:\n  url: https://sqs.us-east-1.amazonaws.com/123456789012/crawl\n  dead_letter: crawl-dead",
             ),
+            Self::Recycle => (
+                "recycle",
+                "which group's hosts are replaced, and when",
+                "recycle:\n  group: api-prod\n  windows:\n    - {at: \"0 0 * * *\", zone: Australia/Brisbane, surge: 1, for: 1h}",
+            ),
             Self::Feed => ("feed", "where the items come from", "feed:\n  from: {lines: items.txt}\n  rate: 3/s"),
         }
     }
@@ -66,6 +73,7 @@ impl Need {
             Self::Worker => fleet.worker.is_some(),
             Self::Queue => fleet.queue.is_some(),
             Self::Feed => fleet.feed.is_some(),
+            Self::Recycle => fleet.recycle.is_some(),
         }
     }
 }

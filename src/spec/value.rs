@@ -1,7 +1,9 @@
 //! Single values as people write them: durations, sizes, prices, rates, names and AWS identifiers.
 
+use super::fleet::Between;
 use super::tame;
 use crate::model::Money;
+use crate::time::hours::{Hours, HoursError};
 use std::fmt::Write;
 use std::time::Duration;
 
@@ -61,6 +63,33 @@ pub(crate) fn count(min: u64, max: u64) -> impl Fn(&str) -> Read<u64> {
             );
         }
         text.parse().ok().filter(|n| (min..=max).contains(n)).ok_or_else(|| Wrong::range(wanted))
+    }
+}
+
+/// `2` or `2..8`, each number with this unit behind it: at least so much, or between the two.
+pub(crate) fn between(unit: &'static str, most: u32) -> impl Fn(&str) -> Read<Between> {
+    move |text| {
+        let bad = || {
+            Wrong::bad(format!(
+                "a number such as `8{unit}` for at least so many, or a range such as `8{unit}..16{unit}`"
+            ))
+        };
+        let one = |part: &str| {
+            let digits = part.strip_suffix(unit)?;
+            let plain = (1..=5).contains(&digits.len()) && !digits.starts_with('0');
+            plain.then(|| digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok()))??
+        };
+        let (low, high) = text.split_once("..").map_or((text, None), |(low, high)| (low, Some(high)));
+        let least = one(low).ok_or_else(bad)?;
+        let upper = high.map(|high| one(high).ok_or_else(bad)).transpose()?;
+        if least > most || upper.is_some_and(|upper| upper > most) {
+            return Err(Wrong::range(format!("at most {most}{unit}")));
+        }
+        match upper {
+            Some(upper) if upper < least => Err(Wrong::range("a range from the smaller to the larger")
+                .help(format!("write {upper}{unit}..{least}{unit}"))),
+            most => Ok(Between { least, most }),
+        }
     }
 }
 
@@ -201,6 +230,27 @@ pub(crate) fn rate(text: &str) -> Read<f64> {
     // SQS standard queues take a nearly unlimited number of calls; this ceiling catches typing errors only.
     let range = Wrong::range("a rate from one an hour to 1000000/s");
     ((1.0 / 3600.0)..=1e6).contains(&rate).then_some(rate).ok_or(range)
+}
+
+/// A rate as `feed.rate` takes it, in items a second.
+///
+/// # Errors
+///
+/// What is wanted, in words.
+pub fn per_second(text: &str) -> Result<f64, String> {
+    rate(text).map_err(|wrong| wrong.wanted)
+}
+
+/// `Mon-Fri 05:00-18:00 America/Los_Angeles`
+pub(crate) fn hours(text: &str) -> Read<Hours> {
+    text.parse().map_err(|error: HoursError| match error {
+        HoursError::Zone { near: Some(near), .. } => {
+            Wrong::bad("hours in a known time zone").help(format!("did you mean `{near}`?"))
+        }
+        HoursError::Zone { near: None, .. } => Wrong::bad("hours in a known time zone")
+            .help("zones have names such as `America/Los_Angeles`, `Europe/Berlin` or `UTC`"),
+        other => Wrong::bad("days, hours and a time zone").help(format!("it takes {other}")),
+    })
 }
 
 /// Letters, digits and some marks, bounded in length.

@@ -6,6 +6,7 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::model::{FaultKind, Residue, Thing};
 use crate::plan::ladder::{self, RungOutcome};
+use crate::plan::shortfall;
 use serde_json::json;
 
 impl Steps {
@@ -14,6 +15,7 @@ impl Steps {
         let outcomes = self.rungs();
         let ids = ladder::launched(&outcomes);
         let got = u32::try_from(ids.len()).unwrap_or(u32::MAX);
+        let said = self.plan.ladder().map(|(_, ladder)| ladder.shortfall(&outcomes, self.clock.now(), None));
         let reasons = ladder::reasons(&outcomes);
         let output = json!({ "got": got, "wanted": wanted });
         if got >= wanted {
@@ -21,7 +23,8 @@ impl Steps {
         }
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
         if got >= min {
-            return Ok(Done::warning(output, format!("{got} of {wanted} hosts, {min} are enough{why}")));
+            let said = said.unwrap_or_else(|| format!("{got}/{wanted}{why}"));
+            return Ok(Done::warning(output, format!("{said}; {min} are enough")));
         }
         let had = if got == 0 { "none".to_owned() } else { format!("only {got}") };
         let short = format!("get {min} of {wanted} hosts: {had} could be had{why}");
@@ -35,7 +38,9 @@ impl Steps {
         let things = ids.iter().map(|id| Thing { kind: "instance".to_owned(), id: id.to_string() }).collect();
         Err(Failure::to(Exit::Capacity, format!("{short}; they are kept"))
             .leaving(Residue::Remaining(things))
-            .hint("fleetwright launch     # asks for the missing ones again")
+            .hint(
+                "fleetwright launch     # asks for the missing ones again, dry pools three minutes after they said no",
+            )
             .hint("fleetwright down       # ends what is there"))
     }
 
@@ -47,9 +52,7 @@ impl Steps {
             Some(pool) => Failure::to(Exit::Capacity, short)
                 .hint(format!("{} is no want of room: {}", pool.code, pool.message))
                 .hint(format!("correct `fleet` in {}, then run it again", self.fleet.file.display())),
-            None => Failure::to(Exit::Capacity, short).hint(
-                "name more types or subnets, lower `fleet.accept.min`, or ask AWS for a higher quota; then run it again",
-            ),
+            None => shortfall::fixes(outcomes).into_iter().fold(Failure::to(Exit::Capacity, short), Failure::hint),
         }
     }
 }

@@ -138,6 +138,7 @@ impl Steps {
         let (intent, call) = (permit.intent(), permit.call().clone());
         let perhaps_made = Cell::new(permit.replayed());
         let first = Cell::new(Some(permit));
+        let request = Cell::new(None);
         let sent = retry(self.context(), &call.action, &policy, again, async || {
             let permit = match first.take() {
                 Some(permit) => permit,
@@ -148,6 +149,7 @@ impl Steps {
                 },
             };
             let answer = send(&permit).await;
+            request.set(permit.request_id().map(str::to_owned));
             if answer.as_ref().is_err_and(|fault| fault.kind.outcome_unknown()) {
                 perhaps_made.set(true);
             }
@@ -160,7 +162,9 @@ impl Steps {
             Ok(Ok((ids, made))) => {
                 let data = serde_json::to_value(&made)
                     .map_err(|e| Failure::to(Exit::Bug, format!("write down what {what} made: {e}")))?;
-                self.journal.settle(intent, Outcome::Done { ids, data }, now).map_err(state)?;
+                self.journal
+                    .settle(intent, Outcome::Done { ids, data, request_id: request.take() }, now)
+                    .map_err(state)?;
                 Ok(made)
             }
             Err(fault) => {

@@ -16,7 +16,7 @@ use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
 /// Prints id and command line of every process that holds the text on standard input; the text itself is in no command line.
-const FIND_PROCESS: &str = r#"
+pub(super) const FIND_PROCESS: &str = r#"
 IFS= read -r wanted
 for dir in /proc/[0-9]*; do
     line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue

@@ -3,7 +3,6 @@
 use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::exit::Exit;
 use crate::model::{Instance, Tags, tags};
 use crate::plan::extend::expires;
 use jiff::Timestamp;
@@ -24,10 +23,7 @@ pub struct Extended {
 impl Steps {
     /// Pushes the end of every live host forward to this instant, where it is nearer.
     pub(super) async fn extend(&self, step: &str, until: Timestamp) -> Result<Done, Failure> {
-        // Said by the campaign before anything else; a change rests on it all the same.
-        if self.caller != self.fleet.account || *self.clients.region() != self.fleet.region || !self.claim_held {
-            return Err(Failure::to(Exit::Refused, "extend hosts of another account or region, or without the claim"));
-        }
+        self.may_change_tags("extend hosts")?;
         let seen = self
             .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
             .await?;
@@ -47,11 +43,5 @@ impl Steps {
         let extended = Extended { hosts: ours.iter().map(|host| host.id.to_string()).collect(), until };
         let detail = format!("{} hosts live until {until}", extended.hosts.len());
         Ok(Done::new(super::output(&extended)?, detail))
-    }
-
-    /// Whether a tag of ours may be changed: it carries our fleet's tag as read just now, and is not the template.
-    fn may_tag(&self, host: &Instance) -> bool {
-        host.tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
-            && self.fleet.template.as_ref().is_none_or(|template| template.instance != host.id)
     }
 }

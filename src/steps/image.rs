@@ -102,7 +102,7 @@ impl Steps {
         let open = |fold: &Fold| fold.of_step(step).filter(|intent| intent.open()).map(|intent| intent.id).collect();
         let open: Vec<_> = self.journal.with_fold(open);
         for intent in open {
-            let outcome = Outcome::Done { ids: vec![image.id.to_string()], data: made.clone() };
+            let outcome = Outcome::Done { ids: vec![image.id.to_string()], data: made.clone(), request_id: None };
             self.journal.settle(intent, outcome, self.clock.now()).map_err(state)?;
         }
         Ok(Done::unchanged(made, format!("image {}", image.id)))

@@ -1,15 +1,20 @@
 //! What hosts leave behind: volumes, launch template, queues, images; and the second look that says it is all gone.
 
-use super::Steps;
+use super::call::state;
+use super::terminate::Terminated;
+use super::{Steps, past};
 use crate::aws::Snapshot;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
-use crate::model::{FaultKind, Image, ImageState, Residue, Tags, Thing, tags};
+use crate::journal::History;
+use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, tags};
+use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long the second look waits for things that are on their way out.
@@ -80,21 +85,15 @@ impl Steps {
         Ok(queues)
     }
 
-    /// Ends images beyond the newest `keep` that no host of ours was started from, those that failed, and snapshots that
-    /// no image holds.
+    /// Ends images beyond the newest `keep` that nobody needs, those that failed, and snapshots that no image holds.
     pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
-        let keep = usize::try_from(keep).unwrap_or(usize::MAX);
         let gone = self
             .afresh("end images", async |read_at| {
-                let hosts = self
-                    .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
-                    .await?;
-                let images = self.images().await?;
-                let used = |image: &&Image| hosts.iter().any(|host| host.state.live() && host.image == image.id);
-                let (failed, good): (Vec<_>, Vec<_>) =
-                    images.iter().partition(|image| image.state == ImageState::Failed);
-                let surplus = good.into_iter().skip(keep).chain(failed).filter(|image| !used(image));
-                let surplus: Vec<_> = surplus.map(|image| (image.id.as_str(), &image.tags)).collect();
+                let look = async || crate::survey::look(&self.clients, &self.fleet, &*self.clock).await;
+                let survey = self.read("look at the account", look).await?;
+                let survey = past::without_ended(survey, &History::read(&self.state).map_err(state)?);
+                let surplus = surplus(&survey, keep);
+                let surplus: Vec<_> = surplus.iter().map(|image| (image.id.as_str(), &image.tags)).collect();
                 let ended = self.delete_all(step, "image", &surplus, read_at).await?;
                 Ok(ended.map(|ended| (ended, surplus.iter().map(|(id, _)| (*id).to_owned()).collect::<Vec<_>>())))
             })
@@ -221,18 +220,21 @@ impl Steps {
         tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
     }
 
-    /// Everything of ours that still costs money or blocks a name, images and their snapshots apart.
-    async fn remaining(&self) -> Result<Vec<Thing>, Failure> {
+    /// Everything of ours that still costs money or blocks a name, images and their snapshots apart, and apart from what
+    /// belongs to hosts that a person protected.
+    async fn remaining(&self, kept: &BTreeSet<InstanceId>) -> Result<Vec<Thing>, Failure> {
         let thing = |kind: &str, id: String| Thing { kind: kind.to_owned(), id };
         let name = &self.fleet.name;
         let mut things = Vec::new();
         for host in self.read("look at hosts", async || self.clients.instances_of_fleet(name).await).await? {
-            if host.state != crate::model::InstanceState::Terminated {
+            if host.state != InstanceState::Terminated && !kept.contains(&host.id) {
                 things.push(thing("instance", host.id.to_string()));
             }
         }
         for volume in self.read("look at volumes", async || self.clients.volumes_of_fleet(name).await).await? {
-            things.push(thing("volume", volume.id.to_string()));
+            if !volume.attached_to.iter().any(|host| kept.contains(host)) {
+                things.push(thing("volume", volume.id.to_string()));
+            }
         }
         let template = template_name(name.as_str());
         // A stranger's template may have our name: it was told and is none of ours.
@@ -247,10 +249,14 @@ impl Steps {
     /// Looks until two looks in a row find nothing.
     pub(super) async fn sweep(&self, step: &str) -> Result<Done, Failure> {
         let deadline = self.clock.now() + PATIENCE;
+        let Terminated { kept, .. } = self.output_of("hosts")?;
         let mut clean = 0;
         loop {
-            let things = self.remaining().await?;
+            let things = self.remaining(&kept).await?;
             clean = if things.is_empty() { clean + 1 } else { 0 };
+            if clean >= 2 && !kept.is_empty() {
+                return Err(protected(&kept));
+            }
             if clean >= 2 {
                 return Ok(Done::new(json!({}), "two looks in a row found nothing"));
             }
@@ -272,6 +278,16 @@ impl Steps {
             self.pause(LOOK).await?;
         }
     }
+}
+
+/// All is gone but what a person protected, which goes on costing money.
+fn protected(kept: &BTreeSet<InstanceId>) -> Failure {
+    let ids: Vec<&str> = kept.iter().map(InstanceId::as_str).collect();
+    let things = ids.iter().map(|id| Thing { kind: "instance".to_owned(), id: (*id).to_owned() }).collect();
+    let (n, list) = (ids.len(), ids.join(", "));
+    Failure::new(Exit::Residue, format!("all is gone but {n} protected hosts, which are left running: {list}"))
+        .leaving(Residue::Remaining(things))
+        .hint(format!("fleetwright protect {} --off && fleetwright down", ids.first().copied().unwrap_or_default()))
 }
 
 /// Snapshots that none of these images holds. While an image is being made nobody can tell.

@@ -4,18 +4,23 @@ mod accept;
 mod call;
 mod canary;
 mod checks;
+mod drain;
 mod epoch;
 mod extend;
 mod feed;
 mod image;
+pub mod ledger;
 pub mod leftovers;
+mod mark;
 pub mod past;
 mod push;
 mod reach;
 mod rung;
 mod scan;
+mod schedule;
 mod settle;
 mod terminate;
+mod valve;
 mod worker;
 
 use crate::aws::Clients;
@@ -35,7 +40,7 @@ use std::sync::Arc;
 
 pub use epoch::Epoch;
 pub use extend::Extended;
-pub use feed::FeedMark;
+pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
 pub use reach::Reach;
@@ -47,10 +52,10 @@ pub use settle::Settled;
 pub struct Options {
     /// Things with our tags and no journal are ours all the same.
     pub adopt: bool,
-    /// The feed's items, for `feed` and the canary.
+    /// The feed's first items, for the canary.
     pub items: Option<Arc<Vec<String>>>,
-    /// Digest over all items.
-    pub fingerprint: String,
+    /// What `feed` sends.
+    pub feed: Option<FeedOrder>,
     /// What `push` brings, and where to.
     pub push: Option<PushOrder>,
 }
@@ -75,6 +80,8 @@ pub struct Steps {
     pub verify: Option<Arc<Playbook>>,
     /// The deploy playbook, where the spec names one.
     pub deploy: Option<Arc<Playbook>>,
+    /// The drain playbook, where the spec names one.
+    pub drain: Option<Arc<Playbook>>,
     /// AWS.
     pub clients: Arc<Clients>,
     /// The account that the credentials belong to.
@@ -134,7 +141,14 @@ impl Driver for Steps {
                 | Action::Unquiesce
                 | Action::Push
                 | Action::Feed
+                | Action::Drain { .. }
+                | Action::End { .. }
                 | Action::Extend { .. }
+                | Action::Mark { .. }
+                | Action::StopWorker { .. }
+                | Action::StartWorker { .. }
+                | Action::Unschedule { .. }
+                | Action::Schedule { .. }
                 | Action::Quiet { .. }
                 | Action::Terminate
                 | Action::Volumes
@@ -164,7 +178,14 @@ impl Driver for Steps {
                 Action::Unquiesce => self.unquiesce().await,
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
+                Action::Drain { hosts } => self.drain(hosts).await,
+                Action::End { hosts, drained } => self.end_some(id, hosts, *drained).await,
                 Action::Extend { until } => self.extend(id, *until).await,
+                Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
+                Action::StopWorker { host } => self.stop_worker(host).await,
+                Action::StartWorker { host } => self.start_worker(host).await,
+                Action::Unschedule { group, names } => self.unschedule(id, group, names).await,
+                Action::Schedule { group, actions } => self.schedule(id, group, actions).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,

@@ -5,6 +5,7 @@ use super::call::state;
 use crate::engine::failure::Failure;
 use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
+use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
 use crate::plan::{CONSISTENT, Plan};
 use jiff::Timestamp;
@@ -96,6 +97,17 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
         *attempts.entry(epoch.name()).or_insert(0) += u32::try_from(used.max(started)).unwrap_or(u32::MAX);
     }
     attempts
+}
+
+/// Pools that launches of ours found without room so recently that they are not asked again yet.
+pub fn dry(history: &History, now: Timestamp) -> Vec<Dry> {
+    let outcomes = history.runs().flat_map(|past| past.fold.steps.iter());
+    outcomes
+        .filter(|(step, _)| step.starts_with("capacity."))
+        .filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok())
+        .filter(|outcome| outcome.at <= now && now.duration_since(outcome.at) < REMEMBERED)
+        .flat_map(|outcome| outcome.dry())
+        .collect()
 }
 
 /// When the last call of unknown outcome that makes something was sent.

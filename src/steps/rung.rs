@@ -28,6 +28,11 @@ impl Steps {
     /// Asks for one rung's capacity. Answers that are no capacity are outcomes, not failures.
     pub(super) async fn climb(&self, step: &str, rung: &Rung) -> Result<Done, Failure> {
         if let Some(instant) = rung.not_before {
+            if let Some((_, ladder)) = self.plan.ladder()
+                && instant > self.clock.now()
+            {
+                self.events.note(ladder.shortfall(&self.rungs(), self.clock.now(), Some(instant)));
+            }
             self.pause_until(instant).await?;
         }
         let epoch: Epoch = self.output_of("epoch")?;
@@ -98,7 +103,7 @@ impl Steps {
         let ids = hosts.iter().map(|host| host.id.to_string()).collect();
         let brought = Brought { given: FleetGiven { fleet: String::new(), hosts, refused: Vec::new() }, ended: false };
         let data = super::output(&brought)?;
-        self.journal.settle(old.id, Outcome::Done { ids, data }, self.clock.now()).map_err(state)
+        self.journal.settle(old.id, Outcome::Done { ids, data, request_id: None }, self.clock.now()).map_err(state)
     }
 
     /// Live hosts that the request with this token brought, by their tags.
@@ -147,6 +152,7 @@ impl Steps {
             types: rung.types.clone(),
             subnets: rung.subnets.clone(),
             max_price: rung.max_price.clone(),
+            without: rung.without.clone(),
         }
     }
 

@@ -11,6 +11,7 @@ use crate::journal::History;
 use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
 use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -24,6 +25,16 @@ const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 const AGAIN: SignedDuration = SignedDuration::from_secs(60);
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(5);
+
+/// What the step leaves.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(super) struct Terminated {
+    /// How many hosts it ended.
+    ended: usize,
+    /// Hosts that a person protected.
+    #[serde(default)]
+    pub(super) kept: BTreeSet<InstanceId>,
+}
 
 impl Steps {
     /// Passes candidates through the gate with facts read just now.
@@ -192,13 +203,19 @@ impl Steps {
         let stripped = self.stripped().await?;
         let (ended, mut kept) = self.end(step, None).await?;
         kept.extend(stripped.into_iter().map(|id| (id, Reason::NotOurs)));
-        if kept.is_empty() {
-            let detail = if ended == 0 { "no host is there".to_owned() } else { format!("{ended} hosts are gone") };
-            let output = json!({ "ended": ended });
-            return Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) });
+        // What a person protected stays, and the rest goes on; anything else that was kept back stops the teardown.
+        let wanted =
+            |(_, reason): &&(String, Reason)| matches!(reason, Reason::Protected | Reason::TerminationProtected);
+        if kept.iter().filter(wanted).count() < kept.len() {
+            keep_report(kept.clone())?;
         }
-        keep_report(kept)?;
-        Ok(Done::new(json!({ "ended": ended }), String::new()))
+        for (id, reason) in &kept {
+            self.events.warn(format!("host {id} is left alone: {reason}"));
+        }
+        let kept = kept.into_iter().map(|(id, _)| InstanceId::new(id)).collect();
+        let output = super::output(&Terminated { ended, kept })?;
+        let detail = if ended == 0 { "no host is there".to_owned() } else { format!("{ended} hosts are gone") };
+        Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) })
     }
 
     /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.

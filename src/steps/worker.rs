@@ -13,12 +13,12 @@ use serde_json::json;
 use std::time::Duration;
 
 /// Stopping a worker may wait for the item in hand.
-const STOP: Limits = Limits { timeout: Duration::from_mins(5), max_output: 16 * 1024 };
+pub(super) const STOP: Limits = Limits { timeout: Duration::from_mins(5), max_output: 16 * 1024 };
 /// How long the template may take to answer again after EC2 rebooted it for its image.
 const BACK: SignedDuration = SignedDuration::from_mins(10);
 
 impl Steps {
-    fn worker(&self) -> Result<&Worker, Failure> {
+    pub(super) fn worker(&self) -> Result<&Worker, Failure> {
         self.fleet.worker.as_ref().ok_or_else(|| Failure::to(Exit::Usage, "find the worker: the spec names none"))
     }
 

@@ -1,5 +1,7 @@
 //! One read-only look at the account.
 
+pub mod offers;
+
 use crate::aws::Clients;
 use crate::model::{Fault, InstanceId, SubnetId, Survey};
 use crate::plan::launch::template_name;

@@ -2,10 +2,13 @@
 //!
 //! Connect, command and signing time-outs are not domain waits: they always use wall time.
 
+pub mod cron;
 mod endpoint;
+pub mod hours;
 #[cfg(test)]
 pub(crate) mod manual;
 mod system;
+pub mod tempo;
 
 pub use endpoint::EndpointClock;
 pub use system::SystemClock;

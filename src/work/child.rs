@@ -4,6 +4,8 @@ use crate::aws::Received;
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
 use std::io;
+use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 use std::process::{ExitStatus, Stdio};
 use std::time::Duration;
 use tokio::io::AsyncWriteExt;
@@ -15,6 +17,21 @@ const MERCY: Duration = Duration::from_secs(2);
 /// Longest value that goes into the environment: Linux allows 128 KiB for name and value of one variable
 /// (MAX_ARG_STRLEN). A longer item is on stdin alone.
 const ENVIRONMENT: usize = 120 * 1024;
+
+/// Whether the command's program is there and may be run; asked before an item is taken, since each take counts against
+/// the item.
+pub(super) fn check(command: &[String]) -> io::Result<()> {
+    let program = command.first().ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "no command was given"))?;
+    let runs = |path: &Path| path.metadata().is_ok_and(|file| file.is_file() && file.permissions().mode() & 0o111 != 0);
+    if program.contains('/') {
+        let path = Path::new(program);
+        path.metadata()?;
+        return if runs(path) { Ok(()) } else { Err(io::Error::from(io::ErrorKind::PermissionDenied)) };
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|folder| runs(&folder.join(program)));
+    if found { Ok(()) } else { Err(io::Error::new(io::ErrorKind::NotFound, "it is in no folder of PATH")) }
+}
 
 /// The running command.
 pub(super) struct Child {
@@ -162,6 +179,20 @@ mod tests {
         while !state().is_empty() && !state().contains(") Z ") {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
+    }
+
+    #[test]
+    fn a_program_is_looked_for_as_the_shell_does() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("tool");
+        std::fs::write(&file, "").unwrap();
+        let kind = |program: &str| check(&[program.to_owned()]).err().map(|error| error.kind());
+        assert_eq!(kind("sh"), None);
+        assert_eq!(kind("/bin/sh"), None);
+        assert_eq!(kind("no-such-tool-anywhere"), Some(io::ErrorKind::NotFound));
+        assert_eq!(kind("/no/such/program"), Some(io::ErrorKind::NotFound));
+        assert_eq!(kind(file.to_str().unwrap()), Some(io::ErrorKind::PermissionDenied));
+        assert_eq!(kind(dir.path().to_str().unwrap()), Some(io::ErrorKind::PermissionDenied));
     }
 
     #[tokio::test]

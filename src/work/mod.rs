@@ -120,8 +120,17 @@ pub async fn work(
     log: &mut (dyn Write + Send),
 ) -> Result<Worked, WorkError> {
     let queue = Queue::new(clients, clock.clone(), options, seed);
-    let mut worker =
-        Worker { queue, clock, options, stop, log: Log::new(log), ok: 0, failed: 0, left: BTreeSet::new() };
+    let mut worker = Worker {
+        queue,
+        clock,
+        options,
+        stop,
+        log: Log::new(log),
+        ok: 0,
+        failed: 0,
+        failed_in_a_row: 0,
+        left: BTreeSet::new(),
+    };
     let ended = worker.run().await?;
     Ok(Worked { ok: worker.ok, failed: worker.failed, left: worker.left.len(), ended })
 }
@@ -135,6 +144,8 @@ struct Worker<'a> {
     log: Log<'a>,
     ok: u64,
     failed: u64,
+    /// Runs of the command that failed since the last that went well.
+    failed_in_a_row: u32,
     /// By id, or by what they say; a worker without an end does not keep them.
     left: BTreeSet<String>,
 }
@@ -142,6 +153,8 @@ struct Worker<'a> {
 impl Worker<'_> {
     /// Takes and works until there is a reason to stop.
     async fn run(&mut self) -> Result<Ended, WorkError> {
+        child::check(&self.options.command)
+            .map_err(|source| WorkError::Start { program: self.options.command.join(" "), source })?;
         let mut empty = 0;
         loop {
             let done = self.ok + self.failed;
@@ -150,6 +163,19 @@ impl Worker<'_> {
                 Some(Ending::Enough) => return Ok(Ended::Enough),
                 Some(Ending::Asked) => return Ok(Ended::Asked),
                 None => {}
+            }
+            if let Some(rest) = policy::rest(self.failed_in_a_row) {
+                let what = format!("the command failed {} times in a row", self.failed_in_a_row);
+                self.log.event(
+                    self.clock.now(),
+                    &what,
+                    &format!("leaves the queue to others for {} s", rest.as_secs()),
+                );
+                let stop = self.stop.clone();
+                tokio::select! {
+                    () = crate::time::sleep(&*self.clock, rest) => {}
+                    () = stop.reached(1) => return Ok(Ended::Asked),
+                }
             }
             let since = self.clock.now();
             let want = policy::want(self.options, done);
@@ -188,6 +214,12 @@ impl Worker<'_> {
         let outcome = self.watch(child, taken, &mut hold).await;
         let took = self.clock.now().duration_since(since);
         let nothing = vec![false; taken.len()];
+        match &outcome {
+            Outcome::Ended(status) if !status.success() => {
+                self.failed_in_a_row = self.failed_in_a_row.saturating_add(1)
+            }
+            Outcome::Ended(_) | Outcome::Abandoned => self.failed_in_a_row = 0,
+        }
         let (result, acknowledged) = match &outcome {
             Outcome::Ended(status) if status.success() => {
                 ("ok".to_owned(), self.queue.acknowledge(taken, &mut hold, &mut self.log).await)

@@ -15,6 +15,16 @@ const GRACE: SignedDuration = SignedDuration::from_mins(2);
 /// Longest wait between two tries, world time.
 const LONGEST: Duration = Duration::from_mins(1);
 
+/// Failures in a row that say nothing about the host yet: items may be bad.
+const BAD_LUCK: u32 = 3;
+
+/// How long to leave the queue to other hosts after so many commands in a row have failed: on a host that is sick every take
+/// brings an item nearer to being given up on.
+pub(super) fn rest(failed_in_a_row: u32) -> Option<Duration> {
+    let beyond = failed_in_a_row.checked_sub(BAD_LUCK)?;
+    Some(Duration::from_secs(1 << beyond.min(6)).min(LONGEST))
+}
+
 /// A good reason to stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -174,6 +184,13 @@ mod tests {
         assert_eq!(hide_for(two, hours(12) - SignedDuration::from_millis(900)), None, "SQS counts whole seconds");
         assert_eq!(hide_for(two, hours(20)), None);
         assert_eq!(hide_for(two, -hours(1)), Some(two), "a clock that was set back");
+    }
+
+    #[test]
+    fn a_host_that_only_fails_rests_longer_and_longer() {
+        let rests: Vec<u64> = (0..12).filter_map(rest).map(|rest| rest.as_secs()).collect();
+        assert_eq!(rests, [1, 2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(rest(u32::MAX), Some(LONGEST));
     }
 
     #[test]

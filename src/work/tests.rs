@@ -319,12 +319,37 @@ async fn a_batch_is_taken_in_several_receives_and_run_once() {
 }
 
 #[tokio::test]
-async fn a_command_that_cannot_start_gives_the_item_back() {
+async fn a_command_that_is_not_there_takes_no_item() {
     let (_sender, stop) = Stop::by_hand();
     let missing = Options { command: vec!["/no/such/program".into()], ..options("") };
     let (worked, calls, _) = run([one_message()], &missing, stop).await;
     assert!(matches!(&worked, Err(WorkError::Start { program, .. }) if program == "/no/such/program"), "{worked:?}");
+    assert!(calls.is_empty(), "each take counts against the item: {calls:?}");
+}
+
+#[tokio::test]
+async fn a_command_that_cannot_start_gives_the_item_back() {
+    use std::os::unix::fs::PermissionsExt;
+    let (_sender, stop) = Stop::by_hand();
+    let dir = tempfile::tempdir().unwrap();
+    let program = dir.path().join("for-another-machine");
+    std::fs::write(&program, "\x7fELF?").unwrap();
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let foreign = Options { command: vec![program.display().to_string()], ..options("") };
+    let (worked, calls, _) = run([one_message()], &foreign, stop).await;
+    assert!(matches!(&worked, Err(WorkError::Start { .. })), "{worked:?}");
     assert_eq!(hidden(&calls.last().unwrap().1), (0, 1));
+}
+
+#[tokio::test]
+async fn a_host_on_which_every_command_fails_leaves_the_queue_to_others() {
+    let (_sender, stop) = Stop::by_hand();
+    let sick = Options { max_items: Some(5), ..options("exit 1") };
+    let (worked, _, said) = run((0..5).map(|_| one_message()), &sick, stop).await;
+    assert_eq!(worked.unwrap().failed, 5);
+    for rests in ["failed 3 times in a row\" next=\"leaves the queue to others for 1 s", "for 2 s"] {
+        assert_eq!(said.matches(rests).count(), 1, "{rests}: {said}");
+    }
 }
 
 #[tokio::test]

@@ -45,8 +45,9 @@ fn asked(command: &Command) -> Option<(String, &'static str)> {
         match *rest.next()? {
             flag if with_value.contains(&flag) => drop(rest.next()),
             flag if flag.starts_with('-') => {}
-            verb @ ("sim" | "runs") => break format!("{verb}-{}", rest.next()?),
+            verb @ ("sim" | "runs" | "images") => break format!("{verb}-{}", rest.next()?),
             "status" if words.contains(&"--why") => break "status-why".to_owned(),
+            "down" if words.contains(&"--only") => break "scale".to_owned(),
             verb => break verb.to_owned(),
         }
     };

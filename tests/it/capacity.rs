@@ -107,3 +107,61 @@ fn no_permission_is_told_with_its_exit_code() {
     assert_eq!(cloud.live("five").len(), 0);
     expect(&mut cloud.cli("laptop", &["down"]), 0);
 }
+
+/// A launch of these settings that fails for want of hosts, and what it said.
+#[track_caller]
+fn short(cloud: &Cloud, sets: &[&str]) -> String {
+    let sets: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).collect();
+    let rest = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
+    talk(&expect(&mut cloud.cli("laptop", &[&sets[..], &rest].concat()), 4))
+}
+
+#[test]
+fn what_is_missing_is_told_apart_each_with_its_fix() {
+    let within = "fleet.accept.within=1m";
+    let no_room = Cloud::start(SPEC, 600, &dry("*"));
+    let said = short(&no_room, &[within]);
+    assert!(said.contains("no room: name more types"), "{said}");
+    let quota = Cloud::start(SPEC, 600, &json!({ "quotas": { "on_demand_vcpus": 2, "spot_vcpus": 2 } }));
+    let said = short(&quota, &[within]);
+    assert!(said.contains("quota: ask AWS") && said.contains("waiting does not help"), "{said}");
+    assert!(!said.contains("no room:"), "{said}");
+    let price = Cloud::start(SPEC, 600, &json!({}));
+    let said = short(&price, &[within, "fleet.max_price=$0.001/h", "fleet.fallback=none"]);
+    assert!(said.contains("price: raise `fleet.max_price`"), "{said}");
+    for cloud in [no_room, quota, price] {
+        assert_eq!(cloud.live("five").len(), 0);
+    }
+}
+
+#[test]
+fn a_dry_pool_is_said_and_left_alone_for_three_minutes_also_by_the_next_run() {
+    let mut cloud = Cloud::start(SPEC, 600, &dry("*"));
+    cloud.set("fleet.spot=0%");
+    let said = short(&cloud, &["fleet.accept={within: 4m, otherwise: keep}"]);
+    assert!(said.contains("0/5: ") && said.contains("m7i.large in us-east-1a") && said.contains("dry"), "{said}");
+    assert!(said.contains("retry in 3 min"), "{said}");
+    let before = cloud.calls("CreateFleet").len();
+    cloud.control("POST", "faults", &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    let calls = cloud.calls("CreateFleet");
+    let time = |call: &Value| call["time"].as_str().unwrap().parse::<jiff::Timestamp>().unwrap();
+    assert_eq!(before, 2, "at once and three minutes later; then the four minutes would be over");
+    for pair in calls.windows(2) {
+        let waited = time(&pair[1]).duration_since(time(&pair[0]));
+        assert!(waited >= jiff::SignedDuration::from_secs(180), "{waited:?}");
+    }
+    assert_eq!(cloud.live("five").len(), 5);
+}
+
+#[test]
+fn so_many_on_demand_hosts_are_kept_whatever_the_spot_share() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    let sets = ["--set", "fleet.spot=100%", "--set", "fleet.on_demand=2", "launch", "--unattested", "--image", IMAGE];
+    expect(&mut cloud.cli("laptop", &[&sets[..], &["--until", "running"]].concat()), 0);
+    let world = cloud.world();
+    let ours = world["instances"].as_array().unwrap().iter().filter(|i| i["tags"]["fleetwright:fleet"] == "five");
+    let markets: Vec<&Value> = ours.filter(|i| i["owner"] != "decoy").map(|i| &i["market"]).collect();
+    assert_eq!(markets.iter().filter(|market| **market == "on-demand").count(), 2, "{markets:?}");
+    assert_eq!(markets.len(), 5);
+}

@@ -9,7 +9,7 @@ const N: usize = 5;
 /// World seconds per second: the waits of both verbs take a few minutes of world time.
 const SPEED: u32 = 120;
 
-fn kill(child: &mut std::process::Child) {
+pub(crate) fn kill(child: &mut std::process::Child) {
     child.kill().unwrap();
     child.wait().unwrap();
 }
@@ -54,7 +54,7 @@ fn down_cell(call: u32, point: &str) -> bool {
 }
 
 /// Runs the cells of every call, before and after its commit at the same time, until the verb makes no more calls.
-fn cells(cell: fn(u32, &str) -> bool, at_least: u32) {
+pub(crate) fn cells(cell: fn(u32, &str) -> bool, at_least: u32) {
     for call in 1..200 {
         let more = std::thread::scope(|scope| {
             let before = scope.spawn(move || cell(call, "before-commit"));

@@ -263,12 +263,17 @@ impl Drop for Cloud {
 
 /// One call to EC2, whichever cloud listens there: status and body. Signatures are not checked, their form is.
 pub(crate) fn call(authority: &str, form: &str) -> (u16, String) {
+    call_to("ec2", authority, form)
+}
+
+/// The same to another service that is asked by forms.
+pub(crate) fn call_to(service: &str, authority: &str, form: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let head = format!(
-        "POST / HTTP/1.1\r\nhost: ec2.us-east-1.amazonaws.com\r\nconnection: close\r\n\
+        "POST / HTTP/1.1\r\nhost: {service}.us-east-1.amazonaws.com\r\nconnection: close\r\n\
          content-type: application/x-www-form-urlencoded\r\n\
-         authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/ec2/aws4_request, SignedHeaders=host, \
+         authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
          Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     );

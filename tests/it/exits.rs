@@ -129,7 +129,7 @@ fn hosts_that_do_not_end_are_10() {
 }
 
 /// One call to SQS with the rehearsal's credentials.
-fn sqs(cloud: &Cloud, action: &str, body: &Value) {
+pub(crate) fn sqs(cloud: &Cloud, action: &str, body: &Value) {
     let mut curl = Command::new("curl");
     curl.args(["-sSf", "--noproxy", "*", "-H", &format!("X-Amz-Target: AmazonSQS.{action}")]);
     curl.args(["-H", "Content-Type: application/x-amz-json-1.0", "-H"]);
@@ -167,7 +167,7 @@ fn missing_items_are_15() {
     let items = cloud.state("items.txt");
     std::fs::write(&items, "one\ntwo\n").unwrap();
     cloud.set(&format!("feed.from={{lines: '{}'}}", items.display()));
-    cloud.set("done.completed={run: 'echo 1', on: template}");
+    cloud.set("done.completed={run: 'echo 1', on: template, counts: all}");
     expect(&mut cloud.cli("laptop", &["feed"]), 0);
     let queue = "https://sqs.us-east-1.amazonaws.com/123456789012/digest";
     sqs(&cloud, "PurgeQueue", &json!({ "QueueUrl": queue }));

@@ -24,9 +24,17 @@ fn an_expired_host_ends_itself() {
     let armed = "systemctl is-active fleetwright-deadman.timer && /opt/fleetwright/deadman";
     expect(&mut cloud.cli("laptop", &["exec", "--", armed]), 0);
     assert_eq!(cloud.live("five").len(), 1, "a host that has not expired stays");
-    cloud.ec2(&format!(
+    // A protected host stays, expired or not.
+    expect(&mut cloud.cli("laptop", &["protect", &id]), 0);
+    let expire = || {
+        cloud.ec2(&format!(
         "Action=CreateTags&Version=2016-11-15&ResourceId.1={id}&Tag.1.Key=fleetwright%3Aexpires&Tag.1.Value=2001-01-01T00%3A00%3A00Z"
-    ));
+    ))
+    };
+    expire();
+    expect(&mut cloud.cli("laptop", &["exec", "--", "/opt/fleetwright/deadman"]), 0);
+    assert_eq!(cloud.live("five").len(), 1, "a protected host stays");
+    expect(&mut cloud.cli("laptop", &["protect", &id, "--off"]), 0);
     // The timer runs this every minute; the connection may be cut by what it does.
     let output = cloud.cli("laptop", &["exec", "--", "/opt/fleetwright/deadman"]).output().unwrap();
     let begun = Instant::now();

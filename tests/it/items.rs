@@ -103,6 +103,47 @@ fn what_was_never_fed_is_not_done() {
 }
 
 #[test]
+fn of_a_source_that_grew_only_what_is_new_goes_in() {
+    let mut cloud = Cloud::start(SPEC, SPEED, &json!({}));
+    let source = cloud.state("grown.txt");
+    cloud.set(&format!("feed.from={{lines: '{}'}}", source.display()));
+    let has = |lines: &[&str]| std::fs::write(&source, lines.join("\n")).unwrap();
+    let feed = |cloud: &Cloud, more: &[&str], words: &str, sent: u64| {
+        let (talk, answer) = said(&mut cloud.cli("laptop", &[more, &["feed"]].concat()), 0);
+        assert!(talk.contains(words), "{talk}");
+        assert_eq!(queue(cloud, "work")["sent"], sent, "{talk}");
+        answer["items"]["fed"].clone()
+    };
+    has(&["a", "b", "a"]);
+    assert_eq!(feed(&cloud, &[], "3 items went into the queue", 3), 3);
+    has(&["new", "a", "a", "b", "a"]);
+    assert_eq!(feed(&cloud, &[], "3 of 5 items were fed before", 5), 5);
+    has(&["a", "new"]);
+    assert_eq!(feed(&cloud, &[], "all 2 items were fed before", 5), 2);
+    // A feed that is killed has sent one batch more than it knows: the new source leaves out what it does know.
+    let many: Vec<String> = (0..25).map(|n| n.to_string()).collect();
+    has(&many.iter().map(String::as_str).collect::<Vec<_>>());
+    cloud.arm_nth("SendMessageBatch", "after-commit", 2);
+    let mut killed = cloud.cli("laptop", &["feed"]).spawn().unwrap();
+    assert!(cloud.held(&mut killed));
+    kill(&mut killed);
+    cloud.release();
+    assert_eq!(queue(&cloud, "work")["sent"], 25);
+    has(&[&many.iter().map(String::as_str).collect::<Vec<_>>()[..], &["more"]].concat());
+    let (talk, _) = said(&mut cloud.cli("laptop", &["feed"]), 8);
+    assert!(talk.contains("feed --replan"), "{talk}");
+    feed(&cloud, &["--replan"], "16 items went into the queue", 41);
+    expect(&mut work(&cloud, &["true"]), 0);
+    let (_, summary) = said(&mut cloud.cli("laptop", &["wait"]), 0);
+    assert_eq!((&summary["verdict"], &summary["items"]["fed"]), (&json!("done"), &json!(5 + 26)));
+    // All of it again, on purpose: to the verdict they are the same items.
+    feed(&cloud, &["--replan"], "26 items went into the queue", 67);
+    expect(&mut work(&cloud, &["true"]), 0);
+    let (_, summary) = said(&mut cloud.cli("laptop", &["wait"]), 0);
+    assert_eq!((&summary["items"]["fed"], &summary["items"]["ok"]), (&json!(31), &json!(31)));
+}
+
+#[test]
 fn a_feed_that_is_at_it_is_waited_for() {
     let cloud = Cloud::start(SPEC, SPEED, &json!({}));
     // Held before its first item: to the counts it is as if there were no feed.

@@ -101,7 +101,8 @@ fn a_host_protected_while_its_end_was_being_asked_for_is_not_ended() {
     }
     cloud.control("DELETE", "faults", &Value::Null);
     let output = down.wait_with_output().unwrap();
-    assert_eq!(output.status.code(), Some(8), "{}", talk(&output));
+    assert_eq!(output.status.code(), Some(10), "{}", talk(&output));
+    assert!(talk(&output).contains(&format!("fleetwright protect {kept} --off")), "{}", talk(&output));
     assert_eq!(cloud.live("five"), [kept]);
 }
 

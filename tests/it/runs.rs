@@ -22,6 +22,10 @@ fn list(cloud: &Cloud) -> Vec<Value> {
     answer(&mut offline(cloud, "json", &["runs", "list"]), 0)["runs"].as_array().unwrap().clone()
 }
 
+fn agent(call: &Value) -> &str {
+    call["user_agent"].as_str().unwrap()
+}
+
 #[test]
 fn runs_are_told_from_their_journals() {
     let cloud = Cloud::start(SPEC, 120, &json!({}));
@@ -33,6 +37,11 @@ fn runs_are_told_from_their_journals() {
     cloud.arm("CreateFleet", "after-commit");
     let mut child = cloud.launch("laptop").spawn().unwrap();
     assert!(cloud.held(&mut child));
+    let running = &list(&cloud)[0];
+    assert_eq!((&running["verb"], &running["state"]), (&json!("launch"), &json!("running")), "{running:#}");
+    let locked = expect(&mut cloud.cli("laptop", &["down"]), 7);
+    let locked = String::from_utf8_lossy(&locked.stderr).into_owned();
+    assert!(locked.contains(&format!("run {}", running["run"].as_str().unwrap())), "{locked}");
     child.kill().unwrap();
     child.wait().unwrap();
     cloud.release();
@@ -72,6 +81,17 @@ fn runs_are_told_from_their_journals() {
         "{runs:#?}"
     );
     let shown = answer(&mut offline(&cloud, "json", &["runs", "show", &run]), 0);
+    // What CloudTrail would keep leads from the run to its calls, and from a call of the run to AWS's record of it.
+    let audit = cloud.audit();
+    let of_run: Vec<&Value> =
+        audit.iter().filter(|call| agent(call).contains(&format!(" app/fleetwright-{run}"))).collect();
+    assert!(audit.iter().all(|call| agent(call).contains(" lib/fleetwright/0.1.0 ")), "{audit:#?}");
+    assert!(of_run.iter().any(|call| call["action"] == "DescribeInstances"), "reads as well: {of_run:#?}");
+    assert!(of_run.len() < audit.len(), "the other run's calls are its own");
+    for call in shown["calls"].as_array().unwrap() {
+        let known = of_run.iter().find(|known| known["request_id"] == call["request_id"]);
+        assert_eq!(known.map(|known| &known["action"]), Some(&call["action"]), "{call:#}");
+    }
     let made = shown["calls"].as_array().unwrap().iter().flat_map(|call| call["ids"].as_array().unwrap());
     assert!(made.filter_map(Value::as_str).any(|id| id.starts_with("i-")), "{shown:#}");
 

@@ -40,6 +40,7 @@ class Audit(Case):
         self.assertEqual([entry["seq"] for entry in entries], [1, 2, 3])
         run, bad, end = entries
         self.assertEqual((run["service"], run["action"], run["principal"]), ("ec2", "RunInstances", "TESTER"))
+        self.assertIn("Boto3/", run["user_agent"])
         self.assertEqual((run["made"], run["client_token"], run["status"], run["error"]), (made, "t", 200, None))
         self.assertEqual(run["parameters"]["SubnetId"], SUBNETS["a"])
         self.assertEqual((bad["status"], bad["error"], bad["ended"], bad["commit"]), (400, "InvalidInstanceID.NotFound", [], None))

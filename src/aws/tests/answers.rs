@@ -73,7 +73,9 @@ async fn no_ids_no_call() {
     let clients = server.clients().await;
     assert_eq!(clients.instances_by_ids(&[]).await.unwrap(), []);
     assert_eq!(clients.subnets(&[]).await.unwrap(), []);
-    assert!(clients.instance_types(&[]).await.unwrap().is_empty());
+    assert!(clients.types_named(&[]).await.unwrap().is_empty());
+    assert!(clients.offerings(&[], &[]).await.unwrap().is_empty());
+    assert!(clients.list_prices(&[]).await.unwrap().is_empty());
     assert!(clients.spot_price_history(&[], Timestamp::UNIX_EPOCH).await.unwrap().is_empty());
     assert!(server.bodies().is_empty());
 }

@@ -70,6 +70,9 @@ async fn a_fleet_draft_says_what_is_wanted() {
     TagSpecification.1.Tag.1.Key=fleetwright:intent
     TagSpecification.1.Tag.1.Value=fwtoken1
     ");
+    let without = vec![("m7i.large".to_owned(), "subnet-b".into()), ("m7a.large".to_owned(), "subnet-a".into())];
+    let body = clients.draft_fleet(&FleetRequest { without, ..fleet_request() }).await.unwrap().body;
+    assert_eq!((body.matches(".SubnetId=").count(), body.contains("Overrides.3.")), (2, false), "{body}");
     let nobody = FleetRequest { spot: 0, on_demand: 0, ..fleet_request() };
     assert_eq!(clients.draft_fleet(&nobody).await.unwrap_err().kind, FaultKind::Invalid);
     assert!(

@@ -27,6 +27,7 @@ pub(super) fn fleet_request() -> FleetRequest {
         types: vec!["m7i.large".to_owned(), "m7a.large".to_owned()],
         subnets: vec!["subnet-a".into(), "subnet-b".into()],
         max_price: Some("0.12".to_owned()),
+        without: Vec::new(),
         host_tags: Tags::default().with(tags::INTENT, "fwtoken1"),
     }
 }

@@ -36,7 +36,7 @@ fn draft(n: u32) -> Draft {
 }
 
 fn done() -> Outcome {
-    Outcome::Done { ids: vec!["i-1".to_owned(), "i-2".to_owned()], data: json!({"fleet": "fleet-1"}) }
+    Outcome::Done { ids: vec!["i-1".to_owned(), "i-2".to_owned()], data: json!({"fleet": "fleet-1"}), request_id: None }
 }
 
 fn unknown() -> Outcome {

@@ -1,6 +1,7 @@
 //! Tests of the verdict: each rule, and a queue whose counts lag, against the truth.
 
 use super::*;
+use crate::spec::fleet::{Counts, Ledger};
 use proptest::prelude::*;
 
 fn at(second: i64) -> Timestamp {
@@ -15,7 +16,7 @@ fn settings(ledger: bool) -> Done {
         poll: Duration::from_secs(15),
         stalled_after: Duration::from_mins(15),
         deadline: None,
-        completed: ledger.then(|| "wc -l < records".to_owned()),
+        completed: ledger.then(|| Ledger { command: "wc -l < records".to_owned(), counts: Counts::New }),
     }
 }
 
@@ -40,7 +41,10 @@ fn judge(looks: &[Look], done: &Done) -> Verdict {
 
 fn judge_fed(looks: &[Look], done: &Done, feeder: Feeder) -> Verdict {
     let now = looks.last().map_or(at(0), |look| look.at);
-    verdict(&Seen { feeder, looks, dead_before: Some(0), started: at(-600), now }, done)
+    verdict(
+        &Seen { feeder, looks, dead_before: Some(0), completed_before: Some(0), fed_by: None, started: at(-600), now },
+        done,
+    )
 }
 
 fn working(verdict: &Verdict) -> &str {
@@ -91,7 +95,15 @@ fn an_old_answer_is_no_evidence_now() {
     let done = settings(false);
     let looks = zeros(60, 240);
     let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
-    let seen = |now| Seen { feeder, looks: &looks, dead_before: Some(0), started: at(0), now: at(now) };
+    let seen = |now| Seen {
+        feeder,
+        looks: &looks,
+        dead_before: Some(0),
+        completed_before: Some(0),
+        fed_by: None,
+        started: at(0),
+        now: at(now),
+    };
     assert_eq!(verdict(&seen(270), &done), Verdict::Done { ok: 100 });
     working(&verdict(&seen(271), &done));
 }
@@ -143,10 +155,56 @@ fn the_ledger_and_the_dead_letter_queue_account_for_every_item() {
 }
 
 #[test]
+fn results_of_before_the_first_item_prove_nothing() {
+    let judge = |count: u64, before: Option<u64>, dead: u64| {
+        let mut looks = zeros(60, 240);
+        for look in &mut looks {
+            look.completed = Some(count);
+            if let Some(sample) = &mut look.sample {
+                sample.dead = Some(dead);
+            }
+        }
+        let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
+        let seen = Seen {
+            feeder,
+            looks: &looks,
+            dead_before: Some(0),
+            completed_before: before,
+            fed_by: None,
+            started: at(0),
+            now: at(240),
+        };
+        verdict(&seen, &settings(true))
+    };
+    assert_eq!(judge(350, Some(350), 0), Verdict::Unaccounted { missing: 100, ok: 0, failed: 0 });
+    assert_eq!(judge(449, Some(350), 0), Verdict::Unaccounted { missing: 1, ok: 99, failed: 0 });
+    assert_eq!(judge(450, Some(350), 0), Verdict::Done { ok: 100 });
+    assert_eq!(judge(447, Some(350), 3), Verdict::DoneWithFailures { ok: 97, failed: 3 });
+    assert_eq!(judge(450, Some(350), 3), Verdict::DoneWithFailures { ok: 100, failed: 3 }, "both done and given up on");
+    for (count, before, why) in [
+        (451, Some(350), "101 items completed of 100 that were fed"),
+        (349, Some(350), "results were taken away"),
+        (450, None, "nobody knows how many of them are older"),
+        (100, None, "nobody knows how many of them are older"),
+    ] {
+        let verdict = judge(count, before, 0);
+        assert!(matches!(&verdict, Verdict::Unproven { failed: 0, why: said } if said.contains(why)), "{verdict:?}");
+    }
+}
+
+#[test]
 fn dead_letters_of_earlier_jobs_are_not_ours() {
     let looks = zeros(60, 240);
     let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
-    let seen = Seen { feeder, looks: &looks, dead_before: Some(7), started: at(0), now: at(240) };
+    let seen = Seen {
+        feeder,
+        looks: &looks,
+        dead_before: Some(7),
+        completed_before: Some(0),
+        fed_by: None,
+        started: at(0),
+        now: at(240),
+    };
     assert_eq!(verdict(&seen, &settings(false)), Verdict::Done { ok: 100 });
     let without = Seen { dead_before: None, ..seen };
     assert_eq!(verdict(&without, &settings(false)), Verdict::Done { ok: 100 });
@@ -276,7 +334,15 @@ fn dead_letters_are_counted_against_a_moving_ground() {
             }
         }
         let feeder = Feeder { feeding: Feeding::Closed, items: 100, total: None, last_send: Some(at(0)) };
-        let seen = Seen { feeder, looks: &looks, dead_before: Some(7), started: at(0), now: at(300) };
+        let seen = Seen {
+            feeder,
+            looks: &looks,
+            dead_before: Some(7),
+            completed_before: Some(0),
+            fed_by: None,
+            started: at(0),
+            now: at(300),
+        };
         verdict(&seen, &settings(false))
     };
     assert_eq!(judge(&|_| 7), Verdict::Done { ok: 100 });

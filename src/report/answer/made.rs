@@ -1,6 +1,7 @@
 //! What verbs answer that change one thing: what is there now.
 
 use super::Answer;
+use crate::model::Mark;
 use crate::report::count;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -57,7 +58,7 @@ pub struct Launched {
 pub struct LiveHosts {
     /// As the spec or `-n` asked.
     pub wanted: u32,
-    /// Pending or running now.
+    /// Pending or running now, those in quarantine apart.
     pub live: usize,
 }
 
@@ -68,13 +69,57 @@ impl Answer for Launched {
     }
 }
 
+/// What `scale` answers, and `down --only`.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Scaled {
+    /// The fleet's name.
+    pub fleet: String,
+    /// Its hosts; `wanted` is what is there where no size was asked for.
+    pub hosts: LiveHosts,
+    /// Ids of hosts that were drained and ended.
+    pub ended: Vec<String>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Scaled {
+    fn page(&self, _: Option<u16>) -> String {
+        let LiveHosts { wanted, live } = self.hosts;
+        let ended = if self.ended.is_empty() { String::new() } else { format!(", {} ended", self.ended.len()) };
+        format!("{live} of {}{ended}\n", count(u64::from(wanted), "host"))
+    }
+}
+
 /// What `feed` answers.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct Fed {
     /// Its items.
     pub items: FedItems,
+    /// What the feed that is at it was told; of `--pause`, `--resume` and `--rate` only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub feed: Option<Reined>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
+}
+
+/// What a feed that is at it does.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct Reined {
+    /// Its run.
+    pub run: String,
+    /// Whether the operator holds it.
+    pub paused: bool,
+    /// The rate that the operator gave it, items a second; none where the spec's holds.
+    pub rate_per_second: Option<f64>,
+}
+
+impl Reined {
+    /// `feed 0198...: paused, at 5/s`
+    pub(super) fn words(&self) -> String {
+        let how = if self.paused { "paused" } else { "not paused" };
+        let rate = self.rate_per_second.map_or("the spec's rate".to_owned(), crate::time::tempo::per_second);
+        format!("feed {}: {how}, at {rate}\n", self.run)
+    }
 }
 
 /// Items of a feed.
@@ -87,7 +132,8 @@ pub struct FedItems {
 impl Answer for Fed {
     fn page(&self, _: Option<u16>) -> String {
         let were = if self.items.fed == 1 { "was" } else { "were" };
-        format!("{} {were} fed\n", count(self.items.fed, "item"))
+        let told = self.feed.as_ref().map(Reined::words).unwrap_or_default();
+        told + &format!("{} {were} fed\n", count(self.items.fed, "item"))
     }
 }
 
@@ -110,6 +156,32 @@ impl Answer for LivesLonger {
             Some(until) => format!("{} until {until}\n", count(self.hosts.len() as u64, "host")),
             None => "no host is live\n".to_owned(),
         }
+    }
+}
+
+/// What `protect` and `quarantine` answer.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct Marked {
+    /// The fleet's name.
+    pub fleet: String,
+    /// The host's id.
+    pub host: String,
+    /// The mark that was asked for.
+    pub mark: Mark,
+    /// Since when it bears it; none after `--off`.
+    pub since: Option<jiff::Timestamp>,
+    /// Calls to AWS by action.
+    pub api_calls: BTreeMap<String, u64>,
+}
+
+impl Answer for Marked {
+    fn page(&self, _: Option<u16>) -> String {
+        let word = match self.mark {
+            Mark::Protect => "protected",
+            Mark::Quarantine => "in quarantine",
+        };
+        let no_longer = if self.since.is_some() { "" } else { "no longer " };
+        format!("{} is {no_longer}{word}\n", self.host)
     }
 }
 

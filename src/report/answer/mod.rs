@@ -5,9 +5,11 @@
 
 mod entered;
 mod exec;
+mod images;
 mod inventory;
 mod made;
 mod plans;
+mod recycled;
 mod runs;
 mod served;
 mod status;
@@ -18,12 +20,16 @@ mod worked;
 
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
+pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 pub use inventory::{Inventory, InventoryFormat, InventoryHost};
-pub use made::{Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Resumed, TornDown, Verified};
+pub use made::{
+    Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, Scaled, TornDown, Verified,
+};
 pub use plans::Plans;
+pub use recycled::{ActionLine, Foretold, Recycled};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
-pub use status::{HostLine, ImageLine, RunLine, Status};
+pub use status::{FeedLine, HostLine, ImageLine, RunLine, Status};
 pub use taught::{Initialised, Manual, Start, StartFile};
 pub use validated::Validated;
 pub use why::Why;
@@ -79,15 +85,25 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("verify", answer::<Verified>()),
         ("bake", answer::<Baked>()),
         ("launch", answer::<Launched>()),
+        ("scale", answer::<Scaled>()),
         ("status", answer::<Status>()),
         ("status-why", answer::<Why>()),
         ("exec", answer::<Executed>()),
         ("feed", answer::<Fed>()),
         ("extend", answer::<LivesLonger>()),
+        ("protect", answer::<Marked>()),
+        ("quarantine", answer::<Marked>()),
+        ("recycle-apply", answer::<Recycled>()),
+        ("recycle-list", answer::<Recycled>()),
+        ("recycle-preview", answer::<Foretold>()),
+        ("recycle-remove", answer::<Recycled>()),
         ("down", answer::<TornDown>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
         ("runs-show", answer::<RunPage>()),
+        ("images-list", answer::<ImagePage>()),
+        ("images-prune", answer::<Pruned>()),
+        ("images-diff", answer::<ImageDiff>()),
         ("inventory", answer::<Inventory>()),
         ("ssh", answer::<SshLine>()),
         ("logs", answer::<Logs>()),
@@ -102,7 +118,12 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
-        "verify" | "bake" | "launch" | "push" | "feed" | "extend" | "down" | "up" if dry_run => "plan",
+        "verify" | "bake" | "launch" | "scale" | "push" | "feed" | "extend" | "protect" | "quarantine"
+        | "recycle-apply" | "recycle-remove" | "down" | "up" | "images-prune"
+            if dry_run =>
+        {
+            "plan"
+        }
         "push" | "wait" | "up" | "rehearse" => "summary",
         other => schemas().into_iter().map(|(name, _)| name).find(|name| *name == other)?,
     })

@@ -48,7 +48,9 @@ pub struct RunSummary {
 pub enum RunState {
     /// It came to an end, good or bad.
     Ended,
-    /// It is under way, or was stopped: the same command again goes on with it.
+    /// A process of this machine is at it.
+    Running,
+    /// It was stopped: the same command again goes on with it.
     Unfinished,
     /// It was stopped, and a `down` since then has ended what it made: nobody goes on with it.
     Superseded,
@@ -58,6 +60,7 @@ impl RunState {
     fn as_str(self) -> &'static str {
         match self {
             Self::Ended => "ended",
+            Self::Running => "running",
             Self::Unfinished => "unfinished",
             Self::Superseded => "superseded",
         }
@@ -124,6 +127,8 @@ pub struct CallLine {
     pub outcome: CallOutcome,
     /// Ids of what it made or ended.
     pub ids: Vec<String>,
+    /// AWS's id of the request, where an answer came.
+    pub request_id: Option<String>,
     /// Why it was not carried out, or why nobody knows.
     pub reason: Option<String>,
     /// Whether it may have made something that is not accounted for.
@@ -197,6 +202,7 @@ impl Answer for RunPage {
                 writeln!(text, "ended    {}, exit {exit}, after {took}", second(ended))
             }
             _ => match run.state {
+                RunState::Running => writeln!(text, "ended    not yet: it is under way"),
                 RunState::Ended | RunState::Unfinished => {
                     writeln!(text, "ended    not yet: fleetwright resume {}", run.run)
                 }
@@ -219,6 +225,7 @@ impl Answer for RunPage {
                 Column::keep("outcome"),
                 Column::spare("at"),
                 Column::spare("step"),
+                Column::spare("request"),
                 Column::wrap("made or ended"),
             ];
             let rows: Vec<Vec<String>> = self
@@ -230,6 +237,7 @@ impl Answer for RunPage {
                         call.outcome.as_str().to_owned(),
                         second(call.at),
                         call.step.clone(),
+                        call.request_id.clone().unwrap_or_else(|| "-".to_owned()),
                         call.reason.clone().unwrap_or_else(|| call.ids.join(" ")),
                     ]
                 })

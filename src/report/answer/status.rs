@@ -1,6 +1,6 @@
 //! What `status` answers: fleet, hosts, images, queue, unfinished runs.
 
-use super::Answer;
+use super::{Answer, Reined};
 use crate::model::{InstanceState, Sample};
 use crate::report::count;
 use crate::report::table::{self, Column};
@@ -26,6 +26,8 @@ pub struct Status {
     pub unfinished: Vec<RunLine>,
     /// A look at the queue; none when the spec names no queue.
     pub queue: Option<Sample>,
+    /// The feed that is at it or was stopped; none when all that was begun was fed.
+    pub feed: Option<FeedLine>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
 }
@@ -51,6 +53,10 @@ pub struct HostLine {
     pub release: Option<String>,
     /// When it powers itself off.
     pub expires: Option<String>,
+    /// Since when it is protected (the tag's value, whatever that is): nothing of ours ends it.
+    pub protected: Option<String>,
+    /// Since when it is in quarantine: it takes no work and does not count.
+    pub quarantined: Option<String>,
     /// When it was launched.
     pub launched: String,
     /// EC2's reason for its last change of state, where it gives one.
@@ -68,6 +74,20 @@ pub struct ImageLine {
     pub state: String,
     /// Whether a verification stands behind it.
     pub attested: bool,
+}
+
+/// A feed that is not finished.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct FeedLine {
+    /// What it was told.
+    #[serde(flatten)]
+    pub told: Reined,
+    /// Whether a process is at it now.
+    pub running: bool,
+    /// Items that the queue confirmed.
+    pub sent: u64,
+    /// Items that it will have sent in the end; none before its first.
+    pub total: Option<u64>,
 }
 
 /// An unfinished run.
@@ -99,6 +119,11 @@ impl Answer for Status {
         if let Some(queue) = &self.queue {
             let _infallible = writeln!(text, "queue: {}", crate::report::story::sample(queue));
         }
+        if let Some(FeedLine { told, running, sent, total }) = &self.feed {
+            let total = total.map_or("?".to_owned(), |total| total.to_string());
+            let running = if *running { "at it" } else { "stopped" };
+            let _infallible = write!(text, "{sent} of {total} items are fed, {running}; {}", told.words());
+        }
         for run in &self.unfinished {
             let _infallible = writeln!(text, "unfinished: {} {} (fleetwright resume {})", run.verb, run.run, run.run);
             if run.unresolved_calls > 0 {
@@ -129,7 +154,7 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
             vec![
                 host.slot.map_or("-".to_owned(), |slot| slot.to_string()),
                 host.id.clone(),
-                host.state.clone(),
+                marks(host),
                 or_none(&host.address),
                 or_none(&host.release),
                 host.instance_type.clone(),
@@ -140,6 +165,13 @@ fn hosts(live: &[&HostLine], width: Option<u16>) -> String {
         })
         .collect();
     table::render(&columns, &rows, width)
+}
+
+/// EC2's word, and what people have marked it with.
+fn marks(host: &HostLine) -> String {
+    let marks = [(&host.quarantined, "quarantined"), (&host.protected, "protected")];
+    let marks = marks.into_iter().filter(|(mark, _)| mark.is_some()).map(|(_, word)| word);
+    std::iter::once(host.state.as_str()).chain(marks).collect::<Vec<_>>().join(",")
 }
 
 /// An instant without its fraction of a second.

@@ -42,6 +42,11 @@ impl Agenda {
         self.set += 1;
     }
 
+    /// When the next thing is due.
+    pub(super) fn first(&self) -> Option<Timestamp> {
+        self.due.keys().next().map(|(at, _)| *at)
+    }
+
     /// The next thing due by `now`.
     pub(super) fn next(&mut self, now: Timestamp) -> Option<(Timestamp, Due)> {
         let entry = self.due.first_entry().filter(|entry| entry.key().0 <= now)?;

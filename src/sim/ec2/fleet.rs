@@ -142,6 +142,17 @@ impl Ec2 {
                                 spec.tags.entry(kind.clone()).or_default().extend(tags.clone());
                             }
                             for subnet in subnets {
+                                if let Some(why) = Self::not_offered(&spec.kind, &subnet.zone) {
+                                    errors.push(FleetPart {
+                                        template: stamp.clone(),
+                                        overrides: over.clone(),
+                                        market: if spot_only(&ask.params) { Market::Spot } else { Market::OnDemand },
+                                        instance_type: kind.clone(),
+                                        instances: Vec::new(),
+                                        error: Some(("InvalidFleetConfiguration".to_owned(), why)),
+                                    });
+                                    continue;
+                                }
                                 candidates.push(Candidate {
                                     template: stamp.clone(),
                                     overrides: over.clone().with("InstanceType", leaf(&kind)),

@@ -6,7 +6,7 @@ use std::str::FromStr;
 
 /// One place in the tree: a value, and what lies below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Node {
+pub(in crate::sim) struct Node {
     value: Option<String>,
     children: BTreeMap<String, Node>,
 }
@@ -16,7 +16,7 @@ const DEPTH: usize = 12;
 
 impl Node {
     /// The tree of these pairs; a later pair wins over an earlier one of the same name.
-    pub(super) fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub(in crate::sim) fn from_pairs<'a>(pairs: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
         let mut root = Self::default();
         for (name, value) in pairs {
             let mut at = &mut root;
@@ -29,32 +29,32 @@ impl Node {
     }
 
     /// What lies at a dotted path.
-    pub(super) fn at(&self, path: &str) -> Option<&Node> {
+    pub(in crate::sim) fn at(&self, path: &str) -> Option<&Node> {
         path.split('.').try_fold(self, |node, part| node.children.get(part))
     }
 
     /// The value at a path, even if it is empty (tag values may be).
-    pub(super) fn raw(&self, path: &str) -> Option<&str> {
+    pub(in crate::sim) fn raw(&self, path: &str) -> Option<&str> {
         self.at(path)?.value.as_deref()
     }
 
     /// The value at a path; EC2 takes an empty one as not given.
-    pub(super) fn text(&self, path: &str) -> Option<&str> {
+    pub(in crate::sim) fn text(&self, path: &str) -> Option<&str> {
         self.raw(path).filter(|value| !value.is_empty())
     }
 
     /// The value at a path as an owned string.
-    pub(super) fn string(&self, path: &str) -> Option<String> {
+    pub(in crate::sim) fn string(&self, path: &str) -> Option<String> {
         self.text(path).map(str::to_owned)
     }
 
     /// The value at a path that must be there.
-    pub(super) fn need(&self, path: &str) -> Result<&str, ApiError> {
+    pub(in crate::sim) fn need(&self, path: &str) -> Result<&str, ApiError> {
         self.text(path).ok_or_else(|| missing(path))
     }
 
     /// `true` or `false` at a path.
-    pub(super) fn flag(&self, path: &str) -> Result<Option<bool>, ApiError> {
+    pub(in crate::sim) fn flag(&self, path: &str) -> Result<Option<bool>, ApiError> {
         match self.text(path) {
             None => Ok(None),
             Some(word) if word.eq_ignore_ascii_case("true") => Ok(Some(true)),
@@ -64,34 +64,34 @@ impl Node {
     }
 
     /// A number at a path.
-    pub(super) fn number<T: FromStr>(&self, path: &str) -> Result<Option<T>, ApiError> {
+    pub(in crate::sim) fn number<T: FromStr>(&self, path: &str) -> Result<Option<T>, ApiError> {
         self.text(path)
             .map(|word| word.parse().map_err(|_| invalid(format!("Invalid value '{word}' for {path}."))))
             .transpose()
     }
 
     /// The members of a list (`Name.1`, `Name.2` ..) in the order of their numbers.
-    pub(super) fn list(&self, path: &str) -> Vec<&Node> {
+    pub(in crate::sim) fn list(&self, path: &str) -> Vec<&Node> {
         self.at(path).map(Node::members).unwrap_or_default()
     }
 
     /// The values of a list.
-    pub(super) fn texts(&self, path: &str) -> Vec<String> {
+    pub(in crate::sim) fn texts(&self, path: &str) -> Vec<String> {
         self.list(path).into_iter().filter_map(|node| node.value.clone()).collect()
     }
 
     /// This node's own value.
-    pub(super) fn value(&self) -> Option<&str> {
+    pub(in crate::sim) fn value(&self) -> Option<&str> {
         self.value.as_deref()
     }
 
     /// Named children in name order.
-    pub(super) fn children(&self) -> impl Iterator<Item = (&str, &Node)> {
+    pub(in crate::sim) fn children(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.children.iter().map(|(name, node)| (name.as_str(), node))
     }
 
     /// Numbered children in the order of their numbers; empty when this is no list.
-    pub(super) fn members(&self) -> Vec<&Node> {
+    pub(in crate::sim) fn members(&self) -> Vec<&Node> {
         let mut members: Vec<(u32, &Node)> =
             self.children.iter().filter_map(|(name, node)| Some((name.parse().ok()?, node))).collect();
         members.sort_by_key(|(number, _)| *number);
@@ -99,18 +99,18 @@ impl Node {
     }
 
     /// A list of these nodes.
-    pub(super) fn from_members(members: impl IntoIterator<Item = Node>) -> Self {
+    pub(in crate::sim) fn from_members(members: impl IntoIterator<Item = Node>) -> Self {
         let children = members.into_iter().enumerate().map(|(n, node)| ((n + 1).to_string(), node)).collect();
         Self { value: None, children }
     }
 
     /// Whether nothing is here.
-    pub(super) fn is_empty(&self) -> bool {
+    pub(in crate::sim) fn is_empty(&self) -> bool {
         self.value.is_none() && self.children.is_empty()
     }
 
     /// The same with one child set, or taken away when it is empty.
-    pub(super) fn with(mut self, name: &str, node: Node) -> Self {
+    pub(in crate::sim) fn with(mut self, name: &str, node: Node) -> Self {
         if node.is_empty() {
             self.children.remove(name);
         } else {
@@ -120,7 +120,7 @@ impl Node {
     }
 
     /// This tree with every top-level parameter of `over` in place of its own.
-    pub(super) fn overlaid(&self, over: &Node) -> Self {
+    pub(in crate::sim) fn overlaid(&self, over: &Node) -> Self {
         let mut result = self.clone();
         result.children.extend(over.children.iter().map(|(name, node)| (name.clone(), node.clone())));
         result
@@ -128,7 +128,7 @@ impl Node {
 }
 
 /// A parameter's name as answers have it: `ImageId` is `imageId`. What no XML element may hold is left out.
-pub(super) fn lower_first(name: &str) -> String {
+pub(in crate::sim) fn lower_first(name: &str) -> String {
     let mut letters = name.chars().filter(char::is_ascii_alphanumeric);
     letters.next().map(|first| first.to_ascii_lowercase()).into_iter().chain(letters).collect()
 }

@@ -65,6 +65,9 @@ impl Ec2 {
             spec.tags.entry("instance".to_owned()).or_default().extend(template_tags(&id, number));
         }
         let subnet = self.place(&node, &spec, most)?;
+        if let Some(why) = Self::not_offered(&spec.kind, &subnet.zone) {
+            return Err(ApiError::new("Unsupported", why));
+        }
         Ok((spec, subnet))
     }
 
@@ -105,7 +108,8 @@ impl Ec2 {
         let mut fitting: Vec<&Subnet> =
             self.network.subnets.all().filter(|subnet| zone.is_none_or(|zone| zone == subnet.zone)).collect();
         // The sort is stable: the seed's order decides among equals.
-        fitting.sort_by_key(|subnet| std::cmp::Reverse(self.room(spec, subnet).0.min(most)));
+        let offered = |subnet: &Subnet| Self::not_offered(&spec.kind, &subnet.zone).is_none();
+        fitting.sort_by_key(|subnet| std::cmp::Reverse((offered(subnet), self.room(spec, subnet).0.min(most))));
         fitting.first().copied().cloned().ok_or_else(|| match zone {
             Some(zone) => invalid(format!("Invalid availability zone: [{zone}]")),
             None => ApiError::new("VPCIdNotSpecified", "No default VPC for this user"),

@@ -105,6 +105,8 @@ impl Ec2 {
                 vcpus: 2,
                 memory_mib: 8192,
                 architecture,
+                current: true,
+                zones: Vec::new(),
                 on_demand: "0".to_owned(),
                 spot: "0".to_owned(),
             });

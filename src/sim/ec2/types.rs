@@ -33,7 +33,7 @@ fn burstable(kind: &SeedType) -> bool {
 fn facts(kind: &SeedType, name: &str) -> Vec<String> {
     match name {
         "instance-type" => vec![kind.name.clone()],
-        "current-generation" => vec!["true".to_owned()],
+        "current-generation" => vec![kind.current.to_string()],
         "burstable-performance-supported" => vec![burstable(kind).to_string()],
         "hypervisor" => vec!["nitro".to_owned()],
         "processor-info.supported-architecture" => vec![kind.architecture.clone()],
@@ -71,7 +71,7 @@ impl Ec2 {
         let mut xml = Xml::new();
         xml.list("instanceTypeSet", &page.items, |xml, kind| {
             xml.text("instanceType", &kind.name)
-                .text("currentGeneration", true)
+                .text("currentGeneration", kind.current)
                 .text("freeTierEligible", false)
                 .text("bareMetal", false)
                 .text("hypervisor", "nitro")
@@ -95,7 +95,20 @@ impl Ec2 {
         Ok(done(xml, page.next))
     }
 
-    /// DescribeInstanceTypeOfferings: every type everywhere.
+    /// Why a type can't be launched in a zone; none where it is offered.
+    pub(super) fn not_offered(kind: &SeedType, zone: &str) -> Option<String> {
+        let offered = kind.zones.is_empty() || kind.zones.iter().any(|own| own == zone);
+        (!offered).then(|| {
+            format!(
+                "Your requested instance type ({}) is not supported in your requested Availability Zone ({zone}). Please \
+                 retry your request by not specifying an Availability Zone or choosing {}.",
+                kind.name,
+                kind.zones.join(", ")
+            )
+        })
+    }
+
+    /// DescribeInstanceTypeOfferings: every type in the region, and in the zones that its seed names, or all.
     pub(super) fn describe_instance_type_offerings(&self, ask: &Ask) -> Handled {
         let filters = Filters::read(&ask.params, &["instance-type", "location"])?;
         let kind = ask.params.text("LocationType").unwrap_or("region");
@@ -105,7 +118,14 @@ impl Ec2 {
             "availability-zone-id" => self.network.zones().iter().map(|zone| zone_id(&self.region, zone)).collect(),
             other => return Err(invalid(format!("Invalid value '{other}' for LocationType."))),
         };
-        let rows = self.types.iter().flat_map(|kind| places.iter().map(move |place| (&kind.name, place)));
+        let has = |kind: &SeedType, place: &String| {
+            let zone = |zone: &String| zone == place || zone_id(&self.region, zone) == *place;
+            kind.zones.is_empty() || *place == self.region || kind.zones.iter().any(zone)
+        };
+        let rows = self
+            .types
+            .iter()
+            .flat_map(|kind| places.iter().filter(move |place| has(kind, place)).map(move |place| (&kind.name, place)));
         let found = rows.enumerate().filter(|(_, (name, place))| {
             filters.pass(&Tags::new(), |filter| {
                 vec![if filter == "location" { (*place).clone() } else { (*name).clone() }]

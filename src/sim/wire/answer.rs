@@ -78,7 +78,7 @@ pub(super) fn wrap(
     let text = match handled {
         Ok(reply) => match style {
             Style::Ec2 => ec2(action, request_id, &reply.body),
-            Style::Query => query(action, request_id, &reply.body),
+            Style::Query(namespace) => query(namespace, action, request_id, &reply.body),
             Style::Json => reply.body.clone(),
         },
         Err(error) => refusal(style, request_id, error),
@@ -96,7 +96,7 @@ pub(super) fn wrap(
     let headers = response.headers_mut();
     let kind = match style {
         Style::Ec2 => "text/xml;charset=UTF-8",
-        Style::Query => "text/xml",
+        Style::Query(_) => "text/xml",
         Style::Json => "application/x-amz-json-1.0",
     };
     headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
@@ -124,14 +124,14 @@ fn ec2(action: &str, request_id: &str, inner: &str) -> String {
     )
 }
 
-fn query(action: &str, request_id: &str, inner: &str) -> String {
+fn query(namespace: &str, action: &str, request_id: &str, inner: &str) -> String {
     let mut metadata = Xml::new();
     metadata.open("ResponseMetadata", |xml| {
         xml.text("RequestId", request_id);
     });
     let metadata = metadata.finish();
     format!(
-        "<{action}Response xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><{action}Result>{inner}</{action}Result>{metadata}</{action}Response>"
+        "<{action}Response xmlns=\"{namespace}\"><{action}Result>{inner}</{action}Result>{metadata}</{action}Response>"
     )
 }
 
@@ -148,7 +148,7 @@ fn refusal(style: Style, request_id: &str, error: &ApiError) -> String {
                 xml.text("RequestID", request_id);
             });
         }
-        Style::Query => {
+        Style::Query(_) => {
             xml.open("ErrorResponse", |xml| {
                 xml.open("Error", |xml| {
                     let fault = if error.status < 500 { "Sender" } else { "Receiver" };

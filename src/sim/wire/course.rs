@@ -7,6 +7,7 @@ use super::super::world::{Attempt, World};
 use super::answer::{Answer, wrap};
 use super::request;
 use hyper::Response;
+use hyper::header::USER_AGENT;
 use hyper::http::request::Parts;
 use jiff::SignedDuration;
 use std::sync::Arc;
@@ -37,7 +38,8 @@ pub(super) async fn run(world: &Arc<World>, head: &Parts, body: &[u8]) -> End {
         now: world.clock.now(),
         request_id,
     };
-    let seq = world.audit(|audit| audit.arrive(&call, draw::sha256_hex(body)));
+    let agent = head.headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    let seq = world.audit(|audit| audit.arrive(&call, agent, draw::sha256_hex(body)));
     let mut tickets = world.gates.arrive(&call.action, &call.request_id, &call.principal);
     let fault = world.meet(&call);
     if let Some(fault) = &fault {

@@ -5,13 +5,16 @@ use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use serde_json::Value;
 
+/// The namespace of STS.
+const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
 /// How a service wraps its answers and errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// EC2's own query XML.
     Ec2,
-    /// The query XML of STS and Auto Scaling.
-    Query,
+    /// The query XML of STS and Auto Scaling, with its namespace.
+    Query(&'static str),
     /// AWS JSON 1.0.
     Json,
 }
@@ -44,25 +47,25 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
     let style = match (target, value("Version")) {
         (Some(_), _) => Style::Json,
         (None, Some("2016-11-15")) => Style::Ec2,
-        (None, _) => Style::Query,
+        (None, _) => Style::Query(STS),
     };
     let Signed { principal, service } = signed(&head.headers).map_err(|error| (style, error))?;
     let style = match service.as_str() {
         "ec2" => Style::Ec2,
-        "sqs" => Style::Json,
-        "sts" | "autoscaling" => Style::Query,
+        "sqs" | "pricing" => Style::Json,
+        "sts" => Style::Query(STS),
+        "autoscaling" => Style::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
         other => {
-            let message = format!("the rehearsal cloud has no service {other}: it knows ec2, sqs and sts");
+            let message =
+                format!("the rehearsal cloud has no service {other}: it knows autoscaling, ec2, pricing, sqs and sts");
             return Err((style, ApiError::new("InvalidAction", message)));
         }
     };
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
     if style == Style::Json {
-        let Some(action) = target.and_then(|target| target.strip_prefix("AmazonSQS.")) else {
-            return refuse(
-                "InvalidAction",
-                format!("X-Amz-Target is {target:?}, not AmazonSQS.Action: update the SDK"),
-            );
+        let api = if service == "sqs" { "AmazonSQS" } else { "AWSPriceListService" };
+        let Some(action) = target.and_then(|target| target.strip_prefix(api)?.strip_prefix('.')) else {
+            return refuse("InvalidAction", format!("X-Amz-Target is {target:?}, not {api}.Action: update the SDK"));
         };
         let text = if body.is_empty() { b"{}" } else { body };
         return match serde_json::from_slice::<Value>(text) {
@@ -78,13 +81,8 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
     let version = value("Version").unwrap_or_default();
     let wanted = match service.as_str() {
         "ec2" => "2016-11-15",
-        "sts" => "2011-06-15",
-        _ => {
-            return refuse(
-                "InvalidAction",
-                format!("The action {action} is not valid: the rehearsal cloud has no {service}"),
-            );
-        }
+        "autoscaling" => "2011-01-01",
+        _ => "2011-06-15",
     };
     if version != wanted {
         return refuse(

@@ -6,14 +6,22 @@ use super::top::IDENTITY;
 
 const FLEETS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html";
 const SPOT: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html";
+const REQUIREMENTS: &str =
+    "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FleetLaunchTemplateConfigRequest.html";
 const METADATA: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html";
 const VOLUMES: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html";
 
 /// One of `hosts`.
 const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), SECTION]);
 const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
+const PATTERN: Kind = text("instance type, perhaps with `*`", "^[a-z0-9.*-]{1,64}$");
 const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
 const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
+
+/// A number for at least so many, or a range.
+const fn between(words: &'static str, pattern: &'static str) -> Kind {
+    Kind::Text(Form { words, pattern, length: None, bare: true })
+}
 
 pub(super) const FIELDS: &[Field] = &[
     Field::new(
@@ -62,6 +70,14 @@ pub(super) const FIELDS: &[Field] = &[
         .default("0%")
         .source(SPOT),
     Field::new(
+        "fleet.on_demand",
+        whole(0, 10_000),
+        "4",
+        "The fewest on-demand hosts, whatever `spot` says: what must go on when spot is taken back.",
+    )
+    .counts("hosts")
+    .default("0"),
+    Field::new(
         "fleet.fallback",
         Kind::Choice(&[("on-demand", "on-demand hosts take their place"), ("none", "they stay missing")]),
         "none",
@@ -76,6 +92,53 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .absent("the template's type")
     .source("https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html"),
+    Field::new(
+        "fleet.requirements",
+        SECTION,
+        "{vcpus: 2, memory: 8GiB}",
+        "What an instance type must have, in place of `fleet.types`. The plan names the types that have it and that every \
+         zone of `fleet.subnets` offers, the cheapest at the list price first: at most 40, and so many that types times \
+         subnets stays within the 300 overrides that EC2 publishes for a fleet.",
+    )
+    .source(REQUIREMENTS),
+    Field::new("fleet.requirements.vcpus", between("vCPUs", "^[1-9][0-9]{0,4}(\\.\\.[1-9][0-9]{0,4})?$"), "2..8", "How many vCPUs: `2` is at least two, `2..8` two to eight, `2..2` just two. At most 1024.")
+        .counts("vCPUs")
+        .required(),
+    Field::new(
+        "fleet.requirements.memory",
+        between("GiB of memory", "^[1-9][0-9]{0,4}GiB(\\.\\.[1-9][0-9]{0,4}GiB)?$"),
+        "8GiB..16GiB",
+        "How much memory: `8GiB` is at least so much, `8GiB..16GiB` between the two. At most 32768GiB.",
+    )
+    .required(),
+    Field::new(
+        "fleet.requirements.architecture",
+        Kind::Choice(&[("x86_64", "Intel and AMD"), ("arm64", "AWS Graviton")]),
+        "arm64",
+        "The processor's architecture.",
+    )
+    .absent("that of the image"),
+    Field::new(
+        "fleet.requirements.generation",
+        Kind::Choice(&[("current", "types that AWS recommends today"), ("any", "earlier ones too")]),
+        "any",
+        "Which generations of types count.",
+    )
+    .default("current"),
+    Field::new(
+        "fleet.requirements.burstable",
+        Kind::Boolean,
+        "true",
+        "Whether types count that run on CPU credits, such as t3.",
+    )
+    .default("false")
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/burstable-performance-instances.html"),
+    Field::new(
+        "fleet.requirements.exclude",
+        list(&PATTERN, 40),
+        "[c7i-flex.*, \"*.metal\"]",
+        "Types that do not count, by name; `*` stands for any run of characters.",
+    ),
     Field::new(
         "fleet.subnets",
         list(&SUBNET, 64),

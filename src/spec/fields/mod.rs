@@ -8,6 +8,7 @@ mod agree;
 mod hosts;
 mod kind;
 mod playbook;
+mod recycle;
 mod rehearsal;
 #[cfg(test)]
 mod sample;
@@ -143,8 +144,8 @@ pub static FLEET: Document = Document {
     about: "Describes a fleet and its job. Each verb says what it needs; only `version` is always required, and where \
             something is launched, name, account and region too.",
     bare: None,
-    any_of: &[top::IDENTITY, &["queue"], &["hosts"]],
-    parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, rehearsal::FIELDS],
+    any_of: &[top::IDENTITY, &["queue"], &["hosts"], recycle::ALONE],
+    parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, recycle::FIELDS, rehearsal::FIELDS],
 };
 
 /// A playbook.

@@ -82,6 +82,7 @@ impl Folder {
         for (path, content) in [
             ("playbooks/verify.yaml", "[{check: 'true'}]"),
             ("playbooks/deploy.yaml", "[{check: 'true'}]"),
+            ("playbooks/drain.yaml", "[{check: 'true'}]"),
             ("playbooks/boot.sh", ""),
             ("playbooks/template.sh", ""),
             ("playbooks/worker.sh", ""),

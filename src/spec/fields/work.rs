@@ -76,6 +76,14 @@ pub(super) const FIELDS: &[Field] = &[
         "Starts a worker by hand on a queue of fleetwright's choosing, `{{ queue_url }}`; the canary needs it.",
     ),
     Field::new(
+        "worker.drain",
+        Kind::Path("playbook file"),
+        "playbooks/drain.yaml",
+        "The playbook that lets a host finish what it has in hand and take no more, before `scale` ends it. Its last step \
+         should be a check that nothing is left.",
+    )
+    .absent("the service is stopped, and no process of it may be left"),
+    Field::new(
         "queue",
         SECTION,
         "{url: \"https://sqs.us-east-1.amazonaws.com/123456789012/crawl\"}",
@@ -133,8 +141,50 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .needs(&["feed.from.on"]),
     Field::new("feed.from.on", TEMPLATE_ONLY, "template", "Where the command runs.").needs(&["feed.from.run"]),
-    Field::new("feed.rate", Kind::Rate, "7.5/s", "How fast items go into the queue, by the world's clock.")
-        .absent("as fast as the queue takes them"),
+    Field::new(
+        "feed.rate",
+        Kind::Either(&[Kind::Rate, SECTION]),
+        "7.5/s",
+        "How fast items go into the queue; one rate, or two by the hour.",
+    )
+    .absent("as fast as the queue takes them"),
+    Field::new("feed.rate.peak", Kind::Rate, "3/s", "The rate within the peak hours.").required(),
+    Field::new("feed.rate.off_peak", Kind::Rate, "7.5/s", "The rate outside of them.").required(),
+    Field::new(
+        "feed.rate.peak_hours",
+        text(
+            "days, hours and an IANA time zone",
+            r"^\s*[A-Za-z,-]+\s+[0-9]{2}:[0-9]{2}-[0-9]{2}:[0-9]{2}\s+[A-Za-z0-9_+/-]+\s*$",
+        ),
+        "\"Mon-Fri 05:00-18:00 America/Los_Angeles\"",
+        "When the peak is, by the clock on the wall of that zone: days (`Mon-Fri`, `Sat,Sun`, `daily`), hours, and the zone's \
+         name. Hours that end before they begin go over midnight and belong to the day on which they begin. What the clock \
+         leaves out in spring is left out, and what it shows twice in autumn counts twice.",
+    )
+    .required()
+    .source("https://www.iana.org/time-zones"),
+    Field::new(
+        "feed.hold_when",
+        SECTION,
+        "{waiting: 10000, probe: \"psql -qc 'select 1'\", slower_than: 2s}",
+        "Nothing is fed while any of this is so. It is looked at every ten seconds.",
+    ),
+    Field::new(
+        "feed.hold_when.waiting",
+        whole(1, 1_000_000_000),
+        "10000",
+        "More items than this wait in the queue; not many more than this are ever fed.",
+    )
+    .counts("items"),
+    Field::new(
+        "feed.hold_when.probe",
+        Kind::Command,
+        "\"psql -qc 'select 1'\"",
+        "A command on the template, over SSH; the feed is held while it fails, can't be run, or is slow. At most 4096 bytes.",
+    ),
+    Field::new("feed.hold_when.slower_than", duration(1, 600), "2s", "The probe is slow when it takes longer.")
+        .default("1m")
+        .needs(&["feed.hold_when.probe"]),
     Field::new(
         "done",
         SECTION,
@@ -178,8 +228,21 @@ pub(super) const FIELDS: &[Field] = &[
         "done.completed.run",
         Kind::Command,
         "\"wc -l < /srv/done\"",
-        "Prints how many distinct items are completed. At most 4096 bytes.",
+        "Prints how many distinct items are completed; 0, and not an error, where none is. It finds the template's clock of \
+         before the first item in `$FLEETWRIGHT_SINCE`, seconds since 1970: where results of items that are fed again \
+         replace older ones, `find /srv/results -type f -newermt \"@$FLEETWRIGHT_SINCE\" | wc -l` counts those of this job. \
+         At most 4096 bytes.",
     )
     .required(),
     Field::new("done.completed.on", TEMPLATE_ONLY, "template", "Where the command runs.").required(),
+    Field::new(
+        "done.completed.counts",
+        Kind::Choice(&[
+            ("new", "results of before too: what it printed before the first item is taken off"),
+            ("all", "results of this job and nothing else, by itself"),
+        ]),
+        "all",
+        "Which results the command counts.",
+    )
+    .default("new"),
 ];

@@ -33,8 +33,8 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
     match *key {
         "put" => put(check, field),
         "unpack" => {
-            if role == Role::Verify {
-                let message = "a verify playbook has no release to unpack";
+            if role != Role::Deploy {
+                let message = "only release.playbook has a release to unpack";
                 check.error_with(field.key, "conflict", message, Some("unpack it in release.playbook"));
             }
             let mut s = check.section(field, "`unpack: {to: \"/srv/releases/{{ release }}\"}`")?;

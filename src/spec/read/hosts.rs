@@ -4,7 +4,7 @@ use super::top::each;
 use super::{DAY, SECOND, boolean, id, number, span, whole};
 use crate::model::{SecurityGroupId, SubnetId};
 use crate::spec::check::Check;
-use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, RootVolume};
+use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, Requirements, RootVolume};
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::{aws, value};
@@ -14,6 +14,9 @@ use std::time::Duration;
 
 /// RunInstances takes 16 KiB of user data before encoding.
 const MOST_USER_DATA: usize = 16 << 10;
+/// The largest types have 896 vCPUs (u-24tb1) and 32 TiB (u7inh-32tb).
+const MOST_VCPUS: u32 = 1_024;
+const MOST_GIB: u32 = 32_768;
 /// Most hosts of a fleet.
 const MOST_HOSTS: u32 = 10_000;
 
@@ -23,10 +26,11 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     mode(check, &mut s);
     let accept = accept(check, &mut s, size);
     let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
+    let on_demand = number(&mut s, check, "on_demand", (0, MOST_HOSTS), 0);
     let fallback = s.get("fallback");
     let fallback_on_demand =
         fallback.and_then(|f| check.parsed(&f, value::choice(&[("on-demand", true), ("none", false)]))).unwrap_or(true);
-    let types = types(check, &mut s);
+    let (types, requirements) = kinds(check, &mut s);
     let subnets = each(check, s.get("subnets"), 64, |c, f| id(c, f, "subnet-").map(SubnetId::new));
     let security_groups = each(check, s.get("security_groups"), 16, |c, f| id(c, f, "sg-").map(SecurityGroupId::new));
     let instance_profile = s.get("instance_profile").and_then(|f| check.parsed(&f, aws::instance_profile));
@@ -47,8 +51,10 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
         accept_within: accept.within,
         otherwise: accept.otherwise,
         spot_percent,
+        on_demand,
         fallback_on_demand,
         types,
+        requirements,
         subnets,
         security_groups,
         instance_profile,
@@ -101,14 +107,35 @@ fn accept(check: &mut Check<'_>, s: &mut Section<'_>, size: Option<u32>) -> Acce
     out
 }
 
-fn types(check: &mut Check<'_>, s: &mut Section<'_>) -> Vec<String> {
-    let field = s.get("types");
-    if let Some(f) = field.as_ref().filter(|f| matches!(f.node.kind, Kind::Map(_))) {
-        not_yet(check, f.key, "`fleet.types` as requirements", "list the types, for example [m7i.large, m7a.large]");
-        return Vec::new();
+/// Instance types by name, or what they must have.
+fn kinds(check: &mut Check<'_>, s: &mut Section<'_>) -> (Vec<String>, Option<Requirements>) {
+    let (types, required) = (s.get("types"), s.get("requirements"));
+    if let Some(field) = required.as_ref().filter(|_| types.is_some()) {
+        let message = "`fleet.types` names the types, `fleet.requirements` lets them be found: only one of the two";
+        check.error_with(field.key, "conflict", message, Some("leave one of them out"));
+    }
+    if let Some(f) = types.as_ref().filter(|f| matches!(f.node.kind, Kind::Map(_))) {
+        let message = "`fleet.types` must be a list, but is a section of keys and values";
+        check.error_with(f.key, "wrong-type", message, Some("requirements have a key of their own: `requirements`"));
+        return (Vec::new(), None);
     }
     // An EC2 fleet takes 300 overrides in a request, types times subnets.
-    each(check, field, 40, |c, f| c.parsed(f, aws::instance_type))
+    let types = each(check, types, 40, |c, f| c.parsed(f, aws::instance_type));
+    (types, required.and_then(|f| requirements(check, &f)))
+}
+
+fn requirements(check: &mut Check<'_>, field: &Field<'_>) -> Option<Requirements> {
+    let mut s = check.section(field, "`requirements: {vcpus: 2, memory: 8GiB}`")?;
+    let vcpus = s.need("vcpus", "2").and_then(|f| check.parsed(&f, value::between("", MOST_VCPUS)));
+    let memory = s.need("memory", "8GiB").and_then(|f| check.parsed(&f, value::between("GiB", MOST_GIB)));
+    let words = value::choice(&[("x86_64", "x86_64"), ("arm64", "arm64")]);
+    let architecture = s.get("architecture").and_then(|f| check.parsed(&f, words)).map(str::to_owned);
+    let words = value::choice(&[("current", true), ("any", false)]);
+    let current_only = s.get("generation").and_then(|f| check.parsed(&f, words)).unwrap_or(true);
+    let burstable = boolean(&mut s, check, "burstable", false);
+    let exclude = each(check, s.get("exclude"), 40, |c, f| c.parsed(f, aws::type_pattern));
+    s.close(check, &[]);
+    Some(Requirements { vcpus: vcpus?, memory_gib: memory?, architecture, current_only, burstable, exclude })
 }
 
 fn root(check: &mut Check<'_>, s: &mut Section<'_>) -> RootVolume {

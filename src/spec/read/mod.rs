@@ -4,6 +4,7 @@ mod action;
 mod foreign;
 mod hosts;
 mod playbook;
+mod recycle;
 mod rehearsal;
 mod ssh;
 mod top;

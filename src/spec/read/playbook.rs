@@ -22,6 +22,8 @@ pub(crate) enum Role {
     Verify,
     /// `release.playbook`.
     Deploy,
+    /// `worker.drain`: runs on hosts that are about to end.
+    Drain,
 }
 
 /// Reads the whole tree: `vars:` and `steps:`, or a bare list of steps.

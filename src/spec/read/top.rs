@@ -1,6 +1,6 @@
 //! The top of a fleet.yaml: who, where, tags, template and image.
 
-use super::{DAY, SECOND, distinct, foreign, hosts, id, number, rehearsal, span, ssh, work};
+use super::{DAY, SECOND, distinct, foreign, hosts, id, number, recycle, rehearsal, span, ssh, work};
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Canary, Fleet, ImageSpec, NO_ACCOUNT, NO_REGION, Template};
@@ -16,7 +16,6 @@ use std::time::Duration;
 const LATER: &[(&str, &str)] = &[
     ("state", "the state directory on this machine is the only one"),
     ("budget", "watch the cost in `fleetwright status`"),
-    ("recycle", "scheduled replacement needs an Auto Scaling group"),
     ("notify", "read the verdict from the exit code or from `-o json`"),
 ];
 
@@ -64,6 +63,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let queue = s.get("queue").and_then(|f| work::queue(check, &f, account.as_ref(), region.as_ref()));
     let feed = s.get("feed").and_then(|f| work::feed(check, &f));
     let done = work::done(check, s.get("done"));
+    let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f));
     let rehearsal = s.get("rehearsal").and_then(|f| rehearsal::rehearsal(check, &f)).unwrap_or_default();
     canary_needs(check, &mut s);
     s.close(check, LATER);
@@ -91,6 +91,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         queue,
         feed,
         done,
+        recycle,
         rehearsal,
     })
 }
@@ -104,7 +105,7 @@ struct Implied {
 }
 
 impl Implied {
-    /// A queue's URL tells account, region and a name; a list of foreign machines needs neither account nor region.
+    /// A queue's URL tells account, region and a name, `recycle.group` a name; a list of foreign machines needs neither account nor region.
     fn of(s: &Section<'_>) -> Self {
         if s.peek("template").is_some() || s.peek("fleet").is_some() {
             return Self::default();
@@ -129,8 +130,19 @@ impl Implied {
                 account: Some(AccountId::from(NO_ACCOUNT)),
                 region: Some(Region::from(NO_REGION)),
             },
-            (None, None) => Self::default(),
+            // The group tells a name; account and region must be said.
+            (None, None) => Self { name: group(s).and_then(aws::tame).map(FleetName::new), ..Self::default() },
         }
+    }
+}
+
+/// The group that `recycle` is about.
+fn group<'n>(s: &Section<'n>) -> Option<&'n str> {
+    let Kind::Map(entries) = &s.peek("recycle")?.kind else { return None };
+    let (_, node) = entries.iter().find(|(key, _)| key.text == "group")?;
+    match &node.kind {
+        Kind::Scalar { text, .. } => Some(text),
+        Kind::List(_) | Kind::Map(_) => None,
     }
 }
 

@@ -3,13 +3,14 @@
 use super::{DAY, SECOND, number, span};
 use crate::model::{AccountId, Region};
 use crate::spec::check::Check;
-use crate::spec::fleet::{Done, Feed, FeedSource, Queue, Release, Worker};
+use crate::spec::fleet::{Counts, Done, Feed, FeedSource, Hold, Ledger, Probe, Queue, Release, Worker};
 use crate::spec::playbook::FACTS;
 use crate::spec::problem::quote;
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::words::{Meant, meant};
 use crate::spec::{aws, template, value};
+use crate::time::tempo::Tempo;
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
@@ -75,8 +76,9 @@ pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker>
         }
         Some(text.to_owned())
     });
+    let drain = s.get("drain").and_then(|f| check.file(&f, false));
     s.close(check, &[]);
-    Some(Worker { service: service?, process: process?, command })
+    Some(Worker { service: service?, process: process?, command, drain })
 }
 
 /// Engines that are documented but not done by this version.
@@ -125,18 +127,45 @@ pub(super) fn queue(
 pub(super) fn feed(check: &mut Check<'_>, field: &Field<'_>) -> Option<Feed> {
     let mut s = check.section(field, "`feed: {from: {lines: items.txt}}`")?;
     let from = s.need("from", "{lines: items.txt}").and_then(|f| source(check, &f));
-    let rate = s.get("rate");
-    let varies = rate.as_ref().is_some_and(|f| matches!(f.node.kind, Kind::Map(_)));
-    let rate_per_second = match rate {
-        Some(f) if varies => {
-            not_yet(check, f.key, "`feed.rate` by the time of day", "give one rate, for example `rate: 3/s`");
-            None
-        }
-        Some(f) => check.parsed(&f, value::rate),
-        None => None,
-    };
-    s.close(check, &[("hold_when", "a feed is paused by hand"), ("sink", "items go to the queue")]);
-    Some(Feed { from: from?, rate_per_second })
+    let rate = s.get("rate").and_then(|f| tempo(check, &f));
+    let hold = s.get("hold_when").and_then(|f| hold(check, &f));
+    s.close(check, &[("sink", "items go to the queue")]);
+    Some(Feed { from: from?, rate, hold })
+}
+
+/// One rate, or two by the hour.
+fn tempo(check: &mut Check<'_>, field: &Field<'_>) -> Option<Tempo> {
+    if !matches!(field.node.kind, Kind::Map(_)) {
+        return check.parsed(field, value::rate).map(Tempo::Steady);
+    }
+    let mut s = check.section(field, "`rate: 3/s`")?;
+    let peak = s.need("peak", "3/s").and_then(|f| check.parsed(&f, value::rate));
+    let off_peak = s.need("off_peak", "7.5/s").and_then(|f| check.parsed(&f, value::rate));
+    let hours = s.need("peak_hours", HOURS).and_then(|f| check.parsed(&f, value::hours));
+    s.close(check, &[]);
+    Some(Tempo::Hourly { peak: peak?, off_peak: off_peak?, peak_hours: hours? })
+}
+
+const HOURS: &str = "\"Mon-Fri 05:00-18:00 America/Los_Angeles\"";
+
+fn hold(check: &mut Check<'_>, field: &Field<'_>) -> Option<Hold> {
+    let mut s = check.section(field, "`hold_when: {waiting: 10000}`")?;
+    let waiting = s.get("waiting").and_then(|f| super::whole(check, &f, (1, 1_000_000_000)));
+    let probe = s.get("probe");
+    let slower = s.get("slower_than");
+    let slower_than = slower.as_ref().and_then(|f| check.parsed(f, value::duration(SECOND, 600 * SECOND)));
+    let given = waiting.is_some() || probe.is_some() || s.peek("waiting").is_some();
+    if let (Some(f), None) = (&slower, &probe) {
+        let message = format!("`{}` says how slow the probe may be, and there is no `probe`", f.path);
+        check.error(f.key, "conflict", message);
+    } else if !given {
+        let message = format!("`{}` must have `waiting`, `probe` or both", field.path);
+        check.error_with(field.key, "missing-key", message, Some("for example `hold_when: {waiting: 10000}`"));
+    }
+    let command = probe.and_then(|f| command(check, &f));
+    s.close(check, &[]);
+    let slower_than = slower_than.unwrap_or(60 * SECOND);
+    Some(Hold { waiting: waiting.map(u64::from), probe: command.map(|command| Probe { command, slower_than }) })
 }
 
 const SOURCES: &[&str] = &["lines", "files", "run"];
@@ -181,12 +210,18 @@ fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
 /// The command of `{run: COMMAND, on: template}`; `on` is a key like any other here, not YAML 1.1's boolean.
 fn on_template(check: &mut Check<'_>, s: &mut Section<'_>, run: &Field<'_>) -> Option<String> {
     let place = s.need("on", "template").and_then(|f| check.parsed(&f, value::choice(&[("template", ())])));
-    let (text, _) = check.raw(run)?;
+    let command = command(check, run)?;
+    place.map(|()| command)
+}
+
+/// A command for the shell of the template.
+fn command(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
+    let (text, _) = check.raw(field)?;
     if text.trim().is_empty() || text.len() > 4096 {
-        check.error(run.node.span, "bad-value", format!("`{}` must be a command of at most 4096 bytes", run.path));
+        check.error(field.node.span, "bad-value", format!("`{}` must be a command of at most 4096 bytes", field.path));
         return None;
     }
-    place.map(|()| text.to_owned())
+    Some(text.to_owned())
 }
 
 pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
@@ -220,8 +255,11 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
         let mut s = check.section(&f, "`completed: {run: \"wc -l < /srv/done\", on: template}`")?;
         let run = s.need("run", "\"wc -l < /srv/done\"");
         let command = run.and_then(|run| on_template(check, &mut s, &run));
+        let counts = s
+            .get("counts")
+            .and_then(|f| check.parsed(&f, value::choice(&[("new", Counts::New), ("all", Counts::All)])));
         s.close(check, &[]);
-        command
+        Some(Ledger { command: command?, counts: counts.unwrap_or(Counts::New) })
     });
     // The samples must fit into the quiet time, else it would be over before they are taken.
     if let Some(key) = poll.or(quiet).filter(|_| out.poll.saturating_mul(out.samples.saturating_sub(1)) > out.quiet) {

@@ -1,0 +1,190 @@
+//! `images`: this fleet's images, who needs them, how two of them differ, and the end of those that nobody needs.
+
+use super::Told;
+use super::campaign::Order;
+use super::context::{Context, state};
+use crate::cli::request::Images;
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::journal::{History, Outcome};
+use crate::model::{Image, ImageId, ImageState, tags};
+use crate::plan::images::{Fate, fates, plan, users};
+use crate::report::answer::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
+use crate::steps::{Attestation, Options, leftovers};
+use std::collections::{BTreeMap, BTreeSet};
+
+impl Context {
+    pub(super) async fn images(&self, wanted: Images) -> Result<Exit, Failure> {
+        match wanted {
+            Images::List => self.list_images().await,
+            Images::Prune { adopt } => self.prune_images(adopt).await,
+            Images::Diff { from, to } => self.diff_images(&from, to.as_deref()).await,
+        }
+    }
+
+    async fn list_images(&self) -> Result<Exit, Failure> {
+        self.check_account().await?;
+        let survey = self.survey().await?;
+        let keep = self.fleet.image.keep;
+        let row = |(image, fate): (&Image, Fate)| {
+            let users = users(&survey, image);
+            let tag = |key| image.tags.get(key).map(str::to_owned);
+            ImageRow {
+                id: image.id.to_string(),
+                name: image.name.clone(),
+                state: image.state.as_str().to_owned(),
+                created: image.created,
+                release: tag(tags::RELEASE),
+                attested: image.tags.get(tags::ATTESTATION).is_some(),
+                run: tag(tags::RUN),
+                gib: image.gib,
+                snapshots: image.snapshots.iter().map(ToString::to_string).collect(),
+                usage: match fate {
+                    Fate::Used => ImageUse::Used,
+                    Fate::Protected => ImageUse::Protected,
+                    Fate::Kept => ImageUse::Kept,
+                    Fate::Surplus => ImageUse::Surplus,
+                },
+                hosts: users.hosts,
+                template_versions: users.versions,
+            }
+        };
+        let answer = ImagePage {
+            fleet: self.fleet.name.to_string(),
+            keep,
+            images: survey.images.iter().zip(fates(&survey, keep)).map(row).collect(),
+            loose_snapshots: self.loose_snapshots(&survey.images).await?,
+            api_calls: self.calls(),
+        };
+        self.tell(Told::good(answer))
+    }
+
+    /// Ids of this fleet's snapshots that none of its images holds.
+    pub(super) async fn loose_snapshots(&self, images: &[Image]) -> Result<Vec<String>, Failure> {
+        let clients = self.clients().await?;
+        let what = "list this fleet's snapshots";
+        let snapshots = self.read(what, async || clients.snapshots_of_fleet(&self.fleet.name).await).await?;
+        Ok(leftovers::loose(snapshots, images).iter().map(|snapshot| snapshot.id.to_string()).collect())
+    }
+
+    /// This fleet's images, newest first.
+    pub(super) async fn own_images(&self) -> Result<Vec<Image>, Failure> {
+        let clients = self.clients().await?;
+        self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await
+    }
+
+    async fn prune_images(&self, adopt: bool) -> Result<Exit, Failure> {
+        let held = self.hold("images prune").await?;
+        let options = Options { adopt, ..Options::default() };
+        let arguments = format!("{adopt} {}", self.fleet.image.keep);
+        let order = Order { verb: "images prune", arguments, options };
+        let ran = self
+            .run(&held, order, async |look| {
+                let loose = self.loose_snapshots(&look.survey.images).await?;
+                Ok(plan(&self.fleet, look.survey, &loose, look.request))
+            })
+            .await?;
+        let ended: BTreeSet<String> = ran
+            .journal
+            .map(|journal| {
+                journal.with_fold(|fold| {
+                    let done = fold.intents.iter().filter_map(|intent| match &intent.outcome {
+                        Some(Outcome::Done { ids, .. }) => Some(ids.clone()),
+                        Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
+                    });
+                    done.flatten().collect()
+                })
+            })
+            .unwrap_or_default();
+        let images = self.own_images().await?.into_iter().map(|image| image.id.to_string());
+        self.tell(Told::good(Pruned {
+            fleet: self.fleet.name.to_string(),
+            // What was ended a moment ago may still be shown.
+            images_kept: images.filter(|id| !ended.contains(id)).collect(),
+            ended: ended.into_iter().collect(),
+            api_calls: self.calls(),
+        }))
+    }
+
+    async fn diff_images(&self, from: &str, to: Option<&str>) -> Result<Exit, Failure> {
+        self.check_account().await?;
+        let images = self.own_images().await?;
+        let from = self.meant_image(&images, from).await?;
+        let to = match to {
+            Some(name) => self.meant_image(&images, name).await?,
+            None => images.iter().find(|image| image.state == ImageState::Available).cloned().ok_or_else(|| {
+                Failure::to(Exit::Usage, "find another image: none of this fleet can be launched")
+                    .hint("fleetwright bake     # makes one")
+            })?,
+        };
+        let history = History::read(&self.state_dir()?).map_err(state)?;
+        let playbook = |image: &Image| verified_with(&history, image);
+        let (one, other) = (facts(&from, playbook(&from)), facts(&to, playbook(&to)));
+        let known: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        let differences = known
+            .into_iter()
+            .map(|fact| Difference { fact: fact.clone(), from: one.get(fact).cloned(), to: other.get(fact).cloned() })
+            .filter(|difference| difference.from != difference.to);
+        self.tell(Told::good(ImageDiff {
+            from: from.id.to_string(),
+            to: to.id.to_string(),
+            differences: differences.collect(),
+            api_calls: self.calls(),
+        }))
+    }
+
+    /// The image of this id or name.
+    async fn meant_image(&self, own: &[Image], name: &str) -> Result<Image, Failure> {
+        if let Some(image) = own.iter().find(|image| image.id.as_str() == name || image.name == name) {
+            return Ok(image.clone());
+        }
+        let clients = self.clients().await?;
+        let found = match name.starts_with("ami-") {
+            true => {
+                let id = ImageId::new(name);
+                self.read(&format!("look at image {name}"), async || clients.image(&id).await).await?
+            }
+            false => None,
+        };
+        found.ok_or_else(|| {
+            Failure::to(Exit::Usage, format!("find image {name}: it is not in {}", self.fleet.region))
+                .hint("fleetwright images list     # lists this fleet's images")
+        })
+    }
+}
+
+/// Digest of the verify playbook that an image rests on, where a journal of this machine knows it.
+fn verified_with(history: &History, image: &Image) -> Option<String> {
+    let attestation = image.tags.get(tags::ATTESTATION)?;
+    let scans = history.runs().filter_map(|past| past.fold.steps.get("scan")?.get("attestation").cloned());
+    let known = scans.filter_map(|value| serde_json::from_value::<Attestation>(value).ok());
+    known.into_iter().find(|known| known.digest == attestation)?.playbook
+}
+
+/// What is known of an image, in words that can be compared.
+fn facts(image: &Image, playbook: Option<String>) -> BTreeMap<String, String> {
+    let mut facts: BTreeMap<String, String> = image
+        .tags
+        .iter()
+        .filter(|(key, _)| !key.starts_with(tags::PREFIX))
+        .map(|(key, value)| (format!("tag {key}"), value.to_owned()))
+        .collect();
+    let tag = |key| image.tags.get(key).map(str::to_owned);
+    let more = [
+        ("name", Some(image.name.clone())),
+        ("state", Some(image.state.as_str().to_owned())),
+        ("created", image.created.map(|at| at.to_string())),
+        ("owner", Some(image.owner.clone())),
+        ("architecture", image.architecture.clone()),
+        ("root device", image.root_device.clone()),
+        ("size", Some(format!("{} GiB", image.gib))),
+        ("template", image.template.as_ref().map(ToString::to_string)),
+        ("base image", image.base.as_ref().map(ToString::to_string)),
+        ("run", tag(tags::RUN)),
+        ("release and playbooks", tag(tags::RELEASE)),
+        ("attestation", tag(tags::ATTESTATION)),
+        ("verify playbook", playbook),
+    ];
+    facts.extend(more.into_iter().filter_map(|(fact, value)| Some((fact.to_owned(), value?))));
+    facts
+}

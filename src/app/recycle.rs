@@ -1,0 +1,101 @@
+//! `recycle`: the scheduled actions by which a group replaces its hosts, and what they will do.
+
+use super::Told;
+use super::campaign::Order;
+use super::context::Context;
+use crate::cli::request::Recycle;
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::gate;
+use crate::model::{Group, ScheduledAction};
+use crate::plan::recycle::preview::preview;
+use crate::plan::recycle::{Facts, plan, wanted};
+use crate::report::answer::{ActionLine, Foretold, Recycled};
+use crate::spec::{self, Need};
+use crate::steps::Options;
+use jiff::SignedDuration;
+
+/// What was read of a group.
+struct Seen {
+    group: Group,
+    actions: Vec<ScheduledAction>,
+    scaling: Vec<String>,
+}
+
+impl Context {
+    pub(super) async fn recycle(&self, asked: Recycle) -> Result<Exit, Failure> {
+        self.need(Need::Recycle)?;
+        let Some(recycle) = &self.fleet.recycle else {
+            return Err(Failure::to(Exit::Bug, "find `recycle` in a spec that has it"));
+        };
+        match asked {
+            Recycle::Apply => self.schedule("recycle apply", recycle, true).await,
+            Recycle::Remove => self.schedule("recycle remove", recycle, false).await,
+            Recycle::List => {
+                self.check_account().await?;
+                self.tell(Told::good(self.scheduled(&recycle.group, None).await?))
+            }
+            Recycle::Preview { days } => {
+                self.check_account().await?;
+                let seen = self.seen(&recycle.group).await?;
+                let ahead = SignedDuration::from_hours(24 * i64::from(days));
+                let told = preview(recycle, &self.group_facts(&seen), ahead);
+                let mut hosts: Vec<_> = seen.group.members.iter().filter(|member| member.counts()).collect();
+                hosts.sort_by_key(|member| member.launched);
+                self.tell(Told::good(Foretold {
+                    group: recycle.group.clone(),
+                    hosts: hosts.into_iter().map(|member| member.id.to_string()).collect(),
+                    termination_policies: seen.group.policies.clone(),
+                    nights: told.nights,
+                    warnings: told.warnings,
+                    settings: told.settings,
+                    api_calls: self.calls(),
+                }))
+            }
+        }
+    }
+
+    /// Makes the group's actions of this fleet those of the spec, or none.
+    async fn schedule(&self, verb: &str, recycle: &spec::Recycle, apply: bool) -> Result<Exit, Failure> {
+        let held = self.hold(verb).await?;
+        let order = Order { verb, arguments: format!("{recycle:?}"), options: Options::default() };
+        let ran = self
+            .run(&held, order, async |look| {
+                let seen = self.seen(&recycle.group).await?;
+                let facts = self.group_facts(&seen);
+                let wanted = if apply { wanted(&self.fleet, recycle, &facts)? } else { Vec::new() };
+                Ok(plan(&self.fleet, verb, &facts, &wanted, look.request))
+            })
+            .await?;
+        self.tell(Told::good(self.scheduled(&recycle.group, ran.run.map(|run| run.to_string())).await?))
+    }
+
+    fn group_facts<'a>(&self, seen: &'a Seen) -> Facts<'a> {
+        Facts { group: &seen.group, actions: &seen.actions, scaling: &seen.scaling, now: self.clock.now() }
+    }
+
+    async fn seen(&self, name: &str) -> Result<Seen, Failure> {
+        let clients = self.clients().await?;
+        let what = format!("look at the group {name}");
+        let group = self.read(&what, async || clients.group(name).await).await?.ok_or_else(|| {
+            Failure::to(Exit::Usage, format!("find the group {name} in {}", self.fleet.region))
+                .hint("correct `recycle.group` in the spec; the name counts letter by letter")
+        })?;
+        let actions = self.read(&what, async || clients.scheduled_actions(name).await).await?;
+        let scaling = self.read(&what, async || clients.scaling_policies(name).await).await?;
+        Ok(Seen { group, actions, scaling })
+    }
+
+    /// The group's scheduled actions as they are now.
+    async fn scheduled(&self, name: &str, run: Option<String>) -> Result<Recycled, Failure> {
+        let mut actions = self.seen(name).await?.actions;
+        actions.sort_by(|one, other| (one.start, &one.name).cmp(&(other.start, &other.name)));
+        let prefix = gate::prefix(&self.fleet.name);
+        Ok(Recycled {
+            group: name.to_owned(),
+            actions: actions.into_iter().map(|action| ActionLine::new(action, &prefix)).collect(),
+            run,
+            api_calls: self.calls(),
+        })
+    }
+}

@@ -1,0 +1,229 @@
+//! `scale`: the fleet has N hosts, whether it had more or fewer; and `down --only`, which names the hosts that go.
+
+use super::Told;
+use super::campaign::{Held, Look, Order};
+use super::context::{Context, state};
+use crate::cli::request::{GoesFirst, HostPick, Launch, Scale, Target as Picks};
+use crate::engine::failure::Failure;
+use crate::engine::fanout::{Lanes, fan_out};
+use crate::exit::Exit;
+use crate::journal::{FleetDir, History};
+use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, shell_word};
+use crate::plan::scale::{self, Load};
+use crate::plan::waves::{MaxFail, Waves};
+use crate::plan::{Plan, slots};
+use crate::report::answer::{LiveHosts, Scaled};
+use crate::ssh::{Input, Limits, Target};
+use crate::steps::{Options, past};
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+/// Prints how many children the worker's processes have, and the host's load average of a minute. The text that tells the
+/// worker is on standard input, so that it is in no command line.
+const ASK: &str = r#"
+IFS= read -r wanted
+mine=' '
+for dir in /proc/[0-9]*; do
+    line=$(tr '\0' ' ' 2>/dev/null <"$dir/cmdline") || continue
+    case $line in *"$wanted"*) mine="$mine${dir#/proc/} ";; esac
+done
+n=0
+for dir in /proc/[0-9]*; do
+    parent=$(sed -n 's/^PPid:[[:space:]]*//p' "$dir/status" 2>/dev/null)
+    case $mine in *" $parent "*) n=$((n + 1));; esac
+done
+read -r load rest </proc/loadavg
+echo "$n $load"
+"#;
+/// For one host, wall time.
+const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 4096 };
+
+impl Context {
+    pub(super) async fn scale(&self, wanted: Scale) -> Result<Exit, Failure> {
+        let held = self.hold("scale").await?;
+        let survey = self.survey().await?;
+        let history = Self::whole_history(&held.state)?;
+        let shrinking = history.unfinished().any(|past| past.fold.begun.as_ref().is_some_and(|b| b.verb == "scale"));
+        let survey = past::without_ended(survey, &history);
+        let have = crate::survey::live(&survey).len() + past::unseen(&history, &survey).len();
+        let n = usize::try_from(wanted.n).unwrap_or(usize::MAX);
+        if !shrinking && have < n {
+            let launched = self.launch_held(&held, &wanted.launch).await?;
+            return self.tell(Told::good(Scaled {
+                fleet: launched.fleet,
+                hosts: launched.hosts,
+                ended: Vec::new(),
+                api_calls: launched.api_calls,
+            }));
+        }
+        let arguments = format!("{} {:?} {}", wanted.n, wanted.order, wanted.drain);
+        let answer = self
+            .shrink(&held, &wanted.launch, arguments, async |look, live, unseen| {
+                let loads = match wanted.order {
+                    GoesFirst::Idlest => self.loads(look.state, live).await?,
+                    GoesFirst::Oldest | GoesFirst::Newest => BTreeMap::new(),
+                };
+                let order = match wanted.order {
+                    GoesFirst::Oldest => scale::Order::Oldest,
+                    GoesFirst::Newest => scale::Order::Newest,
+                    GoesFirst::Idlest => scale::Order::Idlest,
+                };
+                let (size, drain, request) = (wanted.n, wanted.drain, look.request.clone());
+                let input =
+                    scale::Input { fleet: &self.fleet, live, unseen, size, order, loads: &loads, drain, request };
+                Ok(scale::plan(&input)?)
+            })
+            .await?;
+        let of_spec = self.fleet.fleet.as_ref().map(|hosts| hosts.size).filter(|size| *size > wanted.n);
+        if let Some(size) = of_spec {
+            self.events.note(format!(
+                "fleet.size is {size}: `launch` and `up` would bring the fleet back to it; set it to {} to stay there",
+                wanted.n
+            ));
+        }
+        self.tell(Told::good(Scaled { hosts: LiveHosts { wanted: wanted.n, ..answer.hosts }, ..answer }))
+    }
+
+    /// Drains and ends the hosts that were named, and no others.
+    pub(super) async fn down_only(&self, only: &BTreeSet<HostPick>, adopt: bool, drain: bool) -> Result<Exit, Failure> {
+        let held = self.hold("down").await?;
+        let launch = Launch { adopt, ..Launch::default() };
+        let arguments = format!("only {only:?} {drain}");
+        let answer = self
+            .shrink(&held, &launch, arguments, async |look, live, _| {
+                let chosen = self.named(look.state, live, only)?;
+                Ok(scale::of(&self.fleet, live, &chosen, drain, look.request.clone()))
+            })
+            .await?;
+        self.tell(Told::good(answer))
+    }
+
+    /// Runs a plan that ends some hosts, made from what is certain to be there.
+    async fn shrink(
+        &self,
+        held: &Held,
+        launch: &Launch,
+        arguments: String,
+        planner: impl AsyncFn(&Look<'_>, &[Instance], usize) -> Result<Plan, Failure>,
+    ) -> Result<Scaled, Failure> {
+        let history = Self::whole_history(&held.state)?;
+        // Hosts that a launch of unknown outcome may still bring are not counted: it comes first.
+        if let Some(at) = past::open_creation(&history) {
+            return Err(Failure::new(
+                Exit::Refused,
+                format!("scale: the outcome of a launch of {at} is unknown, so nobody knows how many hosts there are"),
+            )
+            .hint("fleetwright resume     # finds out, and finishes the launch"));
+        }
+        let options = Options { adopt: launch.adopt, ..Options::default() };
+        let ran = self
+            .run(held, Order { verb: "scale", arguments, options }, async |look| {
+                let history = History::read(look.state).map_err(state)?;
+                let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
+                Self::check_strangers(&survey, &past::known_intents(&history), launch.adopt)?;
+                let unseen = past::unseen(&history, &survey).len();
+                let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
+                planner(&look, &live, unseen).await
+            })
+            .await?;
+        let ended = ran
+            .journal
+            .and_then(|journal| journal.with_fold(|fold| fold.steps.get("end").cloned()))
+            .and_then(|output| serde_json::from_value(output.get("ended")?.clone()).ok())
+            .unwrap_or_default();
+        let live = self.live_hosts().await?;
+        Ok(Scaled {
+            fleet: self.fleet.name.to_string(),
+            hosts: LiveHosts { wanted: u32::try_from(live).unwrap_or(u32::MAX), live },
+            ended,
+            api_calls: self.calls(),
+        })
+    }
+
+    /// Ids of the hosts that were named by id or slot; every name must be one of a live host.
+    fn named(&self, dir: &FleetDir, live: &[Instance], only: &BTreeSet<HostPick>) -> Result<Vec<InstanceId>, Failure> {
+        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), live);
+        only.iter()
+            .map(|pick| {
+                let found = live.iter().find(|host| match pick {
+                    HostPick::Id(id) => *id == host.id,
+                    HostPick::Slot(slot) => slots.get(&host.id) == Some(slot),
+                });
+                let name = match pick {
+                    HostPick::Id(id) => id.to_string(),
+                    HostPick::Slot(slot) => format!("slot {slot}"),
+                };
+                found.map(|host| host.id.clone()).ok_or_else(|| {
+                    Failure::to(Exit::Usage, format!("find {name} among the live hosts of {}", self.fleet.name))
+                        .hint("fleetwright status     # lists ids and slots")
+                })
+            })
+            .collect()
+    }
+
+    /// How busy each host is, where it could be asked.
+    async fn loads(&self, dir: &FleetDir, live: &[Instance]) -> Result<BTreeMap<InstanceId, Load>, Failure> {
+        let Some(worker) = &self.fleet.worker else {
+            return Err(Failure::to(Exit::Usage, "tell which hosts are idle: the spec names no `worker`")
+                .hint("fleetwright scale N --order oldest"));
+        };
+        let hosts: Vec<Host> = self.pick(dir, &Picks::default()).await?;
+        let hosts: Vec<Host> = hosts.into_iter().filter(|host| live.iter().any(|i| i.id == host.id)).collect();
+        let reach = self.reach(dir)?;
+        self.learn_all(&reach, dir, &hosts).await?;
+        let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
+        let waves = Waves::plan(hosts.len(), 0, MaxFail::Percent(100));
+        let wanted = format!("{}\n", worker.process).into_bytes();
+        let cancel = self.cancel.stop_token();
+        let asked = fan_out(hosts, &waves, &lanes, cancel, &self.events, |host, mut lane| {
+            let (reach, wanted) = (reach.clone(), Input::Bytes(wanted.clone().into()));
+            async move {
+                let begun = Instant::now();
+                let said = match reach.ssh.connect(&Target::of(&host), &reach.trust).await {
+                    Ok(session) => {
+                        lane.connected().await;
+                        session.exec(&format!("sh -c {}", shell_word(ASK)), wanted, SHORT).await
+                    }
+                    Err(fault) => Err(fault),
+                };
+                let took = begun.elapsed();
+                match said {
+                    Ok(said) => HostReport {
+                        host,
+                        result: HostResult::Ok,
+                        stage: None,
+                        cause: None,
+                        exit_status: None,
+                        output: String::from_utf8_lossy(&said.stdout).into_owned(),
+                        took,
+                    },
+                    Err(fault) => fault.host_report(host, took),
+                }
+            }
+        })
+        .await;
+        self.check_cancel()?;
+        Ok(asked.reports.into_iter().filter_map(|report| Some((report.host.id, load(&report.output)?))).collect())
+    }
+}
+
+/// `2 0.35` as a host prints it.
+fn load(text: &str) -> Option<Load> {
+    let (children, load) = text.trim().split_once(' ')?;
+    let (whole, part) = load.split_once('.')?;
+    let hundredths = whole.parse::<u32>().ok()?.checked_mul(100)?.checked_add(part.get(..2)?.parse().ok()?)?;
+    Some(Load { children: children.parse().ok()?, load: hundredths })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_host_prints_is_read() {
+        assert_eq!(load("2 0.35\n"), Some(Load { children: 2, load: 35 }));
+        assert_eq!(load("0 12.05"), Some(Load { children: 0, load: 1205 }));
+        assert_eq!(load(""), None);
+        assert_eq!(load("sh: no"), None);
+    }
+}

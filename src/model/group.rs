@@ -1,0 +1,110 @@
+//! Auto Scaling groups as they were read, and their scheduled actions.
+
+use super::{InstanceId, Market, Tags, TemplateId};
+use jiff::Timestamp;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+/// How the names of our scheduled actions begin, since they can't be tagged.
+pub const OURS: &str = "fleetwright-";
+
+/// One scheduled action. What is absent leaves the group as it is: absent is never zero.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct ScheduledAction {
+    /// Unique within the group.
+    pub name: String,
+    /// Five cron fields; absent for what runs once.
+    pub recurrence: Option<String>,
+    /// The zone of the recurrence; UTC if absent.
+    pub zone: Option<String>,
+    /// When it runs next. Never sent: AWS works it out.
+    pub start: Option<Timestamp>,
+    /// When it stops to recur.
+    pub end: Option<Timestamp>,
+    /// New least size.
+    pub min: Option<u32>,
+    /// New greatest size.
+    pub max: Option<u32>,
+    /// New desired capacity.
+    pub desired: Option<u32>,
+}
+
+/// An instance of a group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GroupMember {
+    /// Its id.
+    pub id: InstanceId,
+    /// Its zone.
+    pub zone: String,
+    /// Its type.
+    pub instance_type: String,
+    /// Auto Scaling's word, for example `InService`.
+    pub state: String,
+    /// Whether Auto Scaling takes it for healthy.
+    pub healthy: bool,
+    /// Whether it is protected from scale in.
+    pub protected: bool,
+    /// Its launch template and version; absent for one of a launch configuration.
+    pub template: Option<(TemplateId, u64)>,
+    /// When EC2 accepted its launch; absent where EC2 does not know it any more.
+    pub launched: Option<Timestamp>,
+    /// Spot or on-demand.
+    pub market: Market,
+}
+
+impl GroupMember {
+    /// Whether it counts against the desired capacity.
+    pub fn counts(&self) -> bool {
+        self.state.starts_with("Pending") || self.state == "InService"
+    }
+}
+
+/// How a group of mixed instances splits its capacity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Mixed {
+    /// On-demand instances before anything else.
+    pub base: u32,
+    /// Share of on-demand above that, percent.
+    pub percent: u32,
+    /// Types in order of preference.
+    pub types: Vec<String>,
+    /// OnDemandAllocationStrategy.
+    pub on_demand: String,
+    /// Whether instance weights or requirements are in use.
+    pub weighted: bool,
+}
+
+/// An Auto Scaling group.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Group {
+    /// Its name.
+    pub name: String,
+    /// Least size.
+    pub min: u32,
+    /// Greatest size.
+    pub max: u32,
+    /// Desired capacity.
+    pub desired: u32,
+    /// Its zones.
+    pub zones: Vec<String>,
+    /// Termination policies in their order.
+    pub policies: Vec<String>,
+    /// Its instances.
+    pub members: Vec<GroupMember>,
+    /// Processes that are suspended.
+    pub suspended: Vec<String>,
+    /// Its launch template; absent for a launch configuration.
+    pub template: Option<TemplateId>,
+    /// The version that new instances are launched from, where the group names a number.
+    pub version: Option<u64>,
+    /// Mixed instances, where it has them.
+    pub mixed: Option<Mixed>,
+    /// Whether new instances are protected from scale in.
+    pub protects_new: bool,
+    /// Whether it has an instance maintenance policy.
+    pub maintenance: bool,
+    /// Its tags.
+    pub tags: Tags,
+    /// `Delete in progress`, while it is.
+    pub status: Option<String>,
+}

@@ -1,0 +1,320 @@
+//! The plans of `recycle apply` and `recycle remove`: the scheduled actions that the spec wants against those of the group.
+//!
+//! Two actions a window, one opens and one closes it. Their names carry a digest of what decides their times, so that a
+//! changed time is another action: AWS keeps the next start of an action that is put again under its name.
+
+pub mod foretell;
+pub mod nights;
+pub mod preview;
+#[cfg(test)]
+mod tests;
+
+use super::{Action, Plan, Step, Unplannable, token};
+use crate::exit::Exit;
+use crate::gate;
+use crate::model::{Group, ScheduledAction};
+use crate::spec::{Fleet, Raise, Recycle, Window};
+use crate::time::cron;
+use jiff::tz::TimeZone;
+use jiff::{SignedDuration, Timestamp};
+use nights::{Opening, openings};
+
+/// AWS runs an action at most so much late (Auto Scaling user guide, scheduled scaling).
+pub const LATE: SignedDuration = SignedDuration::from_mins(2);
+
+/// "You can create a maximum of 125 scheduled actions per Auto Scaling group."
+const MOST_ACTIONS: usize = 125;
+
+/// How far ahead windows are held against each other: a month and its weekdays have met by then.
+const AHEAD: SignedDuration = SignedDuration::from_hours(24 * 62);
+
+/// What planning rests on besides the spec.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// The group.
+    pub group: &'a Group,
+    /// All its scheduled actions.
+    pub actions: &'a [ScheduledAction],
+    /// Names of its scaling policies.
+    pub scaling: &'a [String],
+    /// World time.
+    pub now: Timestamp,
+}
+
+/// The sizes of a group outside windows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Least size.
+    pub min: u32,
+    /// Greatest size.
+    pub max: u32,
+    /// Desired capacity.
+    pub desired: u32,
+}
+
+/// The group's sizes outside windows. While a window of ours is open, or was closed too short a time ago for AWS to have done
+/// it, they are what the closing action says; else what the group has.
+pub fn sizes(fleet: &Fleet, facts: &Facts<'_>) -> Sizes {
+    let group = facts.group;
+    let prefix = gate::prefix(&fleet.name);
+    let ours = || facts.actions.iter().filter(|action| action.name.starts_with(&prefix));
+    let open = ours().find_map(|close| {
+        let stem = close.name.strip_suffix(".close")?;
+        let open = ours().find(|action| action.name.strip_suffix(".open") == Some(stem))?;
+        let (opened, closed) = (last(open, facts.now)?, last(close, facts.now));
+        let still = closed.is_none_or(|closed| closed < opened || facts.now.duration_since(closed) <= LATE);
+        still.then_some(close)
+    });
+    Sizes {
+        min: open.and_then(|close| close.min).unwrap_or(group.min),
+        max: open.and_then(|close| close.max).unwrap_or(group.max),
+        desired: open.and_then(|close| close.desired).unwrap_or(group.desired),
+    }
+}
+
+/// When an action ran last, within the longest window that there is.
+fn last(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
+    let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
+    let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
+    let from = now.checked_sub(SignedDuration::from_hours(8 * 24)).ok()?;
+    cron.after(from, &zone).map(|firing| firing.at).take_while(|at| *at <= now).last()
+}
+
+/// What a window changes on this group.
+pub fn raised(recycle: &Recycle, facts: &Facts<'_>) -> Raise {
+    if facts.scaling.is_empty() { recycle.raise.unwrap_or(Raise::Desired) } else { Raise::Min }
+}
+
+/// The scheduled actions that the spec wants on this group, each window's two together.
+///
+/// # Errors
+///
+/// What AWS would refuse or what would come out wrong, with the line in the spec.
+pub fn wanted(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) -> Result<Vec<ScheduledAction>, Unplannable> {
+    let group = facts.group;
+    if let Some(status) = &group.status {
+        let message = format!("the group {} is on its way out: {status}", group.name);
+        return Err(Unplannable::new(Exit::Refused, message, "name another group in `recycle.group`"));
+    }
+    let prefix = gate::prefix(&fleet.name);
+    let foreign: Vec<&ScheduledAction> =
+        facts.actions.iter().filter(|action| !action.name.starts_with(&prefix)).collect();
+    let room = MOST_ACTIONS.saturating_sub(foreign.len()) / 2;
+    if let Some(window) = recycle.windows.get(room) {
+        return Err(Unplannable::new(
+            Exit::Refused,
+            format!(
+                "{}: no room for this window: AWS allows {MOST_ACTIONS} scheduled actions on a group, and {} has {} of others",
+                place(fleet, window),
+                group.name,
+                foreign.len()
+            ),
+            "remove windows from the spec, or actions of others from the group",
+        ));
+    }
+    apart(fleet, recycle, facts.now)?;
+    let sizes = sizes(fleet, facts);
+    let raise = raised(recycle, facts);
+    let mut actions = Vec::with_capacity(recycle.windows.len() * 2);
+    for window in &recycle.windows {
+        let two = pair(&prefix, window, raise, sizes, &group.name);
+        for action in &two {
+            let next = next(action, facts.now);
+            if let Some(other) = foreign.iter().find(|other| next.is_some() && other.start == next) {
+                return Err(Unplannable::new(
+                    Exit::Refused,
+                    format!(
+                        "{}: AWS takes one scheduled action a time, and at {} the group's own action {} runs already",
+                        place(fleet, window),
+                        next.map(|at| at.to_string()).unwrap_or_default(),
+                        other.name
+                    ),
+                    "move this window by a minute",
+                ));
+            }
+        }
+        actions.extend(two);
+    }
+    Ok(actions)
+}
+
+/// When an action will run first.
+fn next(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
+    let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
+    let zone = TimeZone::get(action.zone.as_deref()?).ok()?;
+    cron.after(now, &zone).next().map(|firing| firing.at)
+}
+
+/// `fleet.yaml:12`
+fn place(fleet: &Fleet, window: &Window) -> String {
+    format!("{}:{}", fleet.file.display(), window.line)
+}
+
+/// The two actions of a window. What need not change is not sent.
+fn pair(prefix: &str, window: &Window, raise: Raise, sizes: Sizes, group: &str) -> [ScheduledAction; 2] {
+    let digest = token::digest(&[group, &window.at, &window.until, &window.zone]);
+    let stem = format!("{prefix}{}", digest.get(..10).unwrap_or(&digest));
+    let action = |what: &str, recurrence: &str| ScheduledAction {
+        name: format!("{stem}.{what}"),
+        recurrence: Some(recurrence.to_owned()),
+        zone: Some(window.zone.clone()),
+        start: None,
+        end: None,
+        min: None,
+        max: None,
+        desired: None,
+    };
+    let (mut open, mut close) = (action("open", &window.at), action("close", &window.until));
+    let most = match raise {
+        Raise::Desired => {
+            open.desired = Some(sizes.desired.saturating_add(window.surge));
+            close.desired = Some(sizes.desired);
+            open.desired
+        }
+        Raise::Min => {
+            open.min = Some(sizes.min.saturating_add(window.surge));
+            close.min = Some(sizes.min);
+            open.min
+        }
+    };
+    if let Some(most) = most.filter(|most| *most > sizes.max) {
+        (open.max, close.max) = (Some(most), Some(sizes.max));
+    }
+    [open, close]
+}
+
+/// Refuses windows that meet: the one's end would undo the other's beginning.
+fn apart(fleet: &Fleet, recycle: &Recycle, now: Timestamp) -> Result<(), Unplannable> {
+    let until = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
+    let all: Vec<Opening> = openings(recycle, now).take_while(|opening| opening.opens.at <= until).collect();
+    for pair in all.windows(2) {
+        let [one, other] = pair else { continue };
+        let end = one.closes.as_ref().map_or(one.opens.at, |closes| closes.at);
+        let meet = other.opens.at <= end.checked_add(LATE).unwrap_or(end);
+        if let Some((first, second)) = recycle
+            .windows
+            .get(one.window)
+            .zip(recycle.windows.get(other.window))
+            .filter(|_| meet && one.window != other.window)
+        {
+            return Err(Unplannable::new(
+                Exit::Refused,
+                format!(
+                    "{}: this window opens at {}, before the one in line {} is over at {end}",
+                    place(fleet, second),
+                    other.opens.at,
+                    first.line
+                ),
+                "leave more than two minutes between windows: AWS may be so late",
+            ));
+        }
+    }
+    Ok(())
+}
+
+/// Whether two actions of one name do the same at the same times.
+fn same(one: &ScheduledAction, other: &ScheduledAction) -> bool {
+    timed_alike(one, other) && (one.min, one.max, one.desired) == (other.min, other.max, other.desired)
+}
+
+fn timed_alike(one: &ScheduledAction, other: &ScheduledAction) -> bool {
+    let zone = |action: &ScheduledAction| action.zone.clone().unwrap_or_else(|| "Etc/UTC".to_owned());
+    one.recurrence == other.recurrence && zone(one) == zone(other) && one.end == other.end
+}
+
+/// What must go and what must be put, so that the group's actions of this fleet are these.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Difference {
+    /// Names.
+    pub delete: Vec<String>,
+    /// Whole actions.
+    pub put: Vec<ScheduledAction>,
+}
+
+/// Compares what is wanted with what this fleet has on the group.
+pub fn difference(prefix: &str, wanted: &[ScheduledAction], actions: &[ScheduledAction]) -> Difference {
+    let ours: Vec<&ScheduledAction> = actions.iter().filter(|action| action.name.starts_with(prefix)).collect();
+    let of_name = |name: &str| wanted.iter().find(|action| action.name == name);
+    let stale = |have: &&&ScheduledAction| of_name(&have.name).is_none_or(|want| !timed_alike(want, have));
+    let there = |want: &&ScheduledAction| ours.iter().any(|have| have.name == want.name && same(want, have));
+    Difference {
+        delete: ours.iter().filter(stale).map(|action| action.name.clone()).collect(),
+        put: wanted.iter().filter(|want| !there(want)).cloned().collect(),
+    }
+}
+
+/// Plans that the group's actions of this fleet become these; none of them for `remove`.
+pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAction], request: String) -> Plan {
+    let group = facts.group;
+    let prefix = gate::prefix(&fleet.name);
+    let Difference { delete, put } = difference(&prefix, wanted, facts.actions);
+    let mut steps = Vec::new();
+    let mut notes = Vec::new();
+    // First what goes: AWS takes one action a time, and an old one may hold the time of a new one.
+    if !delete.is_empty() {
+        let title = format!("delete {} on {}", actions(delete.len()), group.name);
+        let action = Action::Unschedule { group: group.name.clone(), names: delete };
+        steps.push(Step::new("unschedule", title, action));
+    }
+    if !put.is_empty() {
+        let title = format!("put {} on {}", actions(put.len()), group.name);
+        notes.extend(put.iter().map(shown));
+        steps.push(Step::new("schedule", title, Action::Schedule { group: group.name.clone(), actions: put }));
+    }
+    if steps.is_empty() {
+        notes.push(match wanted.len() {
+            0 => format!("{} has no scheduled action of this fleet", group.name),
+            count => format!("the {} of {} are as the spec has them", actions(count), group.name),
+        });
+    }
+    let foreign = facts.actions.iter().filter(|action| !action.name.starts_with(&prefix)).count();
+    if foreign > 0 {
+        notes.push(format!("{} of others stay as they are", actions(foreign)));
+    }
+    if !wanted.is_empty() {
+        notes.extend(warnings(facts));
+    }
+    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+}
+
+/// What keeps windows on this group from doing what they should.
+pub fn warnings(facts: &Facts<'_>) -> Vec<String> {
+    let group = facts.group;
+    let suspended = |process: &str| group.suspended.iter().any(|one| one == process);
+    let mut warnings = Vec::new();
+    for (process, what) in [
+        ("ScheduledActions", "no window opens or closes, and what is missed is not made up for"),
+        ("Launch", "no window brings a new host"),
+        ("Terminate", "no window ends an old host"),
+    ] {
+        if suspended(process) {
+            warnings.push(format!("the process {process} of {} is suspended: {what}", group.name));
+        }
+    }
+    if !facts.scaling.is_empty() {
+        warnings.push(format!(
+            "{} scales by {}: windows raise and lower its least size only, so that a night on which it has more than that \
+             changes nothing, and its policies take the host away again",
+            group.name,
+            facts.scaling.join(", ")
+        ));
+    }
+    warnings
+}
+
+fn actions(count: usize) -> String {
+    format!("{count} scheduled action{}", if count == 1 { "" } else { "s" })
+}
+
+/// One action in a line: when, and which sizes it sets.
+pub fn shown(action: &ScheduledAction) -> String {
+    let when = match (&action.recurrence, action.start) {
+        (Some(recurrence), _) => format!("{recurrence} {}", action.zone.as_deref().unwrap_or("UTC")),
+        (None, Some(start)) => start.to_string(),
+        (None, None) => "at no time".to_owned(),
+    };
+    let sizes = [("min", action.min), ("max", action.max), ("desired", action.desired)];
+    let sizes: Vec<String> =
+        sizes.into_iter().filter_map(|(name, size)| size.map(|size| format!("{name} {size}"))).collect();
+    format!("{}: {when}: {}", action.name, sizes.join(", "))
+}

@@ -1,0 +1,245 @@
+//! The plan of a smaller fleet: which hosts are drained and ended, and nothing else.
+
+use super::{Action, Plan, Step, Unplannable};
+use crate::exit::Exit;
+use crate::model::{Instance, InstanceId, InstanceState, Zone, tags};
+use crate::spec::Fleet;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Which hosts go first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Order {
+    /// Launched longest ago.
+    #[default]
+    Oldest,
+    /// Launched last.
+    Newest,
+    /// Least to do.
+    Idlest,
+}
+
+/// How much a host's worker has to do: its child processes, then the host's load in hundredths. Less goes first; a host that
+/// could not be asked is busier than any other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Load {
+    /// Processes that the worker started and that still run.
+    pub children: u32,
+    /// The load average of one minute, hundredths.
+    pub load: u32,
+}
+
+/// All that a smaller fleet is planned from.
+#[derive(Clone, Debug)]
+pub struct Input<'a> {
+    /// The checked spec.
+    pub fleet: &'a Fleet,
+    /// Live hosts.
+    pub live: &'a [Instance],
+    /// Hosts that were launched moments ago and that no look shows yet.
+    pub unseen: usize,
+    /// Hosts wanted in all.
+    pub size: u32,
+    /// Which go first.
+    pub order: Order,
+    /// How busy hosts are, for [`Order::Idlest`].
+    pub loads: &'a BTreeMap<InstanceId, Load>,
+    /// Whether their workers are stopped first.
+    pub drain: bool,
+    /// Digest of spec, verb and arguments.
+    pub request: String,
+}
+
+/// Plans a smaller fleet. An empty plan means that there are not more hosts than wanted.
+///
+/// # Errors
+///
+/// When so many hosts are protected that the size can't be reached: then nothing is changed.
+pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
+    let have = input.live.len() + input.unseen;
+    let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
+    let chosen = choose(input.live, surplus, input.order, input.loads);
+    if chosen.len() < surplus {
+        let held = input.live.iter().filter(|host| protected(host)).count();
+        return Err(Unplannable::new(
+            Exit::Refused,
+            format!(
+                "{} hosts have to go to leave {} of {have}, but only {} may: {held} are protected and {} are not visible yet",
+                surplus,
+                input.size,
+                chosen.len(),
+                input.unseen,
+            ),
+            "fleetwright status     # which hosts there are",
+        ));
+    }
+    Ok(of(input.fleet, input.live, &chosen, input.drain, input.request.clone()))
+}
+
+/// The plan that drains and ends these hosts.
+#[must_use]
+pub fn of(fleet: &Fleet, live: &[Instance], hosts: &[InstanceId], drain: bool, request: String) -> Plan {
+    let mut plan = Plan {
+        verb: "scale".to_owned(),
+        fleet: fleet.key(),
+        request,
+        steps: Vec::new(),
+        notes: Vec::new(),
+        arguments: Vec::new(),
+    };
+    if hosts.is_empty() {
+        plan.notes.push(format!("{} hosts are there: none has to go", live.len()));
+        return plan;
+    }
+    let names = hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let drained = drain && fleet.worker.is_some();
+    if drained {
+        let title = format!("drain {} hosts: their workers finish what they have and take no more", hosts.len());
+        plan.steps.push(Step::new("drain", title, Action::Drain { hosts: hosts.to_vec() }));
+    } else if fleet.worker.is_some() {
+        plan.notes.push("their workers are not stopped first: what they have in hand comes back later".to_owned());
+    } else {
+        plan.notes.push("the spec names no `worker`: nothing is stopped before they end".to_owned());
+    }
+    let title = format!("end {} of {} hosts: {names}", hosts.len(), live.len());
+    plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained }));
+    plan
+}
+
+fn protected(host: &Instance) -> bool {
+    host.tags.get(tags::PROTECT).is_some()
+}
+
+/// The hosts that go: one after another from the zone that has most, as Auto Scaling does it, and there the first in order.
+/// Hosts that are stopped do nothing and go before all others. Protected ones never go.
+pub fn choose(live: &[Instance], surplus: usize, order: Order, loads: &BTreeMap<InstanceId, Load>) -> Vec<InstanceId> {
+    let mut left: BTreeMap<&Zone, usize> = BTreeMap::new();
+    for host in live {
+        *left.entry(&host.zone).or_default() += 1;
+    }
+    let mut may: Vec<&Instance> = live.iter().filter(|host| !protected(host)).collect();
+    let busy = |host: &Instance| match order {
+        Order::Idlest => (loads.get(&host.id).is_none(), loads.get(&host.id).copied()),
+        Order::Oldest | Order::Newest => (false, None),
+    };
+    may.sort_by(|a, b| {
+        let age = a.launched.cmp(&b.launched).then_with(|| a.id.cmp(&b.id));
+        let age = if order == Order::Newest { age.reverse() } else { age };
+        idle(b).cmp(&idle(a)).then_with(|| busy(a).cmp(&busy(b))).then(age)
+    });
+    let mut gone: BTreeSet<&InstanceId> = BTreeSet::new();
+    let mut chosen = Vec::new();
+    while chosen.len() < surplus {
+        let rest = may.iter().enumerate().filter(|(_, host)| !gone.contains(&host.id));
+        // A stopped host is no part of what a zone can do.
+        let next = rest.min_by_key(|(at, host)| {
+            let stopped = idle(host);
+            (!stopped, Reverse(if stopped { 0 } else { left.get(&host.zone).copied().unwrap_or(0) }), *at)
+        });
+        let Some((_, host)) = next else { break };
+        gone.insert(&host.id);
+        if let Some(n) = left.get_mut(&host.zone) {
+            *n -= 1;
+        }
+        chosen.push(host.id.clone());
+    }
+    chosen
+}
+
+/// Whether it does nothing anyway.
+fn idle(host: &Instance) -> bool {
+    matches!(host.state, InstanceState::Stopped | InstanceState::Stopping)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::{ImageId, Market, Tags};
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    fn host(n: u32, zone: &str) -> Instance {
+        Instance {
+            id: InstanceId::new(format!("i-{n:04}")),
+            state: InstanceState::Running,
+            instance_type: "m7i.large".into(),
+            zone: Zone::new(zone),
+            subnet: None,
+            market: Market::Spot,
+            image: ImageId::new("ami-1"),
+            private_ip: None,
+            public_ip: None,
+            tags: Tags::default(),
+            launched: Timestamp::from_second(1_000_000 + i64::from(n)).expect("an instant"),
+            state_reason: None,
+            security_groups: Vec::new(),
+            key_name: None,
+            instance_profile: None,
+            architecture: None,
+            volumes: Vec::new(),
+            group: None,
+        }
+    }
+
+    fn names(chosen: &[InstanceId]) -> Vec<&str> {
+        chosen.iter().map(InstanceId::as_str).collect()
+    }
+
+    #[test]
+    fn the_fuller_zone_gives_first_then_age_counts() {
+        let live = [host(1, "a"), host(2, "a"), host(3, "b"), host(4, "b"), host(5, "b")];
+        let none = BTreeMap::new();
+        assert_eq!(names(&choose(&live, 1, Order::Oldest, &none)), ["i-0003"]);
+        assert_eq!(names(&choose(&live, 3, Order::Oldest, &none)), ["i-0003", "i-0001", "i-0004"]);
+        assert_eq!(names(&choose(&live, 2, Order::Newest, &none)), ["i-0005", "i-0004"]);
+    }
+
+    #[test]
+    fn the_idlest_goes_first_and_one_that_nobody_could_ask_last() {
+        let live = [host(1, "a"), host(2, "a"), host(3, "a"), host(4, "a")];
+        let load = |children, load| Load { children, load };
+        let loads: BTreeMap<_, _> = [(0, load(1, 10)), (1, load(0, 90)), (3, load(0, 20))]
+            .map(|(at, load): (usize, Load)| (live[at].id.clone(), load))
+            .into();
+        assert_eq!(names(&choose(&live, 4, Order::Idlest, &loads)), ["i-0004", "i-0002", "i-0001", "i-0003"]);
+    }
+
+    #[test]
+    fn stopped_ones_go_before_all_and_protected_ones_never() {
+        let mut live = [host(1, "a"), host(2, "a"), host(3, "a"), host(4, "b")];
+        live[0].tags = Tags::default().with(tags::PROTECT, "yes");
+        live[3].state = InstanceState::Stopped;
+        let none = BTreeMap::new();
+        assert_eq!(names(&choose(&live, 4, Order::Oldest, &none)), ["i-0004", "i-0002", "i-0003"]);
+    }
+
+    proptest! {
+        /// Never more than asked, never a protected one, never one twice, and the zones end as even as they can.
+        #[test]
+        fn what_goes_leaves_even_zones(
+            zones in prop::collection::vec(0_u8..3, 0..30), held in prop::collection::vec(any::<bool>(), 30), surplus in 0_usize..40,
+        ) {
+            let mut live: Vec<Instance> =
+                (0..).zip(&zones).map(|(n, zone)| host(n, ["a", "b", "c"][usize::from(*zone)])).collect();
+            for (host, held) in live.iter_mut().zip(&held).filter(|(_, held)| **held) {
+                host.tags = Tags::default().with(tags::PROTECT, held.to_string());
+            }
+            let may = live.iter().filter(|host| !protected(host)).count();
+            let chosen: BTreeSet<InstanceId> = choose(&live, surplus, Order::Oldest, &BTreeMap::new()).into_iter().collect();
+            prop_assert_eq!(chosen.len(), surplus.min(may));
+            prop_assert!(live.iter().filter(|host| chosen.contains(&host.id)).all(|host| !protected(host)));
+            let mut left: BTreeMap<&str, usize> = BTreeMap::new();
+            for host in &live {
+                *left.entry(host.zone.as_str()).or_default() += usize::from(!chosen.contains(&host.id));
+            }
+            // No zone gave a host while another that could give one had two more.
+            for from in &left {
+                for to in &left {
+                    let gave = live.iter().any(|h| h.zone.as_str() == *from.0 && chosen.contains(&h.id));
+                    let could = live.iter().any(|h| h.zone.as_str() == *to.0 && !chosen.contains(&h.id) && !protected(h));
+                    prop_assert!(!(gave && could) || *to.1 <= from.1 + 1, "{:?}", left);
+                }
+            }
+        }
+    }
+}

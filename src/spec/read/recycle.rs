@@ -1,0 +1,150 @@
+//! `recycle:` the windows in which a group's hosts are replaced.
+
+use super::{DAY, number, span};
+use crate::spec::check::Check;
+use crate::spec::fleet::{Raise, Recycle, Window};
+use crate::spec::problem::quote;
+use crate::spec::section::Field;
+use crate::spec::tree::Kind;
+use crate::spec::value::{self, Wrong};
+use crate::time::cron::{self, Cron};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use std::time::Duration;
+
+/// Two scheduled actions a window, 125 on a group.
+const MOST: usize = 62;
+/// The shortest window: AWS may open it two minutes late, and a host must start.
+const SHORTEST: Duration = Duration::from_mins(5);
+
+pub(super) fn recycle(check: &mut Check<'_>, field: &Field<'_>) -> Option<Recycle> {
+    let mut s = check.section(field, "`recycle: {group: api-prod, windows: [{at: \"0 0 * * *\", for: 1h}]}`")?;
+    let group = s.need("group", "api-prod").and_then(|f| check.parsed(&f, group_name));
+    let raise = s
+        .get("raise")
+        .and_then(|f| check.parsed(&f, value::choice(&[("desired", Raise::Desired), ("min", Raise::Min)])));
+    let windows = s.need("windows", "[{at: \"0 0 * * *\", zone: Australia/Brisbane, surge: 1, for: 1h}]");
+    let windows = windows.map(|f| windows_of(check, &f)).unwrap_or_default();
+    s.close(check, &[]);
+    Some(Recycle { group: group?, raise, windows })
+}
+
+fn group_name(text: &str) -> Result<String, Wrong> {
+    let good = !text.trim().is_empty() && text.chars().count() <= 255 && !text.contains([':', '\n', '\r']);
+    let wanted = "the name of an Auto Scaling group: 1 to 255 characters without `:`";
+    if !good && text.starts_with("arn:") {
+        let name = text.rsplit('/').next().unwrap_or_default();
+        return Err(Wrong::bad(wanted).help(format!("the name in this ARN is {}", quote(name))));
+    }
+    good.then(|| text.to_owned()).ok_or_else(|| Wrong::bad(wanted))
+}
+
+fn windows_of(check: &mut Check<'_>, field: &Field<'_>) -> Vec<Window> {
+    let Some(entries) = check.list(field) else { return Vec::new() };
+    if entries.is_empty() || entries.len() > MOST {
+        let message = format!("`{}` has {} entries; it must have 1 to {MOST}", field.path, entries.len());
+        check.error(field.key, if entries.is_empty() { "empty" } else { "out-of-range" }, message);
+        return Vec::new();
+    }
+    let mut windows: Vec<Window> = Vec::new();
+    for entry in &entries {
+        let Some(window) = window(check, entry) else { continue };
+        let twin = |other: &&Window| (&other.at, &other.zone) == (&window.at, &window.zone);
+        if let Some(other) = windows.iter().find(twin) {
+            let message =
+                format!("`{}` opens when the one in line {} does; AWS takes one action a time", entry.path, other.line);
+            check.error(entry.node.span, "duplicate-value", message);
+        }
+        windows.push(window);
+    }
+    windows
+}
+
+fn window(check: &mut Check<'_>, field: &Field<'_>) -> Option<Window> {
+    let mut s = check.section(field, "`- {at: \"0 0 * * *\", zone: Australia/Brisbane, surge: 1, for: 1h}`")?;
+    let at = s.need("at", "\"0 0 * * *\"").and_then(|f| recurrence(check, &f).map(|found| (f, found)));
+    let zone = s.get("zone").map_or(Some("Etc/UTC".to_owned()), |f| check.parsed(&f, zone));
+    let surge = number(&mut s, check, "surge", (1, 1000), 1);
+    let length = s.get("for");
+    let open = span(&mut s, check, "for", (SHORTEST, 7 * DAY), Duration::from_hours(1));
+    let place = length.as_ref().map_or(field.node.span, |f| f.node.span);
+    s.close(check, &[]);
+    if !open.as_secs().is_multiple_of(60) {
+        check.error(place, "bad-value", format!("`{}.for` must be whole minutes: cron has no seconds", field.path));
+        return None;
+    }
+    let (at_field, (at, cron)) = at?;
+    if let Some(gap) = shortest_gap(&cron).filter(|gap| *gap <= open) {
+        let message = format!(
+            "the window of {} opens again after {}, before it has closed",
+            value::spell(open),
+            value::spell(gap)
+        );
+        check.error_with(place, "conflict", message, Some("make `for` shorter, or `at` rarer"));
+        return None;
+    }
+    let until = match cron::shifted(&at, open) {
+        Ok(until) => until,
+        Err(why) => {
+            let message = format!("the end of this window can't be written as cron: {why}");
+            let help = "let it open and close on the same day, or name days of the week instead";
+            check.error_with(at_field.node.span, "conflict", message, Some(help));
+            return None;
+        }
+    };
+    let line = u32::try_from(check.line(at_field.node.span)).unwrap_or_default();
+    Some(Window { at, until, zone: zone?, surge, open, line })
+}
+
+/// The five fields with single blanks, and as read.
+fn recurrence(check: &mut Check<'_>, field: &Field<'_>) -> Option<(String, Cron)> {
+    if let Kind::List(_) = field.node.kind {
+        check.error_with(
+            field.node.span,
+            "wrong-type",
+            format!("`{}` is a list", field.path),
+            Some("write `\"0 0 * * *\"`"),
+        );
+        return None;
+    }
+    let cron = check.parsed(field, |text| {
+        cron::parse(text).map_err(|why| Wrong::bad(format!("five cron fields as AWS takes them: {why}")))
+    })?;
+    let text = check.text_of(field)?.split_whitespace().collect::<Vec<_>>().join(" ");
+    Some((text, cron))
+}
+
+/// A zone by its canonical name.
+fn zone(text: &str) -> Result<String, Wrong> {
+    let wanted = "the canonical name of an IANA time zone";
+    match jiff::tz::db().get(text) {
+        Ok(zone) if zone.iana_name() == Some(text) => Ok(text.to_owned()),
+        Ok(zone) => Err(Wrong::bad(wanted).likely(zone.iana_name())),
+        Err(_) => {
+            let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
+            // A town alone is enough to find its zone.
+            let town = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
+            names.sort_by_cached_key(|name| {
+                let by_town = strsim::damerau_levenshtein(&town(name), &town(text));
+                (by_town.min(strsim::damerau_levenshtein(name, text)), name.clone())
+            });
+            let near =
+                names.into_iter().next().filter(|name| strsim::damerau_levenshtein(&town(name), &town(text)) <= 2);
+            Err(Wrong::bad(wanted).likely(near))
+        }
+    }
+}
+
+/// The shortest time between two firings, found over four years without any summer time.
+fn shortest_gap(cron: &Cron) -> Option<Duration> {
+    let start = Timestamp::from_second(1_767_225_600).ok()?;
+    let mut shortest = None;
+    let mut last: Option<Timestamp> = None;
+    for firing in cron.after(start, &TimeZone::UTC).take(1500) {
+        if let Some(gap) = last.and_then(|last| Duration::try_from(firing.at.duration_since(last)).ok()) {
+            shortest = Some(shortest.map_or(gap, |shortest: Duration| shortest.min(gap)));
+        }
+        last = Some(firing.at);
+    }
+    shortest
+}

@@ -1,0 +1,101 @@
+//! Scheduled actions on a group: put and deleted in batches, ours alone, and looked at before and after.
+
+use super::Steps;
+use crate::aws::{ACTIONS_AT_ONCE, Refused};
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::exit::Exit;
+use crate::gate::{ConsentFacts, ConsentedGroup, consent};
+use crate::model::ScheduledAction;
+use crate::plan::recycle::difference;
+use serde_json::json;
+
+impl Steps {
+    /// Re-reads the group and asks the gate.
+    async fn consented(&self, name: &str) -> Result<ConsentedGroup, Failure> {
+        let read_at = self.clock.now();
+        let found = self.read(&format!("look at the group {name}"), async || self.clients.group(name).await).await?;
+        let group = found.ok_or_else(|| Failure::to(Exit::Refused, format!("find the group {name}: it is gone")))?;
+        let named = self.fleet.recycle.as_ref().map_or("", |recycle| recycle.group.as_str());
+        consent(&ConsentFacts {
+            account: &self.fleet.account,
+            caller: &self.caller,
+            region: &self.fleet.region,
+            read_region: self.clients.region(),
+            fleet: &self.fleet.name,
+            named,
+            group: &group,
+            now: self.clock.now(),
+            read_at,
+            claim_held: self.claim_held,
+        })
+        .map_err(|refusal| {
+            Failure::to(Exit::Refused, format!("change scheduled actions of {name}: {}", refusal.reason))
+        })
+    }
+
+    async fn actions_of(&self, group: &ConsentedGroup) -> Result<Vec<ScheduledAction>, Failure> {
+        let what = format!("list the scheduled actions of {}", group.name());
+        self.read(&what, async || self.clients.scheduled_actions(group.name()).await).await
+    }
+
+    /// Deletes those of these actions that are there.
+    pub(super) async fn unschedule(&self, step: &str, group: &str, names: &[String]) -> Result<Done, Failure> {
+        let group = self.consented(group).await?;
+        let there = self.actions_of(&group).await?;
+        let left: Vec<String> =
+            there.into_iter().map(|action| action.name).filter(|name| names.contains(name)).collect();
+        let mut refused = Vec::new();
+        for chunk in left.chunks(ACTIONS_AT_ONCE) {
+            let failed: Vec<Refused> = self
+                .change(
+                    step,
+                    "delete scheduled actions",
+                    async || self.clients.draft_delete_actions(&group, chunk).await,
+                    async |permit| self.clients.delete_actions(permit).await.map(|failed| (chunk.to_vec(), failed)),
+                )
+                .await?;
+            refused.extend(failed);
+        }
+        // What was gone before it could be deleted is gone.
+        if !refused.is_empty() {
+            let there = self.actions_of(&group).await?;
+            refused.retain(|item| there.iter().any(|action| action.name == item.name));
+        }
+        told(refused, "delete", names.len())?;
+        Ok(Done::new(json!({"deleted": names}), format!("{} scheduled actions deleted", left.len())))
+    }
+
+    /// Puts those of these actions that are not there as they should be.
+    pub(super) async fn schedule(&self, step: &str, group: &str, actions: &[ScheduledAction]) -> Result<Done, Failure> {
+        let group = self.consented(group).await?;
+        let there = self.actions_of(&group).await?;
+        let left = difference(group.prefix(), actions, &there).put;
+        let mut refused = Vec::new();
+        for chunk in left.chunks(ACTIONS_AT_ONCE) {
+            let names: Vec<String> = chunk.iter().map(|action| action.name.clone()).collect();
+            let failed: Vec<Refused> = self
+                .change(
+                    step,
+                    "put scheduled actions",
+                    async || self.clients.draft_put_actions(&group, chunk).await,
+                    async |permit| self.clients.put_actions(permit).await.map(|failed| (names.clone(), failed)),
+                )
+                .await?;
+            refused.extend(failed);
+        }
+        told(refused, "put", actions.len())?;
+        Ok(Done::new(json!({"put": actions}), format!("{} scheduled actions put", left.len())))
+    }
+}
+
+/// The items that AWS did not take, as one failure.
+fn told(refused: Vec<Refused>, doing: &str, of: usize) -> Result<(), Failure> {
+    if refused.is_empty() {
+        return Ok(());
+    }
+    let all: Vec<String> =
+        refused.iter().map(|item| format!("{} ({}: {})", item.name, item.code, item.message)).collect();
+    Err(Failure::to(Exit::Partial, format!("{doing} {} of {of} scheduled actions: {}", refused.len(), all.join("; ")))
+        .hint("the others are done; the same command again tries these once more"))
+}

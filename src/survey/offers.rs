@@ -1,0 +1,63 @@
+//! What a launch can be made of: types that the region has, the zones that offer them, and what they cost.
+
+use crate::aws::Clients;
+use crate::model::{Fault, Money, Offer, Offers, Zone};
+use crate::plan::types::Wanted;
+use jiff::Timestamp;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// Looks at the types that are wanted, in these zones. Prices are still to be asked for.
+///
+/// # Errors
+///
+/// The first read that failed.
+pub async fn offers(clients: &Clients, wanted: &Wanted<'_>, zones: &[Zone], spot: bool) -> Result<Vec<Offer>, Fault> {
+    let (mut types, names) = match wanted {
+        Wanted::Named(names) => (clients.types_named(names).await?, *names),
+        Wanted::Like(required, architecture) => {
+            let (current, burstable) = (required.current_only, required.burstable);
+            (clients.types_like(architecture, current, burstable, spot).await?, &[][..])
+        }
+    };
+    let mut zones = clients.offerings(zones, names).await?;
+    for offer in &mut types {
+        offer.zones = zones.remove(&offer.name).unwrap_or_default();
+    }
+    types.sort_by(|a, b| a.name.cmp(&b.name));
+    Ok(types)
+}
+
+/// Asks what these types cost, and what their volumes and addresses do. A price that nobody tells stays unknown, and why is
+/// said: a price is never a reason not to launch.
+pub async fn price(clients: &Clients, offers: &mut Offers, volume: &str, addresses: bool, now: Timestamp) {
+    let names: Vec<String> = offers.types.iter().map(|offer| offer.name.clone()).collect();
+    let (listed, spot, volume, address) = tokio::join!(
+        clients.list_prices(&names),
+        clients.spot_price_history(&names, now),
+        clients.volume_price(volume),
+        async { if addresses { clients.address_price().await } else { Ok(None) } },
+    );
+    let mut doubts = BTreeSet::new();
+    let mut known = |what: &str, fault: &Fault| {
+        doubts.insert(format!("{what} could not be read: {fault}"));
+    };
+    let listed: BTreeMap<String, Money> = listed.unwrap_or_else(|fault| {
+        known("list prices", &fault);
+        BTreeMap::new()
+    });
+    let spot = spot.unwrap_or_else(|fault| {
+        known("spot prices", &fault);
+        BTreeMap::new()
+    });
+    offers.gib_month = volume.unwrap_or_default();
+    offers.address_hour = address.unwrap_or_default();
+    for ((name, zone), price) in spot {
+        if let Some(offer) = offers.types.iter_mut().find(|offer| offer.name == name) {
+            offer.spot_price.insert(zone, price);
+        }
+    }
+    for offer in &mut offers.types {
+        offer.on_demand = listed.get(&offer.name).copied();
+    }
+    offers.sources.extend(doubts);
+}

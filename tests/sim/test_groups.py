@@ -1,0 +1,125 @@
+"""Auto Scaling as boto3 sees it: groups, scheduled actions, protection, processes, tags."""
+
+import datetime
+
+from cloud import SUBNETS, Case, client
+
+UTC = datetime.timezone.utc
+
+
+class Groups(Case):
+    def setUp(self):
+        super().setUp()
+        self.template()
+        self.groups = client("autoscaling")
+
+    def group(self, least=0, most=9, wanted=3, name="web", **more):
+        zones = ",".join(SUBNETS[zone] for zone in "abc")
+        self.groups.create_auto_scaling_group(
+            AutoScalingGroupName=name,
+            LaunchTemplate={"LaunchTemplateName": "pack", "Version": "$Latest"},
+            MinSize=least,
+            MaxSize=most,
+            DesiredCapacity=wanted,
+            VPCZoneIdentifier=zones,
+            **more,
+        )
+        self.advance("60s")
+
+    def seen(self, name="web"):
+        [group] = self.groups.describe_auto_scaling_groups(AutoScalingGroupNames=[name])["AutoScalingGroups"]
+        return group
+
+    def ids(self):
+        return [one["InstanceId"] for one in self.seen()["Instances"] if one["LifecycleState"] == "InService"]
+
+    def refused(self, code, call, **more):
+        with self.assertRaises(self.groups.exceptions.ClientError) as caught:
+            call(**more)
+        self.assertEqual(caught.exception.response["Error"]["Code"], code)
+        return caught.exception.response["Error"]["Message"]
+
+    def put(self, name="night", **more):
+        asked = {"Recurrence": "0 0 * * *", "DesiredCapacity": 4, **more}
+        self.groups.put_scheduled_update_group_action(AutoScalingGroupName="web", ScheduledActionName=name, **asked)
+
+    def actions(self):
+        return self.groups.describe_scheduled_actions(AutoScalingGroupName="web")["ScheduledUpdateGroupActions"]
+
+    def test_a_group_is_described_as_it_was_made(self):
+        self.group(Tags=[{"Key": "team", "Value": "data", "PropagateAtLaunch": True}], TerminationPolicies=["OldestInstance", "Default"])
+        group = self.seen()
+        self.assertEqual((group["MinSize"], group["MaxSize"], group["DesiredCapacity"]), (0, 9, 3))
+        self.assertEqual(group["TerminationPolicies"], ["OldestInstance", "Default"])
+        self.assertEqual(len(group["AvailabilityZones"]), 3)
+        self.assertEqual({one["AvailabilityZone"] for one in group["Instances"]}, set(group["AvailabilityZones"]))
+        one = self.describe(group["Instances"][0]["InstanceId"])
+        self.assertIn({"Key": "team", "Value": "data"}, one["Tags"])
+        self.assertIn({"Key": "aws:autoscaling:groupName", "Value": "web"}, one["Tags"])
+        self.refused("AlreadyExists", self.group)
+        self.assertEqual(self.groups.describe_auto_scaling_groups(Filters=[{"Name": "tag:team", "Values": ["none"]}])["AutoScalingGroups"], [])
+
+    def test_what_dies_is_replaced_and_the_log_says_why(self):
+        self.group()
+        first = self.ids()[0]
+        self.ec2.terminate_instances(InstanceIds=[first])
+        self.advance("60s")
+        self.assertEqual(len(self.ids()), 3)
+        self.assertNotIn(first, self.ids())
+        log = self.groups.describe_scaling_activities(AutoScalingGroupName="web")["Activities"]
+        self.assertTrue(any("health check" in one["Cause"] for one in log))
+        self.assertTrue(all(one["StatusCode"] == "Successful" for one in log))
+
+    def test_scheduled_actions_are_put_listed_and_run(self):
+        self.group()
+        self.put(TimeZone="Australia/Brisbane", MaxSize=10)
+        [action] = self.actions()
+        self.assertEqual((action["Recurrence"], action["TimeZone"], action["DesiredCapacity"]), ("0 0 * * *", "Australia/Brisbane", 4))
+        self.assertNotIn("MinSize", action)
+        self.assertEqual(action["StartTime"].astimezone(UTC).hour, 14)
+        self.advance("24h")
+        self.assertEqual(self.seen()["DesiredCapacity"], 4)
+        self.assertEqual(self.seen()["MaxSize"], 10)
+        self.assertGreater(self.actions()[0]["StartTime"], action["StartTime"])
+
+    def test_what_is_wrong_with_an_action_is_told(self):
+        self.group()
+        past = datetime.datetime(2020, 1, 1, tzinfo=UTC)
+        self.assertIn("past", self.refused("ValidationError", self.put, StartTime=past))
+        self.refused("ValidationError", self.put, Recurrence="* * *")
+        self.refused("ValidationError", self.put, TimeZone="Nowhere/Else")
+        answer = self.groups.batch_put_scheduled_update_group_action(
+            AutoScalingGroupName="web",
+            ScheduledUpdateGroupActions=[
+                {"ScheduledActionName": "good", "Recurrence": "0 1 * * *", "DesiredCapacity": 1},
+                {"ScheduledActionName": "bad", "Recurrence": "0 25 * * *", "DesiredCapacity": 1},
+            ],
+        )
+        [failed] = answer["FailedScheduledUpdateGroupActions"]
+        self.assertEqual((failed["ScheduledActionName"], failed["ErrorCode"]), ("bad", "ValidationError"))
+        answer = self.groups.batch_delete_scheduled_action(AutoScalingGroupName="web", ScheduledActionNames=["good", "bad"])
+        self.assertEqual([one["ScheduledActionName"] for one in answer["FailedScheduledActions"]], ["bad"])
+        self.assertEqual(self.actions(), [])
+
+    def test_protection_and_suspended_processes(self):
+        self.group(wanted=2)
+        ids = self.ids()
+        self.groups.set_instance_protection(AutoScalingGroupName="web", InstanceIds=ids, ProtectedFromScaleIn=True)
+        self.groups.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+        self.advance("60s")
+        self.assertEqual(self.ids(), ids, "protected from scale in")
+        self.groups.set_instance_protection(AutoScalingGroupName="web", InstanceIds=ids[:1], ProtectedFromScaleIn=False)
+        self.groups.suspend_processes(AutoScalingGroupName="web", ScalingProcesses=["Terminate"])
+        self.advance("60s")
+        self.assertEqual(self.ids(), ids)
+        self.groups.resume_processes(AutoScalingGroupName="web")
+        self.advance("60s")
+        self.assertEqual(self.ids(), ids[1:])
+
+    def test_a_group_is_deleted_by_force_only_while_it_has_instances(self):
+        self.group()
+        self.refused("ResourceInUse", self.groups.delete_auto_scaling_group, AutoScalingGroupName="web")
+        self.groups.delete_auto_scaling_group(AutoScalingGroupName="web", ForceDelete=True)
+        self.advance("60s")
+        self.assertEqual(self.groups.describe_auto_scaling_groups()["AutoScalingGroups"], [])
+        self.assertEqual({one["state"] for one in self.ours()}, {"terminated"})
