@@ -7,7 +7,7 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Image, ImageId, ImageState, Survey, tags};
+use crate::model::{Image, ImageId, ImageState, Instance, Survey, tags};
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
@@ -79,7 +79,7 @@ impl Context {
                 &named
             }
             None if self.planned("bake").is_some() => {
-                named = self.image_to_come();
+                named = self.image_to_come(survey.template.as_ref());
                 &named
             }
             None => choose_image(&survey.images, launch.unattested)?,
@@ -126,7 +126,7 @@ impl Context {
     }
 
     /// The image that a bake planned before this would make.
-    fn image_to_come(&self) -> Image {
+    fn image_to_come(&self, template: Option<&Instance>) -> Image {
         let steps = self.planned("bake").map(|plan| plan.steps).unwrap_or_default();
         let request = steps.into_iter().find_map(|step| match step.action {
             Action::Image(request) => Some(request),
@@ -140,10 +140,13 @@ impl Context {
             state: ImageState::Available,
             state_reason: None,
             created: None,
-            architecture: None,
+            architecture: template.and_then(|instance| instance.architecture.clone()),
             root_device: None,
             root_gib: None,
             snapshots: Vec::new(),
+            gib: 0,
+            template: template.map(|instance| instance.id.clone()),
+            base: template.map(|instance| instance.image.clone()),
             tags,
         }
     }

@@ -126,6 +126,5 @@ fn image(raw: aws_sdk_ec2::types::Image) -> Result<Image, Fault> {
         name: raw.name.unwrap_or_default(),
         owner: raw.owner_id.unwrap_or_default(),
         root_device: raw.root_device_name,
-        root_gib: root.and_then(|gib| u32::try_from(gib).ok()),
     })
 }

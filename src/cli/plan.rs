@@ -67,7 +67,7 @@ impl PlanArgs {
             },
             Some(PlannedArgs::Up(args)) => Verb::Up(args.check()),
             Some(PlannedArgs::Extend(args)) => Verb::Extend(args.check()),
-            Some(PlannedArgs::Down(args)) => Verb::Down(args.check()),
+            Some(PlannedArgs::Down(args)) => Verb::Down(args.check()?),
         };
         Ok(Plan { of: Box::new(of), detailed_exitcode: self.detailed_exitcode, out: self.out, values: self.values })
     }

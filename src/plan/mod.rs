@@ -16,8 +16,8 @@ pub mod lint;
 pub mod mark;
 pub mod play;
 pub mod push;
-pub mod saved;
 pub mod recycle;
+pub mod saved;
 pub mod scale;
 mod shelltext;
 pub mod shortfall;
@@ -236,6 +236,13 @@ impl Action {
             | Self::Unquiesce
             | Self::Push
             | Self::Feed
+            | Self::Drain { .. }
+            | Self::End { .. }
+            | Self::Mark { .. }
+            | Self::StopWorker { .. }
+            | Self::StartWorker { .. }
+            | Self::Unschedule { .. }
+            | Self::Schedule { .. }
             | Self::Extend { .. }
             | Self::Terminate
             | Self::Volumes
