@@ -37,12 +37,13 @@ impl Context {
         if wanted.if_changed
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
-            self.events.note(format!("image {image} has the same release and playbooks"));
+            self.nothing("bake", format!("image {image} has the same release and playbooks"));
             return Ok(self.baked(&image));
         }
         let attestation = match self.attestation(&held.state, template.instance.as_str())? {
             Some(attestation) => Some(attestation.digest),
             None if wanted.unverified || wanted.no_login => None,
+            None if self.planned("verify").is_some() => None,
             None => {
                 return Err(Failure::to(
                     Exit::Refused,

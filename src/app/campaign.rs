@@ -7,9 +7,8 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
-use crate::model::{AccountId, Residue, RunId, Survey, count};
-use crate::plan::{Plan, Unplannable, lint, show};
-use crate::report::answer::Plans;
+use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
+use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
 use std::sync::{Arc, PoisonError};
 
@@ -45,18 +44,25 @@ pub(super) struct Ran {
 
 /// The claim on a fleet and what was checked under it.
 pub(super) struct Held {
-    /// Kept until the process ends.
-    claim: Claim,
+    /// Kept until the process ends; none while a verb is only planned, which changes nothing.
+    claim: Option<Claim>,
     /// Account of the credentials.
     pub(super) caller: AccountId,
     /// The fleet's state directory.
     pub(super) state: Arc<FleetDir>,
 }
 
+impl Held {
+    /// The claim; nothing is begun without one.
+    fn claim(&self) -> Result<&Claim, Failure> {
+        self.claim.as_ref().ok_or_else(|| Failure::to(Exit::Bug, "change something without a claim on the fleet"))
+    }
+}
+
 impl Context {
     /// Claims the fleet and makes sure that the credentials belong to the account that the spec names.
     pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
-        if self.in_ci && !self.global.local_state {
+        if !self.planning() && self.in_ci && !self.global.local_state {
             return Err(Failure::new(
                 Exit::Refused,
                 format!("{verb} in CI would keep its journal on this machine only, and lose it with the machine"),
@@ -75,11 +81,20 @@ impl Context {
         Ok(Held { claim, caller: self.fleet.account.clone(), state })
     }
 
-    fn claim(&self, verb: &str) -> Result<(Claim, Arc<FleetDir>), Failure> {
+    fn claim(&self, verb: &str) -> Result<(Option<Claim>, Arc<FleetDir>), Failure> {
         let state = Arc::new(self.state_dir()?);
+        if self.planning() {
+            if let Some(holder) = state.holder().map_err(super::context::state)? {
+                self.events.note(format!(
+                    "`{}` (process {}) is at work on this fleet: what is shown may be done by then",
+                    holder.verb, holder.pid
+                ));
+            }
+            return Ok((None, state));
+        }
         let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now() };
         let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
-        Ok((claim, state))
+        Ok((Some(claim), state))
     }
 
     /// The account as it is now.
@@ -122,47 +137,54 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
         let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) =
-            if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
-                (run, journal, plan, true)
+        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
+            self.unfinished(held, order.verb, &request)?
+        {
+            (run, journal, plan, true)
+        } else {
+            let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
+            let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
+            // Foreign machines and scheduled actions are about nothing that a survey knows.
+            let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+            let survey = if apart {
+                Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
             } else {
-                let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
-                let run = self.new_run().after(newest);
-                // Foreign machines and scheduled actions are about nothing that a survey knows.
-                let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
-                let survey = if apart {
-                    Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
-                } else {
-                    self.survey().await?
-                };
-                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-                let mut plan = planner(look).await?;
-                plan.arguments = std::env::args().skip(1).collect();
-                if let Some(broken) = lint::lint(&plan).first() {
-                    return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-                }
-                if plan.is_empty() && self.global.dry_run {
-                    return Err(self.only_shown(&plan));
-                }
-                if plan.is_empty() {
-                    for note in &plan.notes {
-                        self.events.note(note.clone());
-                    }
-                    return Ok(Ran { run: None, journal: None });
-                }
-                self.confirm(&plan).await?;
-                let begun = Begun {
-                    run: run.to_string(),
-                    verb: order.verb.to_owned(),
-                    fleet: self.fleet.key(),
-                    request,
-                    plan: serde_json::to_value(&plan)
-                        .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
-                    at: self.clock.now(),
-                };
-                let (_, journal) = held.state.begin(&held.claim, run, begun).map_err(super::context::state)?;
-                (run, journal, plan, false)
+                self.survey().await?
             };
+            self.looked(&survey);
+            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+            let mut plan = planner(look).await?;
+            // Whoever resumes the run of a saved plan needs no file.
+            plan.arguments = match &self.applied {
+                Some(applied) => applied.saved.plan.arguments.clone(),
+                None => std::env::args().skip(1).collect(),
+            };
+            if let Some(broken) = lint::lint(&plan).first() {
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+            }
+            self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
+            if self.planning() {
+                return Err(self.shown(run, plan));
+            }
+            if plan.is_empty() {
+                for note in &plan.notes {
+                    self.events.note(note.clone());
+                }
+                return Ok(Ran { run: None, journal: None });
+            }
+            self.confirm(&plan).await?;
+            let begun = Begun {
+                run: run.to_string(),
+                verb: order.verb.to_owned(),
+                fleet: self.fleet.key(),
+                request,
+                plan: serde_json::to_value(&plan)
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
+                at: self.clock.now(),
+            };
+            let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
+            (run, journal, plan, false)
+        };
         self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
     }
 
@@ -258,7 +280,7 @@ impl Context {
             // A teardown always looks again: what its steps found gone may have been launched anew since. So does what only
             // compares the spec with what is there.
             let anew = verb == "down" || declares(verb);
-            let same = !anew && (named || begun.request == request);
+            let same = !anew && (named || self.applied.is_none() && begun.request == request);
             let open = past.fold.unresolved().count();
             if !same && !anew && (open > 0 || !self.global.replan) {
                 let failure = Failure::new(
@@ -267,24 +289,28 @@ impl Context {
                 )
                 .hint(format!("fleetwright resume {run}     # go on with its plan"));
                 return Err(if open == 0 {
-                    failure.hint(format!("fleetwright {verb} --replan     # make a new plan from what is there"))
+                    failure.hint(format!("{}     # make a new plan from what is there", Self::again("--replan")))
                 } else {
                     failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
                 });
             }
             let plan = if same {
-                let plan = serde_json::from_value(begun.plan.clone())
+                let plan: Plan = serde_json::from_value(begun.plan.clone())
                     .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {run}: {e}")))?;
                 Some(plan)
             } else {
                 None
             };
-            if self.global.dry_run {
-                let Some(plan) = plan else { continue };
-                self.events.note(format!("run {run} of {verb} is unfinished: it would be gone on with, by this plan"));
-                return Err(self.only_shown(&plan));
+            if self.planning() {
+                let Some(mut plan) = plan else { continue };
+                let at = match plan.next(&past.fold) {
+                    Next::Run(step) => format!(", from \"{}\" on", step.title),
+                    Next::Finished => String::new(),
+                };
+                plan.notes.push(format!("run {run} of {verb} is unfinished: it would be gone on with{at}"));
+                return Err(self.shown(run, plan));
             }
-            let (journal, torn) = past.dir.resume(&held.claim).map_err(super::context::state)?;
+            let (journal, torn) = past.dir.resume(held.claim()?).map_err(super::context::state)?;
             if let Some(torn) = torn {
                 self.events.note(format!("run {run}: {torn}"));
             }
@@ -297,18 +323,10 @@ impl Context {
         Ok(None)
     }
 
-    /// Answers with the plan: `--dry-run` ends here.
-    fn only_shown(&self, plan: &Plan) -> Failure {
-        match super::print(&self.global, &Plans { plans: vec![plan.clone()] }) {
-            Ok(()) => Failure::new(Exit::Done, "dry run: nothing was changed"),
-            Err(failure) => failure,
-        }
-    }
-
-    /// Shows the plan and asks; under `--dry-run` the plan is the answer.
+    /// Shows the plan and asks, unless it only looks.
     async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
-        if self.global.dry_run {
-            return Err(self.only_shown(plan));
+        if !plan.changes() {
+            return Ok(());
         }
         if self.standing.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(());
@@ -339,6 +357,14 @@ fn resumable(exit: Exit, open: bool) -> bool {
                 | Exit::Residue
                 | Exit::Bug
         )
+}
+
+impl Context {
+    /// The command as it was typed, with one more flag.
+    pub(super) fn again(flag: &str) -> String {
+        let typed = std::env::args().skip(1).map(|word| shell_word(&word)).collect::<Vec<_>>().join(" ");
+        format!("fleetwright {typed} {flag}")
+    }
 }
 
 impl From<Unplannable> for Failure {

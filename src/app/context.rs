@@ -1,5 +1,7 @@
 //! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
 
+use super::plan::Planning;
+use super::saved::Applied;
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::cancel::Cancel;
@@ -11,12 +13,12 @@ use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
 use crate::model::RunId;
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
-use crate::spec::{self, Fleet, Playbook};
+use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
 /// Everything a verb works with.
@@ -37,6 +39,12 @@ pub(super) struct Context {
     pub(super) tally: Arc<Tally>,
     /// The run that `resume` named, if that is the verb.
     pub(super) resuming: Mutex<Option<String>>,
+    /// Where each value of the spec comes from.
+    pub(super) values: Vec<spec::Value>,
+    /// The saved plan that is carried out, where one was named.
+    pub(super) applied: Option<Applied>,
+    /// What is planned, where the verb is only planned.
+    pub(super) planning: OnceLock<Mutex<Planning>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     /// Whether launches were agreed to beforehand: those of a watch.
@@ -98,11 +106,12 @@ pub(super) fn displays(global: &Global) -> (Vec<Box<dyn Sink>>, Arc<Tally>) {
 }
 
 /// `path=value` pairs in the order in which they hold: `FLEETWRIGHT_SET` (one a line), then `--set`, then `--region`.
-pub(super) fn sets(global: &Global) -> Vec<String> {
+pub(super) fn sets(global: &Global) -> Vec<Set> {
     let from_env = std::env::var("FLEETWRIGHT_SET").unwrap_or_default();
-    let mut sets: Vec<String> = from_env.lines().filter(|line| !line.trim().is_empty()).map(str::to_owned).collect();
-    sets.extend(global.set.iter().map(|set| format!("{}={}", set.path, set.value)));
-    sets.extend(global.region.iter().map(|region| format!("region={region}")));
+    let lines = from_env.lines().filter(|line| !line.trim().is_empty());
+    let mut sets: Vec<Set> = lines.map(|line| Set { by: SetBy::Variable, text: line.to_owned() }).collect();
+    sets.extend(global.set.iter().map(|set| Set::from(format!("{}={}", set.path, set.value))));
+    sets.extend(global.region.iter().map(|region| Set { by: SetBy::Region, text: format!("region={region}") }));
     sets
 }
 
@@ -192,7 +201,7 @@ pub(super) fn talk(text: &str) {
 
 impl Context {
     /// Reads the spec and sets up everything that needs no network.
-    pub(super) fn new(global: Global) -> Result<Self, Failure> {
+    pub(super) fn new(global: Global, applied: Option<Applied>) -> Result<Self, Failure> {
         let loaded = load(&global, &spec_file(&global)?)?;
         let clock = clock()?;
         let (mut sinks, tally) = displays(&global);
@@ -209,8 +218,11 @@ impl Context {
             drain: loaded.playbooks.drain.map(Arc::new),
             tools,
             tally,
-            resuming: Mutex::new(None),
+            resuming: Mutex::new(applied.as_ref().map(|applied| applied.saved.run.to_string())),
             standing: AtomicBool::new(false),
+            applied,
+            values: loaded.values,
+            planning: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
             global,

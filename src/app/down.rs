@@ -1,18 +1,41 @@
 //! `down`: nothing that costs money is left.
 
 use super::Told;
-use super::campaign::{Held, Order};
+use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::count;
+use crate::model::{InstanceState, Survey, count};
 use crate::plan::down;
+use crate::plan::verify::canary_queue;
 use crate::report::answer::TornDown;
 use crate::steps::{Options, past};
 
 impl Context {
+    /// Whether anything that a teardown ends is seen or may still appear.
+    async fn anything(&self, look: &Look<'_>, history: &History, images: bool) -> Result<bool, Failure> {
+        let Survey { instances, launch_template, .. } = look.survey;
+        if instances.iter().any(|host| host.state != InstanceState::Terminated)
+            || launch_template.is_some()
+            || images && !look.survey.images.is_empty()
+            || history.unfinished().next().is_some()
+            || !past::unseen(history, look.survey).is_empty()
+        {
+            return Ok(true);
+        }
+        let (clients, name) = (self.clients().await?, &self.fleet.name);
+        let volumes = self.read("list this fleet's volumes", async || clients.volumes_of_fleet(name).await).await?;
+        let prefix = canary_queue(name.as_str(), "");
+        let queues = self.read("list queues of ours", async || clients.queues_with_prefix(&prefix).await).await?;
+        if !volumes.is_empty() || !queues.is_empty() {
+            return Ok(true);
+        }
+        let snapshots = async || clients.snapshots_of_fleet(name).await;
+        Ok(images && !self.read("list this fleet's snapshots", snapshots).await?.is_empty())
+    }
+
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
         if !wanted.only.is_empty() {
             return self.down_only(&wanted.only, wanted.adopt, !wanted.no_drain).await;
@@ -33,9 +56,14 @@ impl Context {
             let history = History::read(look.state).map_err(state)?;
             // What another machine asked for a moment ago is in no journal here: it may be any call.
             let open = if wanted.adopt { Some(self.clock.now()) } else { past::open_creation(&history) };
-            let mut plan = down::plan(&self.fleet, wanted.images, open, self.clock.now(), look.request);
+            let there = self.coming() > 0 || self.anything(&look, &history, wanted.images).await?;
+            let mut plan = down::plan(&self.fleet, wanted.images, open, there, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();
-            plan.notes.push(format!("now there: {}", count(live, "host")));
+            match self.coming() {
+                0 if !there => plan.notes.push("nothing of this fleet is seen".to_owned()),
+                0 => plan.notes.push(format!("now there: {}", count(live, "host"))),
+                coming => plan.notes.push(format!("now there: {}; {coming} will be launched", count(live, "host"))),
+            }
             if !wanted.images && !look.survey.images.is_empty() {
                 plan.notes.push({
                     let images = count(look.survey.images.len(), "image");

@@ -45,16 +45,24 @@ impl Context {
     /// finished is gone on with, and of a source that was fed before only what is new goes in, unless `--replan` says so.
     pub(super) async fn feed_held(&self, held: &Held) -> Result<answer::Fed, Failure> {
         self.need(Need::Feed)?;
+        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
+        if let Some(command) = self.unasked() {
+            let items = format!("the items that `{command}` prints on the template");
+            let mut plan = feed::plan(&self.fleet, &items, String::new());
+            if let Some(open) = Fed::read(&held.state, &queue, true)?.open {
+                plan.notes.push(format!("run {} of feed is unfinished: it would be gone on with", open.run));
+            }
+            return Err(self.shown(self.new_run(), plan));
+        }
         let source = self.items(held).await?;
         let total = source.items.len();
-        let queue = self.fleet.queue.as_ref().map(|queue| queue.url.clone()).unwrap_or_default();
         let fed = Fed::read(&held.state, &queue, true)?;
         let chosen = self.chosen(&held.state, &fed, &source.items)?;
         let told = answer::Fed { items: FedItems { fed: total as u64 }, feed: None, api_calls: self.calls() };
         let fingerprint = &chosen.items.fingerprint;
         let n = chosen.items.items.len();
         if n == 0 && fed.open.is_none() {
-            self.events.note(format!("all {total} items were fed before; --replan feeds them again"));
+            self.nothing("feed", format!("all {total} items were fed before; --replan feeds them again"));
             return Ok(told);
         }
         if n < total && fed.open.is_none() {
@@ -66,7 +74,7 @@ impl Context {
         let options =
             Options { feed: Some(FeedOrder { chosen: Arc::new(chosen), first: !fed.begun() }), ..Options::default() };
         let order = Order { verb: "feed", arguments, options };
-        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, n, look.request))).await?;
+        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &format!("{n} items"), look.request))).await?;
         Ok(answer::Fed { api_calls: self.calls(), ..told })
     }
 
@@ -102,6 +110,14 @@ impl Context {
                 ))
             }
             Ok(()) | Err(_) => choose(items, &before(None)?, false).map_err(usage),
+        }
+    }
+
+    /// The command that tells the items, while a verb is only planned: it is the owner's, and nobody knows what it does.
+    pub(super) fn unasked(&self) -> Option<&str> {
+        match &self.fleet.feed.as_ref()?.from {
+            FeedSource::Run(command) if self.planning() => Some(command),
+            FeedSource::Run(_) | FeedSource::Lines(_) | FeedSource::Files(_) => None,
         }
     }
 

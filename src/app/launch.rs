@@ -8,7 +8,7 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Image, ImageId, Survey, tags};
+use crate::model::{Image, ImageId, ImageState, Instance, Survey, tags};
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
@@ -68,6 +68,13 @@ impl Context {
             if !dead {
                 return self.launched(launch).await;
             }
+            if self.applied.is_some() {
+                return Err(Failure::to(
+                    Exit::Partial,
+                    "keep the fleet at its size: hosts ended again, and the plan is done",
+                )
+                .hint("fleetwright launch     # brings what is missing"));
+            }
         }
         Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))
@@ -104,6 +111,10 @@ impl Context {
             Some(id) => {
                 named = self.named_image(id).await?;
                 check_attested(&named, launch.unattested)?;
+                &named
+            }
+            None if self.planned("bake").is_some() => {
+                named = self.image_to_come(survey.template.as_ref());
                 &named
             }
             None => choose_image(&survey.images, launch.unattested)?,
@@ -155,6 +166,32 @@ impl Context {
             plan.notes.push(REPLACES.to_owned());
         }
         Ok(plan)
+    }
+
+    /// The image that a bake planned before this would make.
+    fn image_to_come(&self, template: Option<&Instance>) -> Image {
+        let steps = self.planned("bake").map(|plan| plan.steps).unwrap_or_default();
+        let request = steps.into_iter().find_map(|step| match step.action {
+            Action::Image(request) => Some(request),
+            _ => None,
+        });
+        let (name, tags) = request.map(|request| (request.name, request.tags)).unwrap_or_default();
+        Image {
+            id: ImageId::new("the one that bake makes"),
+            name,
+            owner: self.fleet.account.to_string(),
+            state: ImageState::Available,
+            state_reason: None,
+            created: None,
+            architecture: template.and_then(|instance| instance.architecture.clone()),
+            root_device: None,
+            root_gib: None,
+            snapshots: Vec::new(),
+            gib: 0,
+            template: template.map(|instance| instance.id.clone()),
+            base: template.map(|instance| instance.image.clone()),
+            tags,
+        }
     }
 
     /// The survey, or a later one: while nobody knows whether a teardown that was cut short ended hosts, a look may still

@@ -26,6 +26,7 @@ mod rein;
 mod report;
 mod resume;
 mod runs;
+mod saved;
 mod scale;
 mod sim;
 mod ssh;
@@ -38,6 +39,7 @@ mod watch;
 mod why;
 mod work;
 
+use crate::cli::request::{Images, Plan, Recycle};
 use crate::cli::{Global, Request, Verb};
 use crate::engine::Level;
 use crate::engine::failure::Failure;
@@ -125,7 +127,16 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
         Verb::Work(work) => work::work(global, work).await,
         verb => {
             let timeout = global.timeout;
-            let context = Context::new(global)?;
+            let (global, verb, applied) = match verb {
+                Verb::Apply(apply) => {
+                    let (global, verb, applied) = saved::opened(global, apply)?;
+                    (global, verb, Some(applied))
+                }
+                verb => (global, verb, None),
+            };
+            let (global, verb) = or_its_plan(global, verb);
+            let context = Context::new(global, applied)?;
+            context.check_spec()?;
             let late = async {
                 match timeout {
                     Some(span) => crate::time::sleep(&*context.clock, span).await,
@@ -144,6 +155,32 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             }
         }
     }
+}
+
+/// `--dry-run` of a verb that has a plan is `plan` of it, and `plan` is a dry run.
+fn or_its_plan(mut global: Global, verb: Verb) -> (Global, Verb) {
+    let verb = match verb {
+        Verb::Verify(_)
+        | Verb::Bake(_)
+        | Verb::Launch(_)
+        | Verb::Push(_)
+        | Verb::Feed
+        | Verb::Up(_)
+        | Verb::Resume(_)
+        | Verb::Extend(_)
+        | Verb::Scale(_)
+        | Verb::Mark(_)
+        | Verb::Images(Images::Prune { .. })
+        | Verb::Recycle(Recycle::Apply | Recycle::Remove)
+        | Verb::Down(_)
+            if global.dry_run =>
+        {
+            Verb::Plan(Plan::of(verb))
+        }
+        other => other,
+    };
+    global.dry_run |= matches!(verb, Verb::Plan(_));
+    (global, verb)
 }
 
 async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
@@ -181,6 +218,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         | Verb::Man(_)
         | Verb::SimServe(_)
         | Verb::Rehearse(_)
+        | Verb::Apply(_)
         | Verb::Work(_) => Err(Failure::new(Exit::Bug, "these verbs need no spec")),
     }
 }
@@ -199,9 +237,11 @@ impl<A> Told<A> {
 }
 
 impl Context {
-    /// Prints the one answer of this invocation.
+    /// Prints the one answer of this invocation; while a verb is only planned, the plans are the answer.
     fn tell<A: Answer>(&self, told: Told<A>) -> Result<Exit, Failure> {
-        print(&self.global, &told.answer)?;
+        if !self.planning() {
+            print(&self.global, &told.answer)?;
+        }
         told.failure.map_or(Ok(Exit::Done), Err)
     }
 }

@@ -1,103 +1,162 @@
-//! `plan`: what a verb would do. Changes nothing.
+//! `plan`: what a verb would do. The verb itself runs, and stops where it would change something; what it would have done is
+//! the answer. So a plan can't be about anything else than the verb.
 
-use super::campaign::Look;
-use super::context::{Context, state};
+use super::context::Context;
 use super::print;
-use crate::cli::request::{Launch, Plan as Wanted, PlanVerb};
+use crate::cli::request::{Plan as Wanted, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
-use crate::model::count;
-use crate::plan::{Plan, bake, down, feed, lint, push, verify};
+use crate::model::{RunId, Survey};
+use crate::plan::{Action, Plan, values};
 use crate::report::answer::Plans;
-use crate::steps::past;
+use crate::spec::Value;
+use crate::spec::origin::Origin;
+use std::path::Path;
+use std::sync::PoisonError;
+
+/// What is planned instead of done.
+#[derive(Default)]
+pub(super) struct Planning {
+    /// The plans so far.
+    plans: Vec<Plan>,
+    /// The last look at the account.
+    survey: Option<Survey>,
+    /// The run that would carry out the last plan.
+    run: Option<RunId>,
+}
 
 impl Context {
     pub(super) async fn plan(&self, wanted: Wanted) -> Result<Exit, Failure> {
-        self.check_account().await?;
-        let survey = self.survey().await?;
-        let dir = self.state_dir()?;
-        let verbs = match wanted.verb {
-            PlanVerb::Up => {
-                vec![PlanVerb::Verify, PlanVerb::Bake, PlanVerb::Launch, PlanVerb::Push, PlanVerb::Feed, PlanVerb::Down]
-            }
-            verb => vec![verb],
+        self.planning.get_or_init(Default::default);
+        let size = match &*wanted.of {
+            Verb::Launch(launch) => launch.n,
+            _ => None,
         };
-        let mut plans = Vec::new();
-        for verb in verbs {
-            let look = Look { run: self.new_run(), survey: &survey, state: &dir, request: String::new() };
-            plans.push(self.planned(verb, look, wanted.verb == PlanVerb::Up).await?);
-        }
-        for plan in &plans {
-            if let Some(broken) = lint::lint(plan).first() {
-                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+        let ended = Box::pin(super::with_context(self, *wanted.of)).await;
+        let plans = self.with_plans(|plans| plans.clone());
+        let changes = plans.iter().any(Plan::changes);
+        let answer = Plans { values: self.values_of(&plans, size), plans, every_value: wanted.values };
+        if let Some(failure) = ended.err().filter(|failure| failure.exit != Exit::Done) {
+            // What was planned before it is worth seeing; what came to nothing has no answer.
+            if !answer.plans.is_empty() {
+                print(&self.global, &answer)?;
             }
+            return Err(failure);
         }
-        let answer = Plans { plans };
+        if let Some(file) = &wanted.out {
+            self.save_one(file, &answer.plans)?;
+        }
         print(&self.global, &answer)?;
-        let changes = answer.plans.iter().any(|plan| !plan.is_empty());
         Ok(if wanted.detailed_exitcode && changes { Exit::Changes } else { Exit::Done })
     }
 
-    async fn planned(&self, verb: PlanVerb, look: Look<'_>, whole: bool) -> Result<Plan, Failure> {
-        let lacking = |section: &str| Failure::new(Exit::Usage, format!("plan: the spec has no `{section}` section"));
-        match verb {
-            PlanVerb::Verify => {
-                let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;
-                Ok(verify::plan(&self.fleet, template, self.reboots(), &look.run.short(), look.request))
-            }
-            PlanVerb::Bake => {
-                let template = self.fleet.template.as_ref().ok_or_else(|| lacking("template"))?;
-                let attestation = self.attestation(look.state, template.instance.as_str())?;
-                let mut plan = bake::plan(&bake::Input {
-                    fleet: &self.fleet,
-                    template,
-                    run: &look.run.to_string(),
-                    run_short: &look.run.short(),
-                    attestation: attestation.as_ref().map(|attestation| attestation.digest.as_str()),
-                    release: self.release_digest()?.as_deref(),
-                    login: true,
-                    no_reboot: false,
-                    request: look.request,
-                });
-                if attestation.is_none() && !whole {
-                    plan.notes.push("no verification of the last 24 h: verify first".to_owned());
-                }
-                Ok(plan)
-            }
-            PlanVerb::Launch if whole && look.survey.images.is_empty() => {
-                let mut plan = Plan {
-                    verb: "launch".to_owned(),
-                    fleet: self.fleet.key(),
-                    request: look.request,
-                    steps: Vec::new(),
-                    notes: Vec::new(),
-                    arguments: Vec::new(),
-                };
-                let size = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
-                plan.notes.push(format!("{}, planned once the image is baked", count(size, "host")));
-                Ok(plan)
-            }
-            PlanVerb::Launch => self.plan_launch(look, &Launch::default()).await,
-            PlanVerb::Push => {
-                let hosts = self.pick(look.state, &crate::cli::request::Target::default()).await?;
-                Ok(push::plan(&self.fleet, hosts.len(), self.release_digest()?.as_deref(), look.request))
-            }
-            PlanVerb::Feed => {
-                let mut plan = feed::plan(&self.fleet, 0, look.request);
-                if let Some(step) = plan.steps.first_mut() {
-                    "items from the spec's source into the queue".clone_into(&mut step.title);
-                }
-                Ok(plan)
-            }
-            PlanVerb::Down => {
-                let history = History::read(look.state).map_err(state)?;
-                let open = past::open_creation(&history);
-                let mut plan = down::plan(&self.fleet, false, open, self.clock.now(), look.request);
-                plan.notes.push(format!("now there: {}", count(crate::survey::live(look.survey).len(), "host")));
-                Ok(plan)
-            }
-            PlanVerb::Up => Err(Failure::to(Exit::Bug, "plan `up` as one: it is a row of plans")),
+    /// Saves the plan of one verb.
+    fn save_one(&self, file: &Path, plans: &[Plan]) -> Result<(), Failure> {
+        // A teardown always looks again, and a later end is later at every moment.
+        let known = |plan: &Plan| plan.is_empty() || !plan.request.is_empty();
+        let savable = |plan: &&Plan| known(plan) && !["extend", "down", "resume"].contains(&plan.verb.as_str());
+        let ([plan], Some(run)) = (plans, self.with_planning(|planning| planning.run)) else {
+            return Err(Failure::to(Exit::Usage, "save the plan: it is that of several verbs, or of none")
+                .hint("fleetwright plan launch --out FILE     # a part of `up` can be saved"));
+        };
+        if let Some(plan) = Some(plan).filter(savable) {
+            let survey = self.with_planning(|planning| planning.survey.clone());
+            return self.save(file, run, plan.clone(), survey.as_ref());
         }
+        Err(Failure::to(Exit::Usage, format!("save the plan: that of {} is made anew each time", plan.verb)))
+    }
+
+    /// The values that these plans rest on, with what they come from.
+    fn values_of(&self, plans: &[Plan], size: Option<u32>) -> Vec<Value> {
+        let mut verbs: Vec<&str> = plans.iter().map(|plan| plan.verb.as_str()).collect();
+        if plans.len() > 1 {
+            verbs.push("up");
+        }
+        let mut values = values::of_verbs(&self.values, &verbs);
+        if let Some((size, value)) = size.zip(values.iter_mut().find(|value| value.path == "fleet.size")) {
+            *value =
+                Value { value: size.to_string(), from: Origin::Set, place: Some("-n".to_owned()), ..value.clone() };
+        }
+        let image = plans.iter().flat_map(|plan| &plan.steps).find_map(|step| match &step.action {
+            Action::Epoch { wanted, .. } => Some(&wanted.image),
+            _ => None,
+        });
+        self.with_planning(|planning| {
+            let Some(survey) = &planning.survey else { return };
+            let image = survey.images.iter().find(|known| Some(&known.id) == image);
+            values::fill(&mut values, survey.template.as_ref(), image);
+        });
+        values
+    }
+
+    /// Whether the verb is only planned.
+    pub(super) fn planning(&self) -> bool {
+        self.planning.get().is_some()
+    }
+
+    /// Looks at what is planned so far, or adds to it.
+    fn with_planning<T>(&self, look: impl FnOnce(&mut Planning) -> T) -> T {
+        match self.planning.get() {
+            Some(planning) => look(&mut planning.lock().unwrap_or_else(PoisonError::into_inner)),
+            None => look(&mut Planning::default()),
+        }
+    }
+
+    fn with_plans<T>(&self, look: impl FnOnce(&mut Vec<Plan>) -> T) -> T {
+        self.with_planning(|planning| look(&mut planning.plans))
+    }
+
+    /// Remembers what the plan rests on.
+    pub(super) fn looked(&self, survey: &Survey) {
+        self.with_planning(|planning| planning.survey = Some(survey.clone()));
+    }
+
+    fn keep(&self, run: RunId, plan: Plan) {
+        self.with_planning(|planning| {
+            planning.plans.push(plan);
+            planning.run = Some(run);
+        });
+    }
+
+    /// Keeps a plan that is not carried out, and ends the verb there.
+    pub(super) fn shown(&self, run: RunId, plan: Plan) -> Failure {
+        self.keep(run, plan);
+        Failure::new(Exit::Done, "only planned: nothing was changed")
+    }
+
+    /// Tells why a verb has nothing to do.
+    pub(super) fn nothing(&self, verb: &str, why: String) {
+        if self.planning() {
+            let arguments = std::env::args().skip(1).collect();
+            let plan = Plan { notes: vec![why], arguments, ..Plan::new(verb, self.fleet.key(), String::new()) };
+            self.keep(self.new_run(), plan);
+        } else {
+            self.events.note(why);
+        }
+    }
+
+    /// Adds to what is told of the plan before.
+    pub(super) fn note_on_last(&self, note: &str) {
+        self.with_plans(|plans| plans.last_mut().into_iter().for_each(|plan| plan.notes.push(note.to_owned())));
+    }
+
+    /// What a part of a row of verbs came to; none when it was only planned, so that the row goes on.
+    pub(super) async fn part<T>(&self, part: impl Future<Output = Result<T, Failure>>) -> Result<Option<T>, Failure> {
+        match part.await {
+            Ok(done) => Ok(Some(done)),
+            Err(failure) if self.planning() && failure.exit == Exit::Done => Ok(None),
+            Err(failure) => Err(failure),
+        }
+    }
+
+    /// The plan of a verb that would have been carried out before this one.
+    pub(super) fn planned(&self, verb: &str) -> Option<Plan> {
+        self.with_plans(|plans| plans.iter().find(|plan| plan.verb == verb && !plan.is_empty()).cloned())
+    }
+
+    /// Hosts that a launch planned before this would bring.
+    pub(super) fn coming(&self) -> usize {
+        let launch = self.planned("launch");
+        launch.and_then(|plan| plan.ladder().and_then(|(_, ladder)| usize::try_from(ladder.wanted()).ok())).unwrap_or(0)
     }
 }

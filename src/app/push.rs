@@ -42,8 +42,9 @@ impl Context {
                 .hint("build it, or correct `release.from` in the spec")
         })?;
         let hosts = self.pick(&held.state, &wanted.target).await?;
-        if hosts.is_empty() {
-            self.events.note("no host is running: nothing to push to");
+        let coming = self.coming();
+        if hosts.is_empty() && coming == 0 {
+            self.nothing("push", "no host is running: nothing to push to".to_owned());
             return Ok(Told::good(self.tally.summary(NOTHING)));
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
@@ -54,12 +55,12 @@ impl Context {
             release: bytes.into(),
             hosts,
         };
-        let n = order.hosts.len();
+        let n = order.hosts.len() + coming;
         let arguments = format!("{wanted:?} {digest}");
         let options = Options { push: Some(order), ..Options::default() };
         let ran = self
             .run(held, Order { verb: "push", arguments, options }, async |look| {
-                Ok(push::plan(&self.fleet, n, Some(&digest), look.request))
+                Ok(push::plan(&self.fleet, n, &digest, look.request))
             })
             .await?;
         let pushed = ran

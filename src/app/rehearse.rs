@@ -9,7 +9,7 @@ use crate::event::{Event, Events};
 use crate::exit::Exit;
 use crate::rehearse::{Chosen, Outcome, Wanted, choose, run};
 use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Rehearsed, Summary, answer};
-use crate::spec::Fleet;
+use crate::spec::{Fleet, Set};
 use crate::time::SystemClock;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
         let base = base
             .canonicalize()
             .map_err(|e| Failure::to(Exit::Usage, format!("find the items {}: {e}", base.display())))?;
-        sets.push(format!("rehearsal.items={{base: '{}', from: [.]}}", base.display()));
+        sets.push(format!("rehearsal.items={{base: '{}', from: [.]}}", base.display()).into());
     }
     let fleet = load(&global, &file, &sets)?;
     let items = items(&fleet, &wanted)?;
@@ -39,11 +39,11 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
     let (sinks, tally) = context::displays(&Global { no_progress: true, ..global.clone() });
     let events = Events::new(Arc::new(SystemClock), sinks);
     if items.as_ref().is_some_and(|chosen| chosen.items.len() > MANY) && fleet.release.is_some() {
-        sets.push(format!("release.vars.work_args='--batch {BATCH}'"));
+        sets.push(format!("release.vars.work_args='--batch {BATCH}'").into());
     }
     let order = Wanted {
         spec: file,
-        sets,
+        sets: sets.into_iter().map(|set| set.text).collect(),
         hosts,
         items,
         seed: wanted.seed.unwrap_or(1),
@@ -104,7 +104,7 @@ const MANY: usize = 5_000;
 /// Items a worker's command gets at once then.
 const BATCH: u32 = 20;
 
-fn load(global: &Global, file: &std::path::Path, sets: &[String]) -> Result<Fleet, Failure> {
+fn load(global: &Global, file: &std::path::Path, sets: &[Set]) -> Result<Fleet, Failure> {
     match crate::spec::load(file, sets, &|name| std::env::var(name).ok()) {
         Ok(loaded) => Ok(loaded.fleet),
         Err(problems) => {

@@ -3,7 +3,7 @@
 use super::Told;
 use super::context::Context;
 use super::runs::named;
-use crate::cli::request::Resume;
+use crate::cli::request::{Resume, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::Plan;
@@ -24,6 +24,9 @@ impl Context {
             }
         };
         let Some(begun) = chosen.and_then(|past| past.fold.begun.as_ref()) else {
+            if self.planning() {
+                self.nothing("resume", "no run is unfinished".to_owned());
+            }
             return self.tell(Told::good(Resumed { run: None }));
         };
         *self.resuming.lock().unwrap_or_else(std::sync::PoisonError::into_inner) = Some(begun.run.clone());
@@ -31,7 +34,14 @@ impl Context {
             .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
         let words = std::iter::once("fleetwright".to_owned()).chain(plan.arguments);
         match crate::cli::parse(words) {
-            Ok(request) => Box::pin(super::with_context(self, request.verb)).await,
+            Ok(request) => {
+                // What a saved plan began was typed as `plan`.
+                let verb = match request.verb {
+                    Verb::Plan(plan) => *plan.of,
+                    verb => verb,
+                };
+                Box::pin(super::with_context(self, verb)).await
+            }
             Err(stop) => Err(Failure::to(
                 Exit::State,
                 format!("go on with run {}: its command line is not understood any more: {}", begun.run, stop.text()),

@@ -4,17 +4,16 @@ use super::Told;
 use super::campaign::Held;
 use super::context::Context;
 use super::watch::Watch;
-use crate::cli::request::{Bake, Down, Launch, Plan, PlanVerb, Push, Up, Verify};
+use crate::cli::request::{Bake, Down, Launch, Push, Up, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::report::answer::LiveHosts;
 use crate::report::{HostCounts, Summary};
 use crate::spec::Need;
+use jiff::SignedDuration;
 
 impl Context {
     pub(super) async fn up(&self, wanted: Up) -> Result<Exit, Failure> {
-        if self.global.dry_run {
-            return self.plan(Plan { verb: PlanVerb::Up, detailed_exitcode: false }).await;
-        }
         let held = self.hold("up").await?;
         let told = self.up_held(&held, wanted).await?;
         self.tell(told)
@@ -25,25 +24,34 @@ impl Context {
         self.need(Need::Hosts)?;
         if let Some(template) = &self.fleet.template {
             if self.attestation(&held.state, template.instance.as_str())?.is_none() {
-                self.verify_held(held, Verify::default()).await?;
+                self.part(self.verify_held(held, Verify::default())).await?;
+            } else {
+                let instance = &template.instance;
+                self.nothing("verify", format!("{instance} passed the same verification within the last 24 h"));
             }
-            self.bake_held(held, Bake { if_changed: true, ..Bake::default() }).await?;
+            self.part(self.bake_held(held, Bake { if_changed: true, ..Bake::default() })).await?;
         }
-        let launched = self.launch_held(held, &Launch::default()).await?.hosts;
+        let launched = self.part(self.launch_held(held, &Launch::default())).await?;
+        let launched = launched.map_or(LiveHosts { wanted: 0, live: 0 }, |launched| launched.hosts);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut hosts = HostCounts { wanted: launched.wanted, ready: count(launched.live), ..HostCounts::default() };
         if self.has(Need::Release) {
-            let pushed = self.push_held(held, &Push::default()).await?;
-            if pushed.failure.is_some() {
+            let pushed = self.part(self.push_held(held, &Push::default())).await?;
+            if let Some(pushed) = pushed.filter(|pushed| pushed.failure.is_some()) {
                 return Ok(self.campaign(pushed, hosts));
             }
         }
         if self.has(Need::Feed) {
-            self.feed_held(held).await?;
+            self.part(self.feed_held(held)).await?;
         }
         if !self.has(Need::Queue) {
-            self.events.note("the spec names no queue: the fleet is up, and nobody can tell when its job is done");
+            let why = "the spec names no queue: the fleet is up, and nobody can tell when its job is done";
+            self.nothing("wait", why.to_owned());
             return Ok(self.campaign(Told::good(self.tally.summary("up")), hosts));
+        }
+        if self.planning() {
+            self.plan_the_end(held, wanted).await?;
+            return Ok(self.campaign(Told::good(self.tally.summary("planned")), hosts));
         }
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
         let watch = Watch { held: Some(held), size: None };
@@ -60,6 +68,20 @@ impl Context {
             hosts.terminated = count(live);
         }
         Ok(self.campaign(waited, hosts))
+    }
+
+    /// What comes after the job, as far as it can be planned before it.
+    async fn plan_the_end(&self, held: &Held, wanted: Up) -> Result<(), Failure> {
+        let deadline = self.fleet.done.deadline.and_then(|deadline| SignedDuration::try_from(deadline).ok());
+        let deadline = deadline.map(|deadline| format!(", at most {} after it was fed", crate::report::span(deadline)));
+        let after = format!("when the job is done{}", deadline.unwrap_or_default());
+        if wanted.keep {
+            self.nothing("down", format!("the fleet is kept {after}; fleetwright down ends it"));
+            return Ok(());
+        }
+        self.part(self.down_held(held, Down::default())).await?;
+        self.note_on_last(&format!("{after}; a job that does not end well keeps its fleet"));
+        Ok(())
     }
 
     /// The answer of a part, with what the whole campaign adds to it.

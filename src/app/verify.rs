@@ -37,7 +37,7 @@ impl Context {
             template.canary = None;
         }
         let mut options = Options::default();
-        if template.canary.is_some() {
+        if template.canary.is_some() && self.unasked().is_none() {
             let items = self.items(held).await?;
             options.items = Some(items.items);
         }

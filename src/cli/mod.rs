@@ -28,6 +28,7 @@ mod rehearse;
 pub mod request;
 mod resume;
 mod runs;
+mod saved;
 mod scale;
 mod schema;
 mod sim;
@@ -93,14 +94,14 @@ enum VerbArgs {
     Plan(plan::PlanArgs),
     Rehearse(rehearse::RehearseArgs),
     Sim(sim::SimArgs),
-    Verify(verify::VerifyArgs),
-    Bake(bake::BakeArgs),
-    Launch(launch::LaunchArgs),
+    Verify(saved::Savable<verify::VerifyArgs>),
+    Bake(saved::Savable<bake::BakeArgs>),
+    Launch(saved::Savable<launch::LaunchArgs>),
     Scale(scale::ScaleArgs),
     Status(status::StatusArgs),
-    Push(push::PushArgs),
+    Push(saved::Savable<push::PushArgs>),
     Exec(exec::ExecArgs),
-    Feed(feed::FeedArgs),
+    Feed(saved::Savable<feed::FeedArgs>),
     Work(work::WorkArgs),
     Wait(wait::WaitArgs),
     Up(up::UpArgs),
@@ -129,17 +130,20 @@ impl VerbArgs {
             Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
             Self::Explain(args) => Verb::Explain(args.check()),
             Self::Doctor(doctor::DoctorArgs {}) => Verb::Doctor,
-            Self::Plan(args) => Verb::Plan(args.check()),
+            Self::Plan(args) => Verb::Plan(args.check()?),
             Self::Rehearse(args) => Verb::Rehearse(args.check()),
             Self::Sim(args) => Verb::SimServe(args.check()),
-            Self::Verify(args) => Verb::Verify(args.check()),
-            Self::Bake(args) => Verb::Bake(args.check()),
-            Self::Launch(args) => Verb::Launch(args.check()),
+            Self::Verify(args) => args.or("verify").map_or_else(|args| Verb::Verify(args.check()), Verb::Apply),
+            Self::Bake(args) => args.or("bake").map_or_else(|args| Verb::Bake(args.check()), Verb::Apply),
+            Self::Launch(args) => args.or("launch").map_or_else(|args| Verb::Launch(args.check()), Verb::Apply),
             Self::Scale(args) => Verb::Scale(args.check()),
             Self::Status(args) => args.check().map_or(Verb::Status, Verb::Why),
-            Self::Push(args) => Verb::Push(args.check()?),
+            Self::Push(args) => match args.or("push") {
+                Ok(apply) => Verb::Apply(apply),
+                Err(args) => Verb::Push(args.check()?),
+            },
             Self::Exec(args) => Verb::Exec(args.check()?),
-            Self::Feed(args) => args.check(),
+            Self::Feed(args) => args.or("feed").map_or_else(feed::FeedArgs::check, Verb::Apply),
             Self::Work(args) => Verb::Work(args.check()),
             Self::Wait(args) => Verb::Wait(args.check()),
             Self::Up(args) => Verb::Up(args.check()),

@@ -82,6 +82,8 @@ pub enum Verb {
     Man(Man),
     /// What a verb would do.
     Plan(Plan),
+    /// A verb as a saved plan has it.
+    Apply(Apply),
     /// The whole campaign on the rehearsal cloud.
     Rehearse(Rehearse),
     /// The rehearsal cloud alone.
@@ -207,32 +209,33 @@ pub enum ReinRate {
     Spec,
 }
 
-/// Verbs that a plan can be made of.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PlanVerb {
-    /// `verify`
-    Verify,
-    /// `bake`
-    Bake,
-    /// `launch`
-    Launch,
-    /// `push`
-    Push,
-    /// `feed`
-    Feed,
-    /// `up`, the default.
-    Up,
-    /// `down`
-    Down,
+/// `plan`, and every verb that has a plan under `--dry-run`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Plan {
+    /// The verb planned, with its own flags.
+    pub of: Box<Verb>,
+    /// Exit 14 when there is something to change.
+    pub detailed_exitcode: bool,
+    /// File to save the plan to.
+    pub out: Option<PathBuf>,
+    /// Show every value of the spec, not only those from elsewhere.
+    pub values: bool,
 }
 
-/// `plan`
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Plan {
-    /// The verb planned.
-    pub verb: PlanVerb,
-    /// Exit 14 when there is something to do.
-    pub detailed_exitcode: bool,
+impl Plan {
+    /// A plan of a verb, to be shown.
+    pub fn of(verb: Verb) -> Self {
+        Self { of: Box::new(verb), detailed_exitcode: false, out: None, values: false }
+    }
+}
+
+/// `VERB --plan FILE`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Apply {
+    /// The verb, which must be that of the plan.
+    pub verb: &'static str,
+    /// The saved plan.
+    pub file: PathBuf,
 }
 
 /// `rehearse`

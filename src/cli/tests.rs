@@ -91,7 +91,10 @@ fn verbs_are_read() {
     assert_eq!((logs.host, logs.lines), (HostName::Address("fd00::7".parse().unwrap()), 200));
 
     let plan = request("fleetwright plan").verb;
-    assert_eq!(plan, Verb::Plan(Plan { verb: PlanVerb::Up, detailed_exitcode: false }));
+    assert_eq!(plan, Verb::Plan(Plan::of(Verb::Up(Up::default()))));
+    let Verb::Plan(plan) = request("fleetwright plan launch -n 3 --detailed-exitcode").verb else { panic!("no plan") };
+    assert!(plan.detailed_exitcode);
+    assert_eq!(*plan.of, request("fleetwright launch -n 3").verb);
     let Verb::SimServe(serve) = request("fleetwright sim serve --hosts none").verb else { panic!("no sim") };
     assert_eq!((serve.listen.to_string().as_str(), serve.hosts), ("127.0.0.1:0", HostsKind::None));
 }

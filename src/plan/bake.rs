@@ -67,12 +67,5 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if stopped {
         steps.push(Step::new("unquiesce", "start the worker again", Action::Unquiesce));
     }
-    Plan {
-        verb: "bake".to_owned(),
-        fleet: fleet.key(),
-        request: input.request.clone(),
-        steps,
-        notes,
-        arguments: Vec::new(),
-    }
+    Plan { steps, notes, ..Plan::new("bake", fleet.key(), input.request.clone()) }
 }

@@ -10,8 +10,21 @@ pub const QUIET: SignedDuration = SignedDuration::from_secs(90 + 300);
 
 /// Plans a teardown. Creators first, hosts next, what hosts held after them, then a second look.
 ///
-/// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one.
-pub fn plan(fleet: &Fleet, images: bool, open: Option<Timestamp>, now: Timestamp, request: String) -> Plan {
+/// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one. Where `there`
+/// says that a look found nothing, and no such call is open, only the second look is left.
+pub fn plan(
+    fleet: &Fleet,
+    images: bool,
+    open: Option<Timestamp>,
+    there: bool,
+    now: Timestamp,
+    request: String,
+) -> Plan {
+    let sweep = Step::new("sweep", "look twice that nothing is left", Action::Sweep);
+    let plan = Plan::new("down", fleet.key(), request);
+    if !there && open.is_none() {
+        return Plan { steps: vec![sweep], ..plan };
+    }
     let mut steps = Vec::new();
     if let Some(at) = open {
         let left = QUIET - now.duration_since(at);
@@ -32,6 +45,6 @@ pub fn plan(fleet: &Fleet, images: bool, open: Option<Timestamp>, now: Timestamp
         let keep = fleet.image.keep;
         steps.push(Step::new("images", format!("end images beyond the newest {keep}"), Action::Images { keep }));
     }
-    steps.push(Step::new("sweep", "look twice that nothing is left", Action::Sweep));
-    Plan { verb: "down".to_owned(), fleet: fleet.key(), request, steps, notes: Vec::new(), arguments: Vec::new() }
+    steps.push(sweep);
+    Plan { steps, ..plan }
 }

@@ -1,17 +1,10 @@
 //! The plan of `feed`: items into the queue, at a rate it can take.
 
 use super::{Action, Plan, Step};
-use crate::model::count;
 use crate::spec::Fleet;
 
-/// Plans a feed.
-pub fn plan(fleet: &Fleet, items: usize, request: String) -> Plan {
-    Plan {
-        verb: "feed".to_owned(),
-        fleet: fleet.key(),
-        request,
-        steps: vec![Step::new("feed", format!("{} into the queue", count(items, "item")), Action::Feed)],
-        notes: Vec::new(),
-        arguments: Vec::new(),
-    }
+/// Plans a feed of so many items, in words.
+pub fn plan(fleet: &Fleet, items: &str, request: String) -> Plan {
+    let steps = vec![Step::new("feed", format!("{items} into the queue"), Action::Feed)];
+    Plan { steps, ..Plan::new("feed", fleet.key(), request) }
 }

@@ -99,14 +99,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let there: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
     let live: Vec<_> = there.iter().filter(|instance| instance.counts()).collect();
     let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
-    let mut plan = Plan {
-        verb: "launch".to_owned(),
-        fleet: fleet.key(),
-        request: input.request.clone(),
-        steps: Vec::new(),
-        notes: Vec::new(),
-        arguments: Vec::new(),
-    };
+    let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
     let quarantined = there.len() - live.len();
     if quarantined > 0 {
         plan.notes.push(format!("{quarantined} hosts in quarantine are not counted"));

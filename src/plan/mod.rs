@@ -20,6 +20,7 @@ pub mod mark;
 pub mod play;
 pub mod push;
 pub mod recycle;
+pub mod saved;
 pub mod scale;
 mod shelltext;
 pub mod shortfall;
@@ -28,6 +29,7 @@ pub mod slots;
 pub mod token;
 pub mod types;
 pub mod userdata;
+pub mod values;
 pub mod verdict;
 pub mod verify;
 pub mod waves;
@@ -223,6 +225,40 @@ pub enum Action {
     Sweep,
 }
 
+impl Action {
+    /// Whether it may change something.
+    pub fn changes(&self) -> bool {
+        match self {
+            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Sweep => false,
+            Self::Epoch { .. }
+            | Self::Capacity(_)
+            | Self::Rung(_)
+            | Self::Accept { .. }
+            | Self::Checks
+            | Self::Canary { .. }
+            | Self::Quiesce
+            | Self::Scan
+            | Self::Image(_)
+            | Self::Unquiesce
+            | Self::Push
+            | Self::Feed
+            | Self::Drain { .. }
+            | Self::End { .. }
+            | Self::Mark { .. }
+            | Self::StopWorker { .. }
+            | Self::StartWorker { .. }
+            | Self::Unschedule { .. }
+            | Self::Schedule { .. }
+            | Self::Extend { .. }
+            | Self::Terminate
+            | Self::Volumes
+            | Self::Template
+            | Self::Queues
+            | Self::Images { .. } => true,
+        }
+    }
+}
+
 /// What comes next.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
@@ -233,6 +269,17 @@ pub enum Next {
 }
 
 impl Plan {
+    /// A plan without steps.
+    pub fn new(verb: &str, fleet: FleetKey, request: String) -> Self {
+        let verb = verb.to_owned();
+        Self { verb, fleet, request, steps: Vec::new(), notes: Vec::new(), arguments: Vec::new() }
+    }
+
+    /// Whether anything would be changed: looking and waiting change nothing.
+    pub fn changes(&self) -> bool {
+        self.steps.iter().any(|step| step.action.changes())
+    }
+
     /// The next step: the first that has no output yet, with the capacity ladder unfolded into its rungs.
     pub fn next(&self, fold: &Fold) -> Next {
         for step in &self.steps {

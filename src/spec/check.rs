@@ -2,9 +2,10 @@
 
 use super::problem::{Problem, Problems, Severity, printable, quote};
 use super::section::{Field, Section};
+use super::set::SetBy;
 use super::tree::{Kind, Node, Source, Span, is_null};
 use super::value::Wrong;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// Looks up an environment variable.
@@ -18,6 +19,8 @@ pub(crate) struct Check<'a> {
     pub(crate) dir: PathBuf,
     /// What templates may name; while it is empty, nobody asks.
     pub(crate) names: BTreeSet<String>,
+    /// Texts that are no files but were said elsewhere.
+    pub(crate) set_by: BTreeMap<usize, SetBy>,
     sources: Vec<Source>,
     env: Env<'a>,
 }
@@ -25,7 +28,14 @@ pub(crate) struct Check<'a> {
 impl<'a> Check<'a> {
     /// A desk without problems.
     pub(crate) fn new(dir: PathBuf, env: Env<'a>) -> Self {
-        Self { problems: Problems::default(), dir, names: BTreeSet::new(), sources: Vec::new(), env }
+        Self {
+            problems: Problems::default(),
+            dir,
+            names: BTreeSet::new(),
+            set_by: BTreeMap::new(),
+            sources: Vec::new(),
+            env,
+        }
     }
 
     /// Takes in a text and returns its number.
@@ -42,6 +52,11 @@ impl<'a> Check<'a> {
     /// The text before a stretch.
     pub(crate) fn text_before(&self, span: Span) -> &str {
         self.sources.get(span.source).and_then(|source| source.text.get(..span.start)).unwrap_or_default()
+    }
+
+    /// What the text of a stretch is called.
+    pub(crate) fn name(&self, span: Span) -> &str {
+        self.sources.get(span.source).map_or("", |source| source.name.as_str())
     }
 
     /// The line that a stretch starts on.
@@ -298,7 +313,7 @@ pub(crate) fn below(dir: &Path, path: &str) -> PathBuf {
 }
 
 /// The `${NAME}`s of a text, with their places.
-fn variables(text: &str) -> impl Iterator<Item = (usize, &str)> {
+pub(crate) fn variables(text: &str) -> impl Iterator<Item = (usize, &str)> {
     text.match_indices("${").filter_map(|(at, _)| {
         let (name, _) = text[at + 2..].split_once('}')?;
         let word = |c: char| c.is_ascii_alphanumeric() || c == '_';

@@ -6,6 +6,7 @@ use super::load::{judge, judge_playbook};
 use super::playbook::FACTS;
 use super::problem::{Problems, is_hostile};
 use super::read::Role;
+use super::set::Set;
 use std::collections::{BTreeSet, HashSet};
 use std::fmt::Write;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -288,9 +289,9 @@ fn fuzzed_specs_are_read_or_told() {
         ["fleet.size=60", "hosts=[a]", "tags={a: b}", "fleet={", "a.b.c.d=1", "fleet.types.0=x", "=", "version=~"];
     fuzz("specs", samples(&["tests/specs/good", "tests/specs/bad", "."]), |input, rng| {
         let mut check = Check::new(dir.clone(), &env);
-        let set = (rng.u8(0..4) == 0).then(|| sets[rng.usize(..sets.len())].to_owned());
+        let set = (rng.u8(0..4) == 0).then(|| Set::from(sets[rng.usize(..sets.len())].to_owned()));
         let fleet = judge(&mut check, Path::new("fleet.yaml"), input.to_vec(), set.as_slice());
-        if let Some(fleet) = fleet.filter(|_| !check.problems.has_errors()) {
+        if let Some((fleet, _)) = fleet.filter(|_| !check.problems.has_errors()) {
             let size = fleet.fleet.as_ref().map_or(1, |hosts| hosts.size);
             assert!((1..=10_000).contains(&size), "size {size}");
             assert!(fleet.fleet.is_none() || fleet.in_aws(), "a launch without an account");

@@ -2,11 +2,13 @@
 
 use super::check::{Check, Env};
 use super::fleet::Fleet;
+use super::origin::{self, Value};
 use super::playbook::{FACTS, Playbook};
 use super::problem::{Problem, Problems};
 use super::read::Role;
+use super::set::{self, Set};
 use super::tree::{Node, Span};
-use super::{digest, read, set, yaml};
+use super::{digest, read, yaml};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -32,6 +34,8 @@ pub struct Loaded {
     pub fleet: Fleet,
     /// Its checked playbooks.
     pub playbooks: Playbooks,
+    /// Every field's value and where it comes from.
+    pub values: Vec<Value>,
     /// What the spec may not have meant.
     pub warnings: Problems,
 }
@@ -41,9 +45,9 @@ pub struct Loaded {
 /// # Errors
 ///
 /// Every problem of all of these files at once, by place.
-pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
+pub fn load(path: &Path, sets: &[Set], env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Problems> {
     let (mut check, bytes) = open(path, env)?;
-    let fleet = judge(&mut check, path, bytes, sets);
+    let (fleet, values) = judge(&mut check, path, bytes, sets).unzip();
     let playbooks = playbooks(&mut check, fleet.as_ref());
     if check.problems.has_errors() {
         return Err(check.problems.sorted());
@@ -55,11 +59,12 @@ pub fn load(path: &Path, sets: &[String], env: &dyn Fn(&str) -> Option<String>) 
     fleet.digest = digest::of(&fleet).map_err(|error| {
         Problems::one(Problem::of_file(&file, "unreadable", format!("`fleet.user_data` can't be read: {error}"), None))
     })?;
-    Ok(Loaded { fleet, playbooks, warnings: check.problems.sorted() })
+    let values = values.unwrap_or_default();
+    Ok(Loaded { fleet, playbooks, values, warnings: check.problems.sorted() })
 }
 
-/// Reads the spec's own bytes, without its playbooks; what is wrong is noted.
-pub(super) fn judge(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>, sets: &[String]) -> Option<Fleet> {
+/// Reads the spec's own bytes, without its playbooks, and tells where its values come from; what is wrong is noted.
+pub(super) fn judge(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>, sets: &[Set]) -> Option<(Fleet, Vec<Value>)> {
     let (source, _) = take_in(check, path, bytes)?;
     let Some(mut root) = yaml::parse(check, source, 0) else {
         if check.problems.is_empty() {
@@ -71,10 +76,11 @@ pub(super) fn judge(check: &mut Check<'_>, path: &Path, bytes: Vec<u8>, sets: &[
         }
         return None;
     };
-    for argument in sets {
-        set::apply(check, &mut root, argument);
+    for set in sets {
+        set::apply(check, &mut root, set);
     }
-    read::fleet(check, path.to_owned(), &root)
+    let fleet = read::fleet(check, path.to_owned(), &root)?;
+    Some((fleet, origin::values(check, &root)))
 }
 
 /// The nearest fleet.yaml, in `start` or the closest folder above it.

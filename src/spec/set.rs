@@ -5,14 +5,48 @@ use super::problem::quote;
 use super::tree::{Key, Kind, Node, Span};
 use super::yaml;
 
+/// Who changes a field of the spec beside its file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SetBy {
+    /// `--set`
+    Argument,
+    /// A line of `FLEETWRIGHT_SET`.
+    Variable,
+    /// `--region`
+    Region,
+}
+
+/// One change of the spec, as `path=value`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Set {
+    /// Who makes it.
+    pub by: SetBy,
+    /// For example `fleet.size=60`.
+    pub text: String,
+}
+
+impl From<String> for Set {
+    /// As `--set` has it.
+    fn from(text: String) -> Self {
+        Self { by: SetBy::Argument, text }
+    }
+}
+
 /// Most characters of an argument that a report names it by.
 const SHOWN: usize = 60;
 
 /// Puts one `path=value` into the tree; what is wrong with it is noted with the argument as its place.
-pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, argument: &str) {
+pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, set: &Set) {
+    let argument = set.text.as_str();
     let short: String = argument.chars().take(SHOWN).collect();
     let dots = if short.len() < argument.len() { "..." } else { "" };
-    let source = check.add_source(format!("--set {short}{dots}"), argument.to_owned());
+    let name = match set.by {
+        SetBy::Argument => "--set",
+        SetBy::Variable => "FLEETWRIGHT_SET",
+        SetBy::Region => "--region as",
+    };
+    let source = check.add_source(format!("{name} {short}{dots}"), argument.to_owned());
+    check.set_by.insert(source, set.by);
     let whole = Span { source, start: 0, end: argument.len() };
     let Some((path, _)) = argument.split_once('=') else {
         check.error_with(whole, "bad-set", "there is no `=` in it", Some("write it as fleet.size=60"));

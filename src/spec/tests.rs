@@ -1,5 +1,6 @@
 //! The sample specs, good and bad, and hostile input.
 
+use super::origin::Origin;
 use super::*;
 use proptest::prelude::*;
 use std::fmt::Write;
@@ -108,7 +109,7 @@ fn the_example_lacks_nothing_but_what_is_built() {
 }
 
 fn set(arguments: &[&str]) -> Result<Loaded, Problems> {
-    let sets: Vec<String> = arguments.iter().map(|&a| a.to_owned()).collect();
+    let sets: Vec<Set> = arguments.iter().map(|&a| a.to_owned().into()).collect();
     load(&good("elsewhere.yaml"), &sets, &env)
 }
 
@@ -316,6 +317,48 @@ proptest! {
                 prop_assert!(place.is_none_or(|p| p.line >= 1 && p.line <= text.lines().count() + 1));
             }
             prop_assert!(!problems.render(true).is_empty());
+        }
+    }
+}
+
+#[test]
+fn every_value_knows_what_it_comes_from() {
+    let sets = [
+        Set::from("fleet.size=60".to_owned()),
+        Set { by: SetBy::Variable, text: "tags={team: ops}".to_owned() },
+        Set { by: SetBy::Region, text: "region=eu-west-1".to_owned() },
+        Set::from("queue.url=https://sqs.eu-west-1.amazonaws.com/123456789012/crawl".to_owned()),
+        Set::from("release.vars={workers: 1, bucket: b, password: hunter2}".to_owned()),
+        Set::from("done.completed.run=psql -U me:hunter2 -c x".to_owned()),
+    ];
+    let values = load(&good("full.yaml"), &sets, &env).expect("good").values;
+    assert!(!format!("{values:?}").contains("hunter2"), "{values:#?}");
+    let of = |path: &str| values.iter().find(|value| value.path == path).unwrap_or_else(|| panic!("no {path}"));
+    let told = ["fleet.size", "tags", "region", "release.vars", "done.completed.run", "name"]
+        .map(|path| (of(path).value.as_str(), of(path).from));
+    let expected = [
+        ("60", Origin::Set),
+        ("{team: ops}", Origin::FleetwrightSet),
+        ("eu-west-1", Origin::Region),
+        ("workers, bucket, password", Origin::Set),
+        ("psql ...", Origin::Set),
+        (of("name").value.as_str(), Origin::File),
+    ];
+    assert_eq!(told, expected);
+    let (file, line) = of("name").place.as_deref().and_then(|place| place.rsplit_once(':')).expect("a place");
+    let text = std::fs::read_to_string(file).expect("the file");
+    let at: usize = line.parse().expect("a line");
+    assert!(text.lines().nth(at - 1).is_some_and(|line| line.starts_with("name:")), "{file}:{line}");
+}
+
+#[test]
+fn what_the_environment_says_is_never_a_value() {
+    for path in samples("good") {
+        let loaded = load(&path, &[], &|_| Some("from-the-environment".to_owned()));
+        let values = loaded.map(|loaded| loaded.values).unwrap_or_default();
+        for value in &values {
+            assert!(!value.value.contains("from-the-environment"), "{}: {value:?}", path.display());
+            assert_eq!(value.from == Origin::Environment, !value.variables.is_empty(), "{value:?}");
         }
     }
 }

@@ -112,8 +112,8 @@ fn a_dry_run_goes_on_with_nothing() {
     cloud.release();
     let before = cloud.calls("CreateFleet").len();
     let dry = expect(cloud.launch("laptop").arg("--dry-run"), 0);
-    let talk = String::from_utf8_lossy(&dry.stderr);
-    assert!(talk.contains("it would be gone on with"), "{talk}");
+    let plan = String::from_utf8_lossy(&dry.stdout);
+    assert!(plan.contains("it would be gone on with, from "), "{plan}");
     expect(&mut cloud.cli("laptop", &["resume", "--dry-run"]), 0);
     assert_eq!((cloud.ever_made(), cloud.calls("CreateFleet").len()), (0, before));
     expect(&mut cloud.launch("laptop"), 0);

@@ -1,6 +1,6 @@
 //! Each exit code of the contract, reached by the binary as users reach it.
 //!
-//! 14 belongs to `plan --detailed-exitcode` and is tested with `plan`.
+//! 14 is what `plan --detailed-exitcode` ends with: `plan.rs` has it in all its cases.
 
 use crate::env::{Cloud, IMAGE, binary, expect, repo};
 use serde_json::{Value, json};

@@ -84,6 +84,8 @@ fn machines_of_others_get_a_release_and_nothing_else() {
     assert!(first[1].1.contains("SHA256:"), "{first:?}");
     assert_eq!(fs::read_dir(desk.strange.path("lib")).unwrap().count(), 0);
 
+    let planned = desk.run(&["plan", "push"], 0);
+    assert!(String::from_utf8_lossy(&planned.stdout).contains(" to 2 hosts"), "{planned:?}");
     let again = desk.pushed();
     assert_eq!(again[0].0, "ok", "what it has already is not brought again: {again:?}");
 
@@ -93,7 +95,7 @@ fn machines_of_others_get_a_release_and_nothing_else() {
     desk.run(&["exec", "--only", "web-3", "--", "true"], 2);
 
     // Verbs that need an account say so before they ask anybody.
-    for verb in [&["down"][..], &["status"], &["plan", "push"], &["wait"], &["launch"]] {
+    for verb in [&["down"][..], &["status"], &["plan", "down"], &["wait"], &["launch"]] {
         let output = desk.run(verb, 2);
         assert!(String::from_utf8_lossy(&output.stderr).contains("account") || verb[0] != "down", "{output:?}");
     }

@@ -143,16 +143,19 @@ fn command_line() -> String {
     page.push_str("\n## Global options\n");
     arguments(&globals, &mut page);
     for verb in root.get_subcommands() {
-        command(verb, &mut page);
+        command(verb, &root, &mut page);
     }
     page
 }
 
-fn command(verb: &Command, page: &mut String) {
+/// A verb's own flags, and those that it hands on to the verbs below it.
+fn command(verb: &Command, above: &Command, page: &mut String) {
     let name = verb.get_bin_name().unwrap_or_default();
     let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
     write!(page, "\n## {name}\n\n{about}\n").unwrap();
-    let own: Vec<&Arg> = verb.get_arguments().filter(|arg| !arg.is_global_set() && arg.get_id() != "help").collect();
+    let from_above =
+        |arg: &Arg| arg.is_global_set() && above.get_arguments().any(|other| other.get_id() == arg.get_id());
+    let own: Vec<&Arg> = verb.get_arguments().filter(|arg| !from_above(arg) && arg.get_id() != "help").collect();
     let own: Vec<&Arg> = own.into_iter().filter(|arg| arg.get_id() != "version").collect();
     if !own.is_empty() {
         arguments(&own, page);
@@ -161,7 +164,7 @@ fn command(verb: &Command, page: &mut String) {
     let examples: Vec<&str> = examples.lines().skip(1).map(str::trim).collect();
     write!(page, "\n```sh\n{}\n```\n", examples.join("\n")).unwrap();
     for below in verb.get_subcommands() {
-        command(below, page);
+        command(below, verb, page);
     }
 }
 
