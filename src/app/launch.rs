@@ -96,6 +96,7 @@ impl Context {
             hosts,
             survey: &survey,
             offers: offers.as_ref(),
+            job: self.job(),
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
@@ -111,6 +112,7 @@ impl Context {
             request: look.request,
             now,
         })?;
+        self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
         Ok(plan)
     }
 

@@ -16,6 +16,7 @@ mod inventory;
 mod launch;
 mod logs;
 mod mark;
+mod money;
 mod offers;
 mod plan;
 mod push;

@@ -73,6 +73,7 @@ impl Context {
                     steps: Vec::new(),
                     notes: Vec::new(),
                     arguments: Vec::new(),
+                    estimate: None,
                 };
                 let size = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
                 plan.notes.push(format!("{}, planned once the image is baked", count(size, "host")));

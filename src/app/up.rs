@@ -3,6 +3,7 @@
 use super::Told;
 use super::campaign::Held;
 use super::context::Context;
+use super::wait::BUDGET;
 use crate::cli::request::{Bake, Down, Launch, Plan, PlanVerb, Push, Up, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -45,9 +46,19 @@ impl Context {
             return Ok(self.campaign(Told::good(self.tally.summary("up")), hosts));
         }
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
-        let waited = self.waited().await.map_err(kept)?;
+        let mut waited = self.waited().await.map_err(kept)?;
         let live = self.live_hosts().await?;
         hosts.interrupted = hosts.ready.saturating_sub(count(live));
+        let ends = waited.answer.verdict == BUDGET && self.fleet.budget.is_some_and(|budget| budget.down);
+        if let Some(mut failure) = waited.failure.take_if(|_| ends) {
+            self.down_held(held, Down::default()).await?;
+            hosts.terminated = count(live);
+            // What ends the fleet is no advice any more.
+            failure.hints.retain(|hint| !hint.starts_with("fleetwright down"));
+            let failure =
+                failure.hint("the fleet is ended, as `budget.then` says; items that are left stay in the queue");
+            return Ok(self.campaign(Told { failure: Some(failure), ..waited }, hosts));
+        }
         if let Some(failure) = waited.failure {
             return Ok(self.campaign(Told { failure: Some(kept(failure)), ..waited }, hosts));
         }

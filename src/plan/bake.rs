@@ -74,5 +74,6 @@ pub fn plan(input: &Input<'_>) -> Plan {
         steps,
         notes,
         arguments: Vec::new(),
+        estimate: None,
     }
 }

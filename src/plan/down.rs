@@ -33,5 +33,13 @@ pub fn plan(fleet: &Fleet, images: bool, open: Option<Timestamp>, now: Timestamp
         steps.push(Step::new("images", format!("end images beyond the newest {keep}"), Action::Images { keep }));
     }
     steps.push(Step::new("sweep", "look twice that nothing is left", Action::Sweep));
-    Plan { verb: "down".to_owned(), fleet: fleet.key(), request, steps, notes: Vec::new(), arguments: Vec::new() }
+    Plan {
+        verb: "down".to_owned(),
+        fleet: fleet.key(),
+        request,
+        steps,
+        notes: Vec::new(),
+        arguments: Vec::new(),
+        estimate: None,
+    }
 }

@@ -18,7 +18,7 @@ pub fn plan(fleet: &Fleet, live: &[Instance], by: SignedDuration, now: Timestamp
         let title = format!("let {} live until {until}", count(live.len(), "host"));
         vec![Step::new("extend", title, Action::Extend { until })]
     };
-    Plan { verb: "extend".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan { verb: "extend".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }
 
 /// The new end, in whole seconds as tags have them.

@@ -13,5 +13,6 @@ pub fn plan(fleet: &Fleet, items: usize, request: String) -> Plan {
         steps: vec![Step::new("feed", format!("{} into the queue", count(items, "item")), Action::Feed)],
         notes: Vec::new(),
         arguments: Vec::new(),
+        estimate: None,
     }
 }

@@ -4,9 +4,11 @@
 //! journal says has happened.
 
 pub mod bake;
+pub mod bill;
 pub mod boot;
 pub mod diff;
 pub mod down;
+pub mod estimate;
 pub mod eta;
 pub mod extend;
 pub mod feed;
@@ -17,6 +19,7 @@ pub mod lint;
 pub mod mark;
 pub mod play;
 pub mod push;
+pub mod rates;
 pub mod recycle;
 pub mod scale;
 mod shelltext;
@@ -58,6 +61,9 @@ pub struct Plan {
     /// The command line as typed, without the program's name: `resume` reads it again.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// What it costs and how long it takes, where it launches hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Box<estimate::Estimate>>,
 }
 
 /// One step of a plan.

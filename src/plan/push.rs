@@ -18,5 +18,6 @@ pub fn plan(fleet: &Fleet, hosts: usize, release: Option<&str>, request: String)
         steps: vec![Step::new("push", format!("{named} to {}", count(hosts, "host")), Action::Push)],
         notes: Vec::new(),
         arguments: Vec::new(),
+        estimate: None,
     }
 }

@@ -86,6 +86,7 @@ pub fn of(fleet: &Fleet, live: &[Instance], hosts: &[InstanceId], drain: bool, r
         steps: Vec::new(),
         notes: Vec::new(),
         arguments: Vec::new(),
+        estimate: None,
     };
     if hosts.is_empty() {
         plan.notes.push(format!("{} hosts are there: none has to go", live.len()));

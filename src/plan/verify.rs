@@ -34,5 +34,5 @@ pub fn plan(fleet: &Fleet, template: &Template, reboots: bool, run_short: &str, 
     if reboots {
         notes.push(format!("{} will be rebooted", template.instance));
     }
-    Plan { verb: "verify".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan { verb: "verify".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }

@@ -24,6 +24,7 @@ mod into;
 mod items;
 mod ledger;
 mod marks;
+mod money;
 mod ownership;
 mod papers;
 mod play;
