@@ -142,6 +142,7 @@ impl Context {
             hosts,
             survey: &survey,
             offers: offers.as_ref(),
+            job: self.job(),
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
@@ -157,6 +158,7 @@ impl Context {
             request: look.request,
             now,
         })?;
+        self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
         if launch.keep {
             for step in &mut plan.steps {
                 if let Action::Accept { min, .. } = &mut step.action {

@@ -17,6 +17,7 @@ mod inventory;
 mod launch;
 mod logs;
 mod mark;
+mod money;
 mod offers;
 mod plan;
 mod push;

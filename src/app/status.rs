@@ -85,6 +85,7 @@ impl Context {
             account: survey.account.to_string(),
             region: survey.region.to_string(),
             hosts,
+            cost: self.spent(&survey, &history, &mut None).await,
             images: images(&survey),
             unfinished,
             queue,

@@ -31,7 +31,7 @@ pub use ids::{
 };
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
-pub use money::Money;
+pub use money::{Cost, Money};
 pub use offer::{Offer, Offers};
 pub use partition::Partition;
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};

@@ -83,7 +83,15 @@ pub fn plan(fleet: &Fleet, survey: &Survey, loose: &[String], request: String) -
         let title = format!("end images that are not in use, beyond the newest {keep}");
         vec![Step::new("images", title, Action::Images { keep })]
     };
-    Plan { verb: "images prune".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan {
+        verb: "images prune".to_owned(),
+        fleet: fleet.key(),
+        request,
+        steps,
+        notes,
+        arguments: Vec::new(),
+        estimate: None,
+    }
 }
 
 #[cfg(test)]

@@ -1,6 +1,8 @@
 //! The plan of `launch`: from what is there to N hosts.
 
+use super::estimate::{self, Job, estimate};
 use super::ladder::Dry;
+use super::rates::Rates;
 use super::token::digest;
 use super::types::{Wanted, choose, wanted};
 use super::userdata::compose;
@@ -27,6 +29,8 @@ pub struct Input<'a> {
     pub offers: Option<&'a Offers>,
     /// The image to launch.
     pub image: &'a Image,
+    /// How long the job takes, as far as it is known before.
+    pub job: Job,
     /// Hosts wanted in all.
     pub size: u32,
     /// How far new hosts are waited for.
@@ -138,6 +142,27 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
         dry: input.dry.clone(),
     };
+    plan.estimate = input.offers.map(|offers| {
+        let rates = rates(offers, hosts, survey, Some(image));
+        let zones: Vec<_> = survey
+            .subnets
+            .iter()
+            .filter(|subnet| ladder.subnets.contains(&subnet.id))
+            .map(|subnet| subnet.zone.clone())
+            .collect();
+        Box::new(estimate(&estimate::Input {
+            spot: ladder.spot,
+            on_demand: ladder.on_demand,
+            fallback: ladder.fallback,
+            types: &ladder.types,
+            zones: &zones,
+            max_price: hosts.max_price,
+            rates,
+            expires: expires.as_secs(),
+            consoles: input.until > Until::Running,
+            job: input.job,
+        }))
+    });
     let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
     if let Some(release) = input.release {
         host_tags = host_tags.with(tags::RELEASE, release);
@@ -179,6 +204,15 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing }),
     ];
     Ok(plan)
+}
+
+/// What a host of this spec costs, from this image or else from the fleet's newest.
+pub fn rates<'a>(offers: &'a Offers, hosts: &HostsSpec, survey: &Survey, image: Option<&Image>) -> Rates<'a> {
+    Rates {
+        offers,
+        root_gib: hosts.root.size_gib.or_else(|| image.or(survey.images.first())?.root_gib),
+        addresses: survey.subnets.iter().any(|subnet| subnet.public_addresses),
+    }
 }
 
 fn settle_title(until: Until) -> &'static str {

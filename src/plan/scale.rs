@@ -92,6 +92,7 @@ pub fn of(
         steps: Vec::new(),
         notes: Vec::new(),
         arguments: Vec::new(),
+        estimate: None,
     };
     if hosts.is_empty() {
         plan.notes.push(format!("{} hosts are there: none has to go", live.len()));

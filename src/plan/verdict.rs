@@ -121,6 +121,11 @@ pub enum Verdict {
         /// How it stood then.
         outlook: String,
     },
+    /// The budget is used up. Never judged here: money is no count of the queue.
+    Budget {
+        /// How it stood then, and the money.
+        outlook: String,
+    },
     /// The counts could not be read for as long as a stall takes: whatever was seen before is no evidence.
     Blind {
         /// World time of the last good look.

@@ -50,6 +50,9 @@ pub struct Fleet {
     pub done: Done,
     /// When a group's hosts are replaced.
     pub recycle: Option<Recycle>,
+    /// What it may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// What stands in for things that can't be had on a laptop.
     pub rehearsal: Rehearsal,
 }
@@ -405,6 +408,15 @@ pub struct Window {
     pub open: Duration,
     /// The line of `at` in the spec.
     pub line: u32,
+}
+
+/// `budget:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// `stop_at:` dollars of the campaign.
+    pub stop_at: Money,
+    /// `then: keep | down`: whether `up` ends the fleet when it is reached, default keep.
+    pub down: bool,
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

@@ -25,6 +25,7 @@ mod into;
 mod items;
 mod ledger;
 mod marks;
+mod money;
 mod ownership;
 mod papers;
 mod plan;
