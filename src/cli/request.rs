@@ -1,11 +1,17 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
+mod learn;
+mod rehearsal;
+
+pub use learn::{Document, Explain, Init, Man, Shell};
+pub use rehearsal::{HostsKind, Rehearse, SimServe};
+
 use crate::model::{InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
 use std::collections::BTreeSet;
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -140,57 +146,6 @@ pub enum Verb {
     Down(Down),
 }
 
-/// `init`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Init {
-    /// The folder to write to.
-    pub dir: PathBuf,
-    /// The fleet's name; the folder's when absent.
-    pub name: Option<String>,
-    /// The account; asked for when absent.
-    pub account: Option<String>,
-    /// The template instance; asked for when absent.
-    pub template: Option<String>,
-}
-
-/// `explain`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Explain {
-    /// The field's path; the top of a fleet.yaml when absent.
-    pub field: Option<String>,
-}
-
-/// Files that fleetwright reads.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Document {
-    /// A fleet.yaml.
-    Fleet,
-    /// A playbook.
-    Playbook,
-}
-
-/// Shells whose completion can be made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Shell {
-    /// Bash.
-    Bash,
-    /// Zsh.
-    Zsh,
-    /// Fish.
-    Fish,
-    /// Elvish.
-    Elvish,
-    /// PowerShell.
-    Powershell,
-}
-
-/// `man`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Man {
-    /// The folder to write a page for each verb to; one page goes to standard output when absent.
-    pub dir: Option<PathBuf>,
-}
-
 /// `feed --pause`, `--resume`, `--rate`
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Rein {
@@ -236,54 +191,6 @@ pub struct Apply {
     pub verb: &'static str,
     /// The saved plan.
     pub file: PathBuf,
-}
-
-/// `rehearse`
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Rehearse {
-    /// Hosts instead of the spec's `fleet.size`, at least 1.
-    pub hosts: Option<u32>,
-    /// Items to feed, at least 1; by range of the real files when there are fewer.
-    pub items: Option<u64>,
-    /// Folder whose regular files are the items.
-    pub items_from: Option<PathBuf>,
-    /// Decides what goes wrong where.
-    pub seed: Option<u64>,
-    /// Fault script.
-    pub faults: Option<PathBuf>,
-    /// Leave cloud and hosts running at the end.
-    pub keep: bool,
-    /// File for the report.
-    pub report: Option<PathBuf>,
-    /// World seconds per second, more than zero.
-    pub speed: Option<f64>,
-}
-
-/// What the rehearsal cloud's instances are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum HostsKind {
-    /// Real processes on this machine.
-    #[default]
-    Real,
-    /// Nothing answers on them.
-    None,
-}
-
-/// `sim serve`
-#[derive(Clone, Debug, PartialEq)]
-pub struct SimServe {
-    /// Loopback address and port; port 0 takes a free one.
-    pub listen: SocketAddr,
-    /// The spec that the world is made from.
-    pub spec: Option<PathBuf>,
-    /// What instances are.
-    pub hosts: HostsKind,
-    /// World seconds per second, more than zero; 1 if absent.
-    pub speed: Option<f64>,
-    /// Decides what goes wrong where.
-    pub seed: Option<u64>,
-    /// Fault script.
-    pub faults: Option<PathBuf>,
 }
 
 /// `verify`
