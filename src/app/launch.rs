@@ -158,7 +158,6 @@ impl Context {
             request: look.request,
             now,
         })?;
-        self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
         if launch.keep {
             for step in &mut plan.steps {
                 if let Action::Accept { min, .. } = &mut step.action {
@@ -166,6 +165,9 @@ impl Context {
                 }
             }
             plan.notes.push(REPLACES.to_owned());
+        } else {
+            // A replacement makes the fleet no larger, and a wait stops at the budget by itself.
+            self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
         }
         Ok(plan)
     }

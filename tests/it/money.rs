@@ -66,6 +66,8 @@ fn status_says_what_was_spent() {
     );
     expect(&mut cloud.cli("laptop", &[&LISTED[..], &LAUNCH].concat()), 0);
     cloud.control("POST", "clock", &json!({"hold": true}));
+    // Past the minute that is billed at least.
+    cloud.control("POST", "clock", &json!({"advance": "2m"}));
     let before = cost(&cloud);
     assert_eq!((&before["hosts"], &before["per_hour"]["micro_usd"]), (&json!(5), &json!(5 * 100_000 + 5 * 877)));
     cloud.control("POST", "clock", &json!({"advance": "1h"}));
