@@ -32,7 +32,7 @@ pub enum Exit {
     ItemsFailed,
     /// The job stalled.
     Stalled,
-    /// Deadline reached, still progressing.
+    /// A deadline was reached, the job's or that of --timeout, or the budget, while the job still progressed.
     Deadline,
     /// Changes or drift found, when asked for.
     Changes,
@@ -83,7 +83,9 @@ impl Exit {
             Self::Residue => "something billable may remain; it is listed",
             Self::ItemsFailed => "the job finished, some items failed",
             Self::Stalled => "the job stalled",
-            Self::Deadline => "the deadline was reached while the job still progressed",
+            Self::Deadline => {
+                "a limit was reached: the job's deadline or budget while it still progressed, or --timeout"
+            }
             Self::Changes => "changes found, when asked for",
             Self::Unaccounted => "the job finished, and items are unaccounted for",
             Self::Interrupted => "interrupted by Ctrl-C; resumable",

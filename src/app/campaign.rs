@@ -6,10 +6,10 @@ use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::journal::{Begun, Claim, FleetDir, Holder, Journal};
-use crate::model::{AccountId, Residue, RunId, Survey, shell_word};
+use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
+use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
-use crate::steps::{Options, Steps};
+use crate::steps::{Options, Pushed, Steps};
 use std::sync::{Arc, PoisonError};
 
 /// What a planner may look at besides the spec.
@@ -137,52 +137,54 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
         let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) =
-            if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
-                (run, journal, plan, true)
+        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
+            self.unfinished(held, order.verb, &request)?
+        {
+            (run, journal, plan, true)
+        } else {
+            let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
+            let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
+            // Foreign machines and scheduled actions are about nothing that a survey knows.
+            let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+            let survey = if apart {
+                Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
             } else {
-                let run = self.applied.as_ref().map_or_else(|| self.new_run(), |applied| applied.saved.run);
-                // Foreign machines and scheduled actions are about nothing that a survey knows.
-                let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
-                let survey = if apart {
-                    Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
-                } else {
-                    self.survey().await?
-                };
-                self.looked(&survey);
-                let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-                let mut plan = planner(look).await?;
-                // Whoever resumes the run of a saved plan needs no file.
-                plan.arguments = match &self.applied {
-                    Some(applied) => applied.saved.plan.arguments.clone(),
-                    None => std::env::args().skip(1).collect(),
-                };
-                if let Some(broken) = lint::lint(&plan).first() {
-                    return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-                }
-                self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
-                if self.planning() {
-                    return Err(self.shown(run, plan));
-                }
-                if plan.is_empty() {
-                    for note in &plan.notes {
-                        self.events.note(note.clone());
-                    }
-                    return Ok(Ran { run: None, journal: None });
-                }
-                self.confirm(&plan).await?;
-                let begun = Begun {
-                    run: run.to_string(),
-                    verb: order.verb.to_owned(),
-                    fleet: self.fleet.key(),
-                    request,
-                    plan: serde_json::to_value(&plan)
-                        .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
-                    at: self.clock.now(),
-                };
-                let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
-                (run, journal, plan, false)
+                self.survey().await?
             };
+            self.looked(&survey);
+            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+            let mut plan = planner(look).await?;
+            // Whoever resumes the run of a saved plan needs no file.
+            plan.arguments = match &self.applied {
+                Some(applied) => applied.saved.plan.arguments.clone(),
+                None => std::env::args().skip(1).collect(),
+            };
+            if let Some(broken) = lint::lint(&plan).first() {
+                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+            }
+            self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
+            if self.planning() {
+                return Err(self.shown(run, plan));
+            }
+            if plan.is_empty() {
+                for note in &plan.notes {
+                    self.events.note(note.clone());
+                }
+                return Ok(Ran { run: None, journal: None });
+            }
+            self.confirm(&plan).await?;
+            let begun = Begun {
+                run: run.to_string(),
+                verb: order.verb.to_owned(),
+                fleet: self.fleet.key(),
+                request,
+                plan: serde_json::to_value(&plan)
+                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
+                at: self.clock.now(),
+            };
+            let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
+            (run, journal, plan, false)
+        };
         self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
     }
 
@@ -218,11 +220,20 @@ impl Context {
             Ok(()) => (Exit::Done, format!("{} done", order.verb)),
             Err(failure) => (failure.exit, failure.to_string()),
         };
+        // A push is over when it was tried everywhere; how it came out is another question.
+        let told = match journal.with_fold(Pushed::of).filter(|pushed| result.is_ok() && pushed.failed()) {
+            Some(pushed) => (Exit::Partial, format!("push: {} of {} came out bad", pushed.bad(), pushed.reports.len())),
+            None => (exit, summary),
+        };
         let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
         if !resumable(exit, open) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary, cost: None });
+        let result = match result {
+            Err(failure) => Err(steps.worker_left(failure, resumable(exit, open)).await),
+            Ok(()) => Ok(()),
+        };
+        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost: None });
         match result {
             Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
             Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
@@ -243,7 +254,8 @@ impl Context {
         });
         let mut failure = failure;
         if made > 0 && failure.residue == Residue::Clear && failure.exit != Exit::Capacity {
-            failure = failure.hint(format!("fleetwright down       # ends the {made} hosts that this run launched"));
+            failure =
+                failure.hint(format!("fleetwright down       # ends what this run launched: {}", count(made, "host")));
         }
         if resumable { failure.hint("the same command again, or: fleetwright resume") } else { failure }
     }
@@ -314,6 +326,9 @@ impl Context {
     /// Shows the plan and asks, unless it only looks.
     async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if !plan.changes() {
+            return Ok(());
+        }
+        if self.standing.load(std::sync::atomic::Ordering::Relaxed) {
             return Ok(());
         }
         if !self.global.yes {

@@ -17,6 +17,7 @@ use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -46,6 +47,8 @@ pub(super) struct Context {
     pub(super) planning: OnceLock<Mutex<Planning>>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
+    /// Whether launches were agreed to beforehand: those of a watch.
+    pub(super) standing: AtomicBool,
     recorder: Arc<Recorder>,
     clients: OnceCell<Arc<Clients>>,
 }
@@ -67,14 +70,17 @@ pub(super) fn clock() -> Result<SharedClock, Failure> {
     match std::env::var("FLEETWRIGHT_CLOCK") {
         Ok(url) if !url.is_empty() => EndpointClock::connect(&url)
             .map(|clock| Arc::new(clock) as SharedClock)
-            .map_err(|e| Failure::to(Exit::Usage, format!("read the clock that FLEETWRIGHT_CLOCK names: {e}"))),
+            .map_err(|e| {
+                let hint = "start the rehearsal cloud again and take its exports, or: unset FLEETWRIGHT_CLOCK AWS_ENDPOINT_URL";
+                Failure::to(Exit::Unavailable, format!("read the rehearsal's clock, {url}: {e}")).hint(hint)
+            }),
         _ => Ok(Arc::new(SystemClock)),
     }
 }
 
 /// How colours are used on standard error.
 pub(super) fn style(global: &Global) -> Style {
-    Style::new(global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name)))
+    Style::new(colours(global))
 }
 
 /// The displays that the flags ask for, and the collector that summaries are made from.
@@ -87,7 +93,8 @@ pub(super) fn displays(global: &Global) -> (Vec<Box<dyn Sink>>, Arc<Tally>) {
     };
     let terminal = std::io::stderr().is_terminal() && std::env::var_os("TERM").is_none_or(|term| term != "dumb");
     let mut sinks: Vec<Box<dyn Sink>> = vec![Box::new(Arc::clone(&tally))];
-    if terminal && !global.no_progress {
+    // Bars are talk too.
+    if terminal && !global.no_progress && !global.quiet {
         sinks.push(Box::new(Terminal::stderr(verbosity, style(global))));
     } else {
         sinks.push(Box::new(Lines::new(Box::new(std::io::stderr()), verbosity, style(global))));
@@ -119,23 +126,33 @@ pub(super) fn spec_file(global: &Global) -> Result<PathBuf, Failure> {
     })
 }
 
-/// Reads the spec; its problems are printed as they are, its warnings too.
-pub(super) fn load(global: &Global) -> Result<spec::Loaded, Failure> {
-    read(global, &spec_file(global)?).map_err(|(failure, _)| failure)
+/// Reads the spec; its problems are printed as they are, and its warnings: files that are made later are left to the verbs
+/// that need them, and to `validate`.
+pub(super) fn load(global: &Global, file: &Path) -> Result<spec::Loaded, Failure> {
+    let mut loaded = read(global, file).map_err(|(failure, _)| failure)?;
+    loaded.warnings = loaded.warnings.lasting();
+    warn(global, &loaded.warnings);
+    Ok(loaded)
 }
 
-/// The same for a file that was found already; the problems that made it fail come back with the failure.
+/// Prints warnings, unless only failures are wanted.
+pub(super) fn warn(global: &Global, warnings: &spec::Problems) {
+    if !global.quiet && !warnings.is_empty() {
+        talk(&warnings.render(colours(global)));
+    }
+}
+
+/// Whether colours are used on standard error.
+fn colours(global: &Global) -> bool {
+    global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name))
+}
+
+/// Reads the spec; the problems that make it fail are printed, and come back with the failure.
 pub(super) fn read(global: &Global, file: &Path) -> Result<spec::Loaded, (Failure, spec::Problems)> {
-    let colour = global.color.decide(std::io::stderr().is_terminal(), |name| std::env::var_os(name));
     match spec::load(file, &sets(global), &|name| std::env::var(name).ok()) {
-        Ok(loaded) => {
-            if !global.quiet && !loaded.warnings.is_empty() {
-                talk(&loaded.warnings.render(colour));
-            }
-            Ok(loaded)
-        }
+        Ok(loaded) => Ok(loaded),
         Err(problems) => {
-            talk(&problems.render(colour));
+            talk(&problems.render(colours(global)));
             let failure = Failure::to(Exit::Usage, format!("read {}: {}", file.display(), problems.summary()));
             Err((failure, problems))
         }
@@ -185,7 +202,7 @@ pub(super) fn talk(text: &str) {
 impl Context {
     /// Reads the spec and sets up everything that needs no network.
     pub(super) fn new(global: Global, applied: Option<Applied>) -> Result<Self, Failure> {
-        let loaded = load(&global)?;
+        let loaded = load(&global, &spec_file(&global)?)?;
         let clock = clock()?;
         let (mut sinks, tally) = displays(&global);
         let recorder = Arc::new(Recorder::default());
@@ -202,6 +219,7 @@ impl Context {
             tools,
             tally,
             resuming: Mutex::new(applied.as_ref().map(|applied| applied.saved.run.to_string())),
+            standing: AtomicBool::new(false),
             applied,
             values: loaded.values,
             planning: OnceLock::new(),
@@ -217,7 +235,6 @@ impl Context {
             profile: self.global.profile.clone(),
             region: Some(self.fleet.region.clone()),
             endpoint_url: self.global.endpoint_url.clone(),
-            ..AwsSettings::default()
         };
         self.clients
             .get_or_try_init(|| async {

@@ -7,7 +7,7 @@ use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{InstanceState, Survey};
+use crate::model::{InstanceState, Survey, count};
 use crate::plan::down;
 use crate::plan::verify::canary_queue;
 use crate::report::answer::TornDown;
@@ -38,7 +38,7 @@ impl Context {
 
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {
         if !wanted.only.is_empty() {
-            return self.down_only(&wanted.only, wanted.adopt, wanted.drain).await;
+            return self.down_only(&wanted.only, wanted.adopt, !wanted.no_drain).await;
         }
         let held = self.hold("down").await?;
         let answer = self.down_held(&held, wanted).await?;
@@ -61,11 +61,14 @@ impl Context {
             let live = crate::survey::live(look.survey).len();
             match self.coming() {
                 0 if !there => plan.notes.push("nothing of this fleet is seen".to_owned()),
-                0 => plan.notes.push(format!("{live} hosts are there now")),
-                coming => plan.notes.push(format!("{live} hosts are there now, {coming} will be launched")),
+                0 => plan.notes.push(format!("now there: {}", count(live, "host"))),
+                coming => plan.notes.push(format!("now there: {}; {coming} will be launched", count(live, "host"))),
             }
             if !wanted.images && !look.survey.images.is_empty() {
-                plan.notes.push(format!("{} images stay; --images ends those not in use", look.survey.images.len()));
+                plan.notes.push({
+                    let images = count(look.survey.images.len(), "image");
+                    format!("{images} not touched; --images ends those not in use")
+                });
             }
             Ok(plan)
         })

@@ -10,7 +10,7 @@ use crate::engine::fanout::{Lane, Lanes, fan_out};
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
-use crate::model::{Host, HostReport, HostResult, shell_word};
+use crate::model::{Host, HostReport, HostResult, count, shell_word};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::report::answer::{DRY_RUN, Executed, HostOutput};
 use crate::report::{Summary, failures};
@@ -41,7 +41,7 @@ impl Context {
             let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
             return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
         }
-        self.agree("exec", &format!("Run {command:?} on {} hosts?", hosts.len())).await?;
+        self.agree("exec", &format!("Run {command:?} on {}?", count(hosts.len(), "host"))).await?;
         let reach = self.reach(&dir)?;
         if !self.fleet.is_foreign() {
             self.learn_all(&reach, &dir, &hosts).await?;
@@ -111,7 +111,7 @@ fn skipped(host: Host) -> HostReport {
 /// Stopped on request: what each host came to is told already.
 fn interrupted(exit: Exit, pushed: &Pushed) -> Failure {
     let left = pushed.reports.iter().filter(|report| report.result == HostResult::Skipped).count();
-    let failure = Failure::new(exit, format!("exec was stopped on request; {left} hosts were not tried"));
+    let failure = Failure::new(exit, format!("exec was stopped on request; not tried: {}", count(left, "host")));
     match failures::rerun("exec", &pushed.reports) {
         Some(again) => failure.hint(again),
         None => failure,

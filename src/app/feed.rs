@@ -37,6 +37,7 @@ impl From<Items> for Source {
 impl Context {
     pub(super) async fn feed(&self) -> Result<Exit, Failure> {
         let held = self.hold("feed").await?;
+        self.check_budget("feed", &held.state).await?;
         let answer = self.feed_held(&held).await?;
         self.tell(Told::good(answer))
     }

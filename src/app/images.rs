@@ -139,12 +139,11 @@ impl Context {
             return Ok(image.clone());
         }
         let clients = self.clients().await?;
-        let found = match name.starts_with("ami-") {
-            true => {
-                let id = ImageId::new(name);
-                self.read(&format!("look at image {name}"), async || clients.image(&id).await).await?
-            }
-            false => None,
+        let found = if name.starts_with("ami-") {
+            let id = ImageId::new(name);
+            self.read(&format!("look at image {name}"), async || clients.image(&id).await).await?
+        } else {
+            None
         };
         found.ok_or_else(|| {
             Failure::to(Exit::Usage, format!("find image {name}: it is not in {}", self.fleet.region))

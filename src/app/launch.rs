@@ -3,6 +3,7 @@
 use super::Told;
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
+use super::watch::Watch;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -14,25 +15,41 @@ use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
 use crate::steps::{Options, past};
 use std::collections::BTreeSet;
+use std::sync::PoisonError;
+use tokio_util::sync::CancellationToken;
 
 /// Hosts that end again during a launch are replaced so often; then the operator has to look.
 const ROUNDS: usize = 3;
+/// The note in the plan of a replacement, by which it is known again.
+const REPLACES: &str = "hosts that are gone are replaced";
 
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
         let held = self.hold("launch").await?;
         let answer = self.launch_held(&held, &launch).await?;
-        self.tell(Told::good(answer))
+        if !launch.watch || self.global.dry_run {
+            return self.tell(Told::good(answer));
+        }
+        let watch = Watch { held: Some(&held), size: Some(answer.hosts.wanted) };
+        let watched = self.watch(&watch, &CancellationToken::new()).await?;
+        let why = watched.stopped.unwrap_or_default();
+        let failure = Failure::to(Exit::Partial, format!("keep the fleet at its size: {why}"))
+            .hint("fleetwright status     # what is there, and why hosts ended");
+        self.tell(Told { answer: self.launched(&launch).await?, failure: Some(failure) })
     }
 
     /// Launches under a claim that is held already.
     pub(super) async fn launch_held(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
         self.need(Need::Hosts)?;
         Self::check_shrinking(held)?;
+        if !launch.keep {
+            self.finish_replacement(held).await?;
+        }
         for _ in 0..ROUNDS {
             // The size is no part of the spec's digest, but a plan for another size is another plan.
             let hosts = self.fleet.fleet.as_ref();
-            let arguments = format!("{launch:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
+            let asked = Launch { watch: false, ..launch.clone() };
+            let arguments = format!("{asked:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
             let options = Options { adopt: launch.adopt, ..Options::default() };
             let order = Order { verb: "launch", arguments, options };
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
@@ -61,6 +78,24 @@ impl Context {
         }
         Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))
+    }
+
+    /// Goes on with a replacement that was cut short: what it asked for may be there already, and comes first.
+    async fn finish_replacement(&self, held: &Held) -> Result<(), Failure> {
+        let history = Self::whole_history(&held.state)?;
+        let run = history.unfinished().find_map(|past| {
+            let begun = past.fold.begun.as_ref().filter(|begun| begun.verb == "launch")?;
+            let plan: Plan = serde_json::from_value(begun.plan.clone()).ok()?;
+            plan.notes.iter().any(|note| note == REPLACES).then(|| begun.run.clone())
+        });
+        let Some(run) = run else { return Ok(()) };
+        let set = |run| std::mem::replace(&mut *self.resuming.lock().unwrap_or_else(PoisonError::into_inner), run);
+        let before = set(Some(run));
+        let launch = Launch { keep: true, ..Launch::default() };
+        let order = Order { verb: "launch", arguments: String::new(), options: Options::default() };
+        let ran = Box::pin(self.run(held, order, async |look| self.plan_launch(look, &launch).await)).await;
+        set(before);
+        ran.map(drop)
     }
 
     /// Plans a launch from a look at the account.
@@ -102,11 +137,12 @@ impl Context {
         };
         let offers = self.offers(hosts, &survey, image.architecture.as_deref()).await?;
         let now = self.clock.now();
-        let plan = plan(&Input {
+        let mut plan = plan(&Input {
             fleet: &self.fleet,
             hosts,
             survey: &survey,
             offers: offers.as_ref(),
+            job: self.job(),
             image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
@@ -122,6 +158,15 @@ impl Context {
             request: look.request,
             now,
         })?;
+        self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
+        if launch.keep {
+            for step in &mut plan.steps {
+                if let Action::Accept { min, .. } = &mut step.action {
+                    *min = 0;
+                }
+            }
+            plan.notes.push(REPLACES.to_owned());
+        }
         Ok(plan)
     }
 

@@ -18,6 +18,9 @@ const BOUNDS: Bounds = Bounds { line: 2000, total: 64 * 1024 };
 
 impl Context {
     pub(super) async fn logs(&self, wanted: &Wanted) -> Result<Exit, Failure> {
+        if wanted.follow {
+            return self.follow(wanted).await;
+        }
         let host = self.running_host(&wanted.host).await?;
         let service = self.fleet.worker.as_ref().map(|worker| worker.service.clone());
         let clients = self.clients().await?;
@@ -69,8 +72,12 @@ impl Context {
     }
 }
 
-/// The shell line that reads a unit's journal, as root where sudo allows it: a login may not see those of the system.
+/// The shell line that reads a unit's journal.
 fn journal_of(service: &str, lines: u32) -> String {
-    let read = format!("journalctl --no-pager -n {lines} -u {}", shell_word(service));
+    as_root(&format!("journalctl --no-pager -n {lines} -u {}", shell_word(service)))
+}
+
+/// The command as root where sudo allows it: a login may not see the journals of the system.
+pub(super) fn as_root(read: &str) -> String {
     format!("if [ \"$(id -u)\" != 0 ] && sudo -n true 2>/dev/null; then exec sudo -n {read}; else exec {read}; fi")
 }

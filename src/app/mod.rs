@@ -3,23 +3,28 @@
 mod bake;
 mod campaign;
 mod context;
+mod diff;
+mod doctor;
 mod down;
 mod exec;
 mod extend;
 mod fed;
 mod feed;
+mod follow;
 mod images;
 mod init;
 mod inventory;
 mod launch;
 mod logs;
 mod mark;
+mod money;
 mod offers;
 mod plan;
 mod push;
 mod recycle;
 mod rehearse;
 mod rein;
+mod report;
 mod resume;
 mod runs;
 mod saved;
@@ -31,6 +36,7 @@ mod teach;
 mod up;
 mod verify;
 mod wait;
+mod watch;
 mod why;
 mod work;
 
@@ -81,7 +87,10 @@ fn span(timeout: Option<std::time::Duration>) -> String {
 fn validate(global: &Global) -> Result<Exit, Failure> {
     let file = context::spec_file(global)?;
     let (loaded, problems) = match context::read(global, &file) {
-        Ok(loaded) => (Ok(()), loaded.warnings),
+        Ok(loaded) => {
+            context::warn(global, &loaded.warnings);
+            (Ok(()), loaded.warnings)
+        }
         Err((failure, problems)) => (Err(failure), problems),
     };
     print(global, &Validated::new(file.display().to_string(), &problems))?;
@@ -182,16 +191,18 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Bake(bake) => context.bake(bake).await,
         Verb::Launch(launch) => context.launch(launch).await,
         Verb::Scale(scale) => context.scale(scale).await,
+        Verb::Doctor => context.doctor().await,
         Verb::Status => context.status().await,
         Verb::Why(host) => context.why(&host).await,
         Verb::Push(push) => context.push(push).await,
         Verb::Exec(exec) => context.exec(exec).await,
         Verb::Feed => context.feed().await,
         Verb::Rein(rein) => context.rein(&rein),
-        Verb::Wait => context.wait().await,
+        Verb::Wait(wait) => context.wait(wait).await,
         Verb::Up(up) => context.up(up).await,
         Verb::Resume(resume) => context.resume(resume).await,
         Verb::Runs(runs) => context.runs(&runs),
+        Verb::Diff(exit_code) => context.diff(exit_code).await,
         Verb::Images(images) => context.images(images).await,
         Verb::Inventory(format) => context.inventory(format).await,
         Verb::Ssh(ssh) => context.ssh(&ssh).await,

@@ -8,12 +8,12 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Address, Host, Instance, InstanceId, InstanceState};
+use crate::model::{Host, Instance, InstanceId, InstanceState, count};
 use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
 use crate::report::{Summary, failures, junit};
 use crate::spec::Need;
-use crate::spec::fleet::{Connect, ForeignHost};
+use crate::spec::fleet::ForeignHost;
 use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
@@ -65,8 +65,7 @@ impl Context {
             .await?;
         let pushed = ran
             .journal
-            .and_then(|journal| journal.with_fold(|fold| fold.steps.get("push").cloned()))
-            .and_then(|output| serde_json::from_value::<Pushed>(output).ok())
+            .and_then(|journal| journal.with_fold(Pushed::of))
             .ok_or_else(|| Failure::to(Exit::Bug, "read what the push came to"))?;
         let failure = self.finish("push", &wanted.target, &pushed)?;
         let answer = Summary {
@@ -93,7 +92,12 @@ impl Context {
         }
         let mut failure = Failure::new(
             Exit::Partial,
-            format!("{verb} to {} hosts: {} came out bad, {} may", pushed.reports.len(), pushed.bad(), pushed.allowed),
+            format!(
+                "{verb} to {}: {} came out bad, {} may",
+                count(pushed.reports.len(), "host"),
+                pushed.bad(),
+                pushed.allowed
+            ),
         );
         if let Some(again) = failures::rerun(verb, &pushed.reports) {
             failure = failure.hint(again);
@@ -164,11 +168,7 @@ impl Context {
 
     /// An instance as a host; none while EC2 has not told its address.
     pub(super) fn host(&self, instance: &Instance, slot: u32) -> Option<Host> {
-        let ip = match self.fleet.ssh.connect {
-            Connect::Private => instance.private_ip.clone(),
-            Connect::Public => instance.public_ip.clone(),
-        };
-        let address = Address { host: ip?, port: self.fleet.ssh.port };
+        let address = self.fleet.ssh.address(instance)?;
         Some(Host { slot, id: instance.id.clone(), address, user: self.fleet.ssh.user.clone() })
     }
 

@@ -126,9 +126,10 @@ fn items(fleet: &Fleet, wanted: &Rehearse) -> Result<Option<Chosen>, Failure> {
         };
     };
     let count = count.or_else(|| items.count.map(|n| usize::try_from(n).unwrap_or(usize::MAX)));
-    choose(&items.base, &items.from, count)
-        .map(Some)
-        .map_err(|error| Failure::to(Exit::Usage, format!("choose the items: {error}")))
+    choose(&items.base, &items.from, count).map(Some).map_err(|error| {
+        Failure::to(Exit::Usage, format!("choose the items: {error}"))
+            .hint("fleetwright rehearse --items-from DIR     # every file below it is an item")
+    })
 }
 
 /// A folder of its own below the state directory.

@@ -9,6 +9,7 @@ use crate::journal::{Fold, History, IntentState, Outcome, PastRun};
 use crate::model::RunId;
 use crate::plan::{Next, Plan};
 use crate::report::answer::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
+use crate::steps::Pushed;
 
 impl Context {
     pub(super) fn runs(&self, wanted: &Runs) -> Result<Exit, Failure> {
@@ -28,6 +29,10 @@ impl Context {
                     .next()
                     .map(|error| Failure::to(error.exit(), format!("list every run: {error}")).hint(error.hint()));
                 self.tell(Told { answer, failure })
+            }
+            Runs::Report(name) => {
+                let past = self.reported(&history, name.as_deref())?;
+                self.tell(Told::good(Self::run_report(&history, past, running)?))
             }
             Runs::Show(name) => {
                 let run = named(dir.runs().map_err(state)?.iter().map(crate::journal::RunDir::run), name)?.ok_or_else(
@@ -70,7 +75,7 @@ fn plan(fold: &Fold) -> Option<Plan> {
     fold.begun.as_ref().and_then(|begun| serde_json::from_value(begun.plan.clone()).ok())
 }
 
-fn summary(history: &History, past: &PastRun, running: Option<RunId>) -> Option<RunSummary> {
+pub(super) fn summary(history: &History, past: &PastRun, running: Option<RunId>) -> Option<RunSummary> {
     let begun = past.fold.begun.as_ref()?;
     let steps = steps(&past.fold);
     let run_state = match past.fold.ended {
@@ -85,11 +90,18 @@ fn summary(history: &History, past: &PastRun, running: Option<RunId>) -> Option<
         state: run_state,
         started: begun.at,
         ended: past.fold.ended.and(past.fold.last),
-        exit: past.fold.ended.map(Exit::code),
+        exit: exit(&past.fold).map(Exit::code),
         steps_done: steps.iter().filter(|step| step.state == StepState::Done).count(),
         steps_planned: steps.len(),
         unresolved_calls: past.fold.unresolved().count(),
     })
+}
+
+/// The exit code of the command: a push is carried out to its end however its hosts come out, and judged then.
+pub(super) fn exit(fold: &Fold) -> Option<Exit> {
+    let pushed = fold.steps.get("push").and_then(|output| serde_json::from_value::<Pushed>(output.clone()).ok());
+    let failed = pushed.is_some_and(|pushed| pushed.failed());
+    fold.ended.map(|exit| if exit == Exit::Done && failed { Exit::Partial } else { exit })
 }
 
 /// The plan's steps, and how far the run came.

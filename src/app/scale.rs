@@ -90,9 +90,9 @@ impl Context {
         let launch = Launch { adopt, ..Launch::default() };
         let arguments = format!("only {only:?} {drain}");
         let answer = self
-            .shrink(&held, &launch, arguments, async |look, live, _| {
+            .shrink(&held, &launch, arguments, async |look, live, unseen| {
                 let chosen = self.named(look.state, live, only)?;
-                Ok(scale::of(&self.fleet, live, &chosen, drain, look.request.clone()))
+                Ok(scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone()))
             })
             .await?;
         self.tell(Told::good(answer))

@@ -27,6 +27,28 @@ use std::time::{Duration, Instant};
 /// How long the template may take to boot, wall time.
 const BOOT: Duration = Duration::from_secs(20);
 
+/// What the folder of a rehearsal cloud is called, before the id of its process.
+const FOLDER: &str = "fleetwright-sim-";
+
+/// Removes the folders of rehearsal clouds that were killed: hosts, keys and all. Theirs are ours, and their process is gone.
+fn reap(base: &Path) {
+    use nix::errno::Errno;
+    use nix::sys::signal::kill;
+    use nix::unistd::{Pid, Uid};
+    use std::os::unix::fs::MetadataExt;
+    for entry in std::fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix(FOLDER)).and_then(|pid| pid.parse().ok());
+        let ours = entry.metadata().is_ok_and(|meta| meta.is_dir() && meta.uid() == Uid::current().as_raw());
+        if let Some(pid) = pid
+            && ours
+            && kill(Pid::from_raw(pid), None) == Err(Errno::ESRCH)
+        {
+            std::fs::remove_dir_all(entry.path()).unwrap_or_default();
+        }
+    }
+}
+
 /// What was made for one rehearsal cloud, below its own folder.
 struct Ground {
     folder: PathBuf,
@@ -155,7 +177,8 @@ impl Ground {
             Some(dir) => dir.clone(),
             None => std::env::temp_dir(),
         };
-        let folder = base.join(format!("fleetwright-sim-{}", std::process::id()));
+        reap(&base);
+        let folder = base.join(format!("{FOLDER}{}", std::process::id()));
         make_folder(&folder)?;
         let folder =
             folder.canonicalize().map_err(|e| Failure::to(Exit::State, format!("find {}: {e}", folder.display())))?;
@@ -171,7 +194,11 @@ impl Ground {
         let failed = |what: &str, e: String| Failure::to(Exit::State, format!("{what}: {e}"));
         if let Some(fleet) = fleet {
             let archive = folders.release.join("release.tar.gz");
-            build_release(fleet, "1\n", &archive).map_err(|e| failed("make the first release", e.to_string()))?;
+            build_release(fleet, "1\n", &archive).map_err(|e| {
+                Failure::to(Exit::Usage, format!("make the template's first release: {e}"))
+                    .hint("build it, or name files that stand in for it: rehearsal: {release: [playbooks/worker.sh]}")
+                    .hint("fleetwright explain rehearsal     # what stands in for things that a laptop does not have")
+            })?;
         }
         let key = KeyPair::random().map_err(|e| failed("make a key", e))?;
         OpenOptions::new()
@@ -270,10 +297,29 @@ async fn introduce(template: &str, port: u16, endpoint: &str, folder: &Path) -> 
                 .map_err(|e| Failure::to(Exit::State, format!("write known_hosts: {e}")));
         }
         if begun.elapsed() > BOOT {
-            return Err(Failure::to(Exit::Bug, format!("see template {template} boot within {} s", BOOT.as_secs())));
+            let said = last_words(endpoint, template).await;
+            return Err(Failure::to(
+                Exit::Partial,
+                format!("see template {template} boot within {} s", BOOT.as_secs()),
+            )
+            .hint(format!("the end of its console: {said}"))
+            .hint("try the script of rehearsal.setup by hand; fleetwright explain rehearsal"));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+}
+
+/// The end of an instance's console.
+async fn last_words(endpoint: &str, id: &str) -> String {
+    const LINES: usize = 8;
+    let (control, id) = (Control::new(endpoint), id.to_owned());
+    let console = match tokio::task::spawn_blocking(move || control.console(&id)).await {
+        Ok(Ok((_, console))) => console,
+        Ok(Err(_)) | Err(_) => String::new(),
+    };
+    let lines: Vec<&str> = console.lines().filter(|line| !line.trim().is_empty()).collect();
+    let end = &lines[lines.len().saturating_sub(LINES)..];
+    if end.is_empty() { "nothing was written there".to_owned() } else { format!("\n  {}", end.join("\n  ")) }
 }
 
 /// What stands in for things that can't be had on a laptop.

@@ -3,6 +3,8 @@
 use super::Told;
 use super::campaign::Held;
 use super::context::Context;
+use super::wait::BUDGET;
+use super::watch::Watch;
 use crate::cli::request::{Bake, Down, Launch, Push, Up, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -53,9 +55,20 @@ impl Context {
             return Ok(self.campaign(Told::good(self.tally.summary("planned")), hosts));
         }
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
-        let waited = self.waited().await.map_err(kept)?;
+        let watch = Watch { held: Some(held), size: None };
+        let (mut waited, lost) = self.waited(Some(watch)).await.map_err(kept)?;
         let live = self.live_hosts().await?;
-        hosts.interrupted = hosts.ready.saturating_sub(count(live));
+        hosts.interrupted = hosts.ready.saturating_sub(count(live)).max(count(lost));
+        let ends = waited.answer.verdict == BUDGET && self.fleet.budget.is_some_and(|budget| budget.down);
+        if let Some(mut failure) = waited.failure.take_if(|_| ends) {
+            self.down_held(held, Down::default()).await?;
+            hosts.terminated = count(live);
+            // What ends the fleet is no advice any more.
+            failure.hints.retain(|hint| !hint.starts_with("fleetwright down"));
+            let failure =
+                failure.hint("the fleet is ended, as `budget.then` says; items that are left stay in the queue");
+            return Ok(self.campaign(Told { failure: Some(failure), ..waited }, hosts));
+        }
         if let Some(failure) = waited.failure {
             return Ok(self.campaign(Told { failure: Some(kept(failure)), ..waited }, hosts));
         }

@@ -3,29 +3,38 @@
 use super::Told;
 use super::context::Context;
 use super::fed::Fed;
+use super::watch::{Watch, Watched};
+use crate::cli::request::Wait;
 use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::model::count;
 use crate::plan::verdict::{Look, Seen, Verdict, verdict};
+use crate::report::answer::Spent;
 use crate::report::{ItemCounts, Summary};
 use crate::spec::Need;
 use crate::spec::fleet::{Counts, Ledger};
 use crate::ssh::{Session, Target};
 use crate::steps::ledger;
 use crate::time::tempo::Tempo;
+use tokio_util::sync::CancellationToken;
 
 /// Samples kept: enough for the longest quiet time at the default pace, and for an outlook.
 const KEPT: usize = 4096;
 
+/// The verdict's word when the budget is used up.
+pub(super) const BUDGET: &str = "budget";
+
 impl Context {
-    pub(super) async fn wait(&self) -> Result<Exit, Failure> {
-        let told = self.waited().await?;
+    pub(super) async fn wait(&self, wanted: Wait) -> Result<Exit, Failure> {
+        let watch = wanted.watch.then_some(Watch { held: None, size: None });
+        let (told, _) = self.waited(watch).await?;
         self.tell(told)
     }
 
-    /// Waits and tells how the job came out.
-    pub(super) async fn waited(&self) -> Result<Told<Summary>, Failure> {
+    /// Waits and tells how the job came out, and how many hosts ended meanwhile by themselves; a watch replaces them.
+    pub(super) async fn waited(&self, watch: Option<Watch<'_>>) -> Result<(Told<Summary>, usize), Failure> {
         self.need(Need::Queue)?;
         self.check_account().await?;
         let dir = self.state_dir()?;
@@ -46,25 +55,58 @@ impl Context {
         };
         let run = self.new_run();
         self.started(run, "wait", false);
+        let over = CancellationToken::new();
+        let judging = async {
+            let _over = over.clone().drop_guard();
+            self.watched(&dir, &queue.url, dead_url.as_deref()).await
+        };
+        let replacing = async {
+            match &watch {
+                Some(watch) => self.watch(watch, &over).await,
+                None => Ok(Watched::default()),
+            }
+        };
+        let (judged, replaced): (Result<_, Failure>, _) = tokio::join!(judging, replacing);
+        let both = judged.and_then(|judged| Ok((judged, replaced?)));
+        if let Err(failure) = &both {
+            self.events.emit(Event::RunFinished {
+                exit: failure.exit.code(),
+                summary: failure.to_string(),
+                cost: None,
+            });
+        }
+        let ((verdict, fed, spent), replaced) = both?;
+        Ok((self.judged(&verdict, &fed, spent.as_ref()), replaced.lost.len()))
+    }
+
+    /// Looks again and again until there is a verdict.
+    async fn watched(
+        &self,
+        dir: &FleetDir,
+        queue: &str,
+        dead: Option<&str>,
+    ) -> Result<(Verdict, Fed, Option<Spent>), Failure> {
+        let clients = self.clients().await?;
         let begun = self.clock.now();
         let mut looks: Vec<Look> = Vec::new();
         let mut baseline: Option<u64> = None;
         let mut session: Option<Session> = None;
         let planned = self.fleet.feed.is_some();
-        let (verdict, fed) = loop {
-            let fed = Fed::read(&dir, &queue.url, planned)?;
+        let mut prices = None;
+        loop {
+            let fed = Fed::read(dir, queue, planned)?;
             // The ledger first: its command may take a minute, and the counts must be fresh.
             let completed = match &self.fleet.done.completed {
                 Some(completed) => {
                     let since = fed.ledger.map(|baseline| baseline.since);
-                    self.completed(&dir, &completed.command, since, &mut session).await
+                    self.completed(dir, &completed.command, since, &mut session).await
                 }
                 None => None,
             };
-            let sample = match clients.sample(&queue.url, dead_url.as_deref(), &*self.clock).await {
+            let sample = match clients.sample(queue, dead, &*self.clock).await {
                 Ok(sample) => Some(sample),
                 Err(fault) if fault.kind.retryable() => None,
-                Err(fault) => return Err(Failure::call(format!("look at queue {}", queue.url), fault)),
+                Err(fault) => return Err(Failure::call(format!("look at queue {queue}"), fault)),
             };
             baseline = fed.dead_before.or(baseline).or(sample.as_ref().and_then(|sample| sample.dead));
             if looks.len() >= KEPT {
@@ -77,21 +119,23 @@ impl Context {
                 looks: &looks,
                 dead_before: baseline,
                 completed_before: self.completed_before(&fed),
-                fed_by: self.fed_by(&dir, &fed, at),
+                fed_by: self.fed_by(dir, &fed, at),
                 started: begun,
                 now: at,
             };
             let now = verdict(&seen, &self.fleet.done);
             let (outlook, eta) = words(&now);
             if let Some(sample) = sample {
-                self.events.emit(Event::Sampled { sample, outlook, eta });
+                self.events.emit(Event::Sampled { sample, outlook: outlook.clone(), eta });
             }
             if !matches!(now, Verdict::Working { .. }) {
-                break (now, fed);
+                return Ok((now, fed, self.spent_at_last(dir, prices).await));
+            }
+            if let Some(over) = self.over_budget(dir, &mut prices, &outlook, eta).await? {
+                return Ok((Verdict::Budget { outlook: over }, fed, self.spent_at_last(dir, prices).await));
             }
             self.pause(self.fleet.done.poll).await?;
-        };
-        Ok(self.judged(&verdict, &fed))
+        }
     }
 
     /// Asks the ledger on the template; a ledger that can't be read says nothing, and unknown is not zero.
@@ -137,7 +181,7 @@ impl Context {
         reach.ssh.connect(&target, &reach.template_trust).await.ok()
     }
 
-    fn judged(&self, verdict: &Verdict, fed: &Fed) -> Told<Summary> {
+    fn judged(&self, verdict: &Verdict, fed: &Fed, spent: Option<&Spent>) -> Told<Summary> {
         let (exit, word) = ending(verdict);
         let (ok, failed, missing) = counts(verdict);
         // Without a ledger nobody can miss an item, and what is completed and given up on may hide one that is neither.
@@ -147,20 +191,27 @@ impl Context {
         let ours = |count: Option<u64>| count.filter(|_| fed.feeder.items > 0 || self.fleet.feed.is_some());
         let items = ItemCounts { fed: ours(Some(fed.feeder.items)), ok: ours(ok), failed, unaccounted: ours(missing) };
         let (outlook, _) = words(verdict);
+        let cost = spent.and_then(|spent| spent.so_far.micro_usd.filter(|_| spent.so_far.complete));
+        self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost });
         let answer = Summary {
             items: Some(items),
             api_calls: self.calls(),
             outlook: Some(outlook.clone()),
+            cost: spent.cloned(),
             ..self.tally.summary(word)
         };
-        self.events.emit(Event::RunFinished { exit: exit.code(), summary: format!("{word}: {outlook}"), cost: None });
         let failure = (exit != Exit::Done).then(|| {
             let mut failure = Failure::new(exit, format!("{word}: {outlook}"));
             failure.hints.extend(fed.next.clone());
             failure.hints.extend(self.ledgers_way_out(verdict, fed));
-            failure
-                .hint("fleetwright status     # hosts and queue")
-                .hint("fleetwright down       # ends the fleet, which is still running")
+            if word == BUDGET {
+                failure =
+                    failure.hint("raise `budget.stop_at` and: fleetwright wait       # goes on where this stopped");
+            }
+            failure.hint("fleetwright status     # hosts and queue").hint(format!(
+                "fleetwright down       # ends what is still running{}; `fleetwright status` shows it",
+                rate(spent)
+            ))
         });
         Told { answer, failure }
     }
@@ -179,12 +230,19 @@ impl Context {
             | Verdict::DoneWithFailures { .. }
             | Verdict::Stalled { .. }
             | Verdict::Deadline { .. }
+            | Verdict::Budget { .. }
             | Verdict::Blind { .. } => false,
         };
         doubtful.then(|| {
             "fleetwright explain done.completed     # the ledger may count wrong; `wait` reads it anew".to_owned()
         })
     }
+}
+
+/// What the fleet goes on to cost, for a hint.
+fn rate(spent: Option<&Spent>) -> String {
+    let living = spent.filter(|spent| spent.hosts > 0);
+    living.map(|spent| format!(": {} hosts, {} an hour", spent.hosts, spent.per_hour)).unwrap_or_default()
 }
 
 /// Completed, failed and missing items, as far as the verdict knows them.
@@ -194,9 +252,11 @@ fn counts(verdict: &Verdict) -> (Option<u64>, Option<u64>, Option<u64>) {
         Verdict::DoneWithFailures { ok, failed } => (Some(*ok), Some(*failed), Some(0)),
         Verdict::Unaccounted { missing, ok, failed } => (Some(*ok), Some(*failed), Some(*missing)),
         Verdict::Unproven { failed, .. } => (None, Some(*failed), None),
-        Verdict::Working { .. } | Verdict::Stalled { .. } | Verdict::Deadline { .. } | Verdict::Blind { .. } => {
-            (None, None, None)
-        }
+        Verdict::Working { .. }
+        | Verdict::Stalled { .. }
+        | Verdict::Deadline { .. }
+        | Verdict::Budget { .. }
+        | Verdict::Blind { .. } => (None, None, None),
     }
 }
 
@@ -206,13 +266,17 @@ fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
         Verdict::Working { outlook, eta } => (outlook.clone(), *eta),
         Verdict::Done { ok: 0 } => ("the queue is empty; what was in it was not fed from here".to_owned(), None),
         Verdict::Done { ok } => (format!("all {ok} items are completed"), None),
-        Verdict::DoneWithFailures { ok, failed } => (format!("{ok} items completed, {failed} failed"), None),
+        Verdict::DoneWithFailures { ok, failed } => {
+            (format!("{} completed, {failed} failed", count(*ok, "item")), None)
+        }
         Verdict::Unaccounted { missing, ok, failed } => {
-            (format!("{missing} items are neither completed nor failed ({ok} completed, {failed} failed)"), None)
+            let missing = count(*missing, "item");
+            (format!("{missing} neither completed nor failed ({ok} completed, {failed} failed)"), None)
         }
         Verdict::Stalled { why } | Verdict::Unproven { failed: 0, why } => (why.clone(), None),
         Verdict::Unproven { failed, why } => (format!("{why}; {failed} failed"), None),
         Verdict::Deadline { outlook } => (format!("still {outlook}"), None),
+        Verdict::Budget { outlook } => (outlook.clone(), None),
         Verdict::Blind { since: Some(since) } => (format!("nothing could be read since {since}"), None),
         Verdict::Blind { since: None } => ("nothing could be read at all".to_owned(), None),
     }
@@ -226,6 +290,7 @@ fn ending(verdict: &Verdict) -> (Exit, &'static str) {
         Verdict::Stalled { .. } => (Exit::Stalled, "stalled"),
         Verdict::Unaccounted { .. } | Verdict::Unproven { .. } => (Exit::Unaccounted, "unaccounted"),
         Verdict::Deadline { .. } => (Exit::Deadline, "deadline"),
+        Verdict::Budget { .. } => (Exit::Deadline, BUDGET),
         Verdict::Blind { .. } => (Exit::Unavailable, "blind"),
         Verdict::Working { .. } => (Exit::Bug, "working"),
     }

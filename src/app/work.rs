@@ -15,7 +15,6 @@ pub(super) async fn work(global: Global, options: Options) -> Result<Exit, Failu
         profile: global.profile.clone(),
         region: global.region.as_deref().map(Region::new),
         endpoint_url: global.endpoint_url.clone(),
-        ..AwsSettings::default()
     };
     let clients = Clients::connect(&settings).await.map_err(|fault| Failure::call("reach AWS", fault))?;
     let clock = context::clock()?;

@@ -136,8 +136,14 @@ fn unanswered(action: &str, error: &(dyn Error + 'static), code: Option<&'static
             return fault(FaultKind::Invalid, "not-sent", message, "the call could not be made; nothing was sent");
         }
         let reason = "log in (aws sso login), or name a profile with --profile or AWS_PROFILE";
-        let nowhere = lower.contains("no credentials found in chain");
-        let message = if nowhere { NOWHERE.to_owned() } else { message };
+        let message = if lower.contains("no credentials found in chain") {
+            NOWHERE.to_owned()
+        } else if lower.contains("provider was not enabled") {
+            // How the SDK says that a profile that was asked for is in no file.
+            "the profile is not there, or names no credentials".to_owned()
+        } else {
+            message
+        };
         return fault(FaultKind::Denied, "no-credentials", message, reason);
     }
     if let Some(truncated) = find::<Truncated>(error) {

@@ -1,11 +1,16 @@
 //! One set of clients for one account and region: shared configuration, no retries, bounded time.
 
+use super::classify::chain;
 use super::hooks::{Counter, Named, WholeAnswer};
+use super::transport::Transport;
 use crate::model::{Fault, FaultKind, Region, RunId};
+use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, ConfigLoader, FrameworkMetadata, SdkConfig};
+use aws_sdk_sts::config::ProvideCredentials;
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -45,6 +50,9 @@ struct Shared {
     sqs: OnceLock<aws_sdk_sqs::Client>,
     sts: OnceLock<aws_sdk_sts::Client>,
     pricing: OnceLock<aws_sdk_pricing::Client>,
+    iam: OnceLock<aws_sdk_iam::Client>,
+    kms: OnceLock<aws_sdk_kms::Client>,
+    quotas: OnceLock<aws_sdk_servicequotas::Client>,
 }
 
 impl Clients {
@@ -57,7 +65,10 @@ impl Clients {
     pub async fn connect(settings: &AwsSettings) -> Result<Self, Fault> {
         let mut loader = aws_config::defaults(BehaviorVersion::v2026_01_12());
         if let Some(profile) = &settings.profile {
-            loader = loader.profile_name(profile);
+            // Said on the command line, it is stronger than keys in the environment, as in the AWS CLI; one that does not
+            // exist is an error and no reason to look elsewhere.
+            let named = ProfileFileCredentialsProvider::builder().profile_name(profile).build();
+            loader = loader.profile_name(profile).credentials_provider(named);
         }
         if let Some(region) = &settings.region {
             loader = loader.region(aws_config::Region::new(region.to_string()));
@@ -65,7 +76,7 @@ impl Clients {
         if let Some(url) = &settings.endpoint_url {
             loader = loader.endpoint_url(url);
         }
-        Self::load(loader).await
+        Self::load(loader.http_client(Transport::new(|name| std::env::var_os(name))?)).await
     }
 
     /// Adds what holds for every client and loads the rest.
@@ -91,10 +102,21 @@ impl Clients {
                 request_id: None,
             });
         };
-        let (counter, named) = (Counter::default(), Named::default());
-        let autoscaling = OnceLock::new();
-        let (ec2, sqs, sts, pricing) = (OnceLock::new(), OnceLock::new(), OnceLock::new(), OnceLock::new());
-        Ok(Self { shared: Arc::new(Shared { config, region, counter, named, autoscaling, ec2, sqs, sts, pricing }) })
+        let shared = Shared {
+            config,
+            region,
+            counter: Counter::default(),
+            named: Named::default(),
+            autoscaling: OnceLock::new(),
+            ec2: OnceLock::new(),
+            sqs: OnceLock::new(),
+            sts: OnceLock::new(),
+            pricing: OnceLock::new(),
+            iam: OnceLock::new(),
+            kms: OnceLock::new(),
+            quotas: OnceLock::new(),
+        };
+        Ok(Self { shared: Arc::new(shared) })
     }
 
     /// The region that all calls go to.
@@ -155,6 +177,51 @@ impl Clients {
             let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
             aws_sdk_pricing::Client::from_conf(config.build())
         })
+    }
+
+    pub(super) fn iam(&self) -> &aws_sdk_iam::Client {
+        self.shared.iam.get_or_init(|| {
+            let config = aws_sdk_iam::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_iam::Client::from_conf(config.build())
+        })
+    }
+
+    pub(super) fn kms(&self) -> &aws_sdk_kms::Client {
+        self.shared.kms.get_or_init(|| {
+            let config = aws_sdk_kms::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_kms::Client::from_conf(config.build())
+        })
+    }
+
+    pub(super) fn servicequotas(&self) -> &aws_sdk_servicequotas::Client {
+        self.shared.quotas.get_or_init(|| {
+            let config = aws_sdk_servicequotas::config::Builder::from(&self.shared.config);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            aws_sdk_servicequotas::Client::from_conf(config.build())
+        })
+    }
+
+    /// Until when the credentials hold; none for those that do not end.
+    ///
+    /// # Errors
+    ///
+    /// `Denied` when there are none.
+    pub async fn session_end(&self) -> Result<Option<Timestamp>, Fault> {
+        let lacking = |message: String| Fault {
+            kind: FaultKind::Denied,
+            action: "Configure".to_owned(),
+            code: "no-credentials".to_owned(),
+            message,
+            reason: "log in (aws sso login), or name a profile with --profile or AWS_PROFILE".to_owned(),
+            request_id: None,
+        };
+        let Some(provider) = self.shared.config.credentials_provider() else {
+            return Err(lacking("no credentials are configured".to_owned()));
+        };
+        let credentials = provider.provide_credentials().await.map_err(|error| lacking(chain(&error)))?;
+        Ok(credentials.expiry().and_then(|end| Timestamp::try_from(end).ok()))
     }
 
     /// The time-outs of CreateFleet.

@@ -111,10 +111,12 @@ pub(super) struct Truncated {
     bytes: usize,
 }
 
-/// Demands that an answer has its end: the closing root element (EC2, STS) or a complete JSON value (SQS).
+/// Demands that an answer has its end: the closing root element (EC2, STS, IAM) or a complete JSON value ([`JSON`]).
 #[derive(Clone, Copy, Debug)]
 pub(super) struct WholeAnswer;
 
+/// Services that answer in JSON, as the SDK names them.
+const JSON: [&str; 4] = ["SQS", "Pricing", "KMS", "Service Quotas"];
 /// SQS actions whose answer is empty when all is well.
 const SILENT: [&str; 3] = ["DeleteQueue", "DeleteMessage", "ChangeMessageVisibility"];
 
@@ -134,7 +136,7 @@ impl Intercept for WholeAnswer {
         let Some(body) = response.body().bytes() else { return Ok(()) };
         let Some(metadata) = bag.load::<Metadata>() else { return Ok(()) };
         let success = response.status().is_success();
-        let whole = if metadata.service() == "SQS" {
+        let whole = if JSON.contains(&metadata.service()) {
             whole_json(body) || (body.is_empty() && (!success || SILENT.contains(&metadata.name())))
         } else {
             whole_xml(body, success.then(|| metadata.name()))

@@ -9,7 +9,10 @@ use crate::journal::{Draft, Permit};
 use crate::model::{
     Fault, FaultKind, FleetName, ImageId, Instance, InstanceId, InstanceState, Market, Zone, tags as keys,
 };
-use aws_sdk_ec2::types::{Filter, InstanceAttributeName, InstanceLifecycleType, InstanceStateName, StateReason};
+use aws_sdk_ec2::types::{
+    Filter, HttpTokensState, InstanceAttributeName, InstanceLifecycleType, InstanceMetadataOptionsResponse,
+    InstanceStateName, StateReason,
+};
 
 const DESCRIBE: &str = "DescribeInstances";
 const TERMINATE: &str = "TerminateInstances";
@@ -127,6 +130,7 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
     // EC2's messages mostly begin with their code.
     let code = if message.starts_with(code) { "" } else { code };
     let reason: Vec<&str> = [code, message].into_iter().filter(|text| !text.is_empty()).collect();
+    let metadata = raw.metadata_options.as_ref();
     Ok(Instance {
         state,
         zone: Zone::new(zone.unwrap_or_default()),
@@ -136,12 +140,15 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
         security_groups: groups.map(Into::into).collect(),
         volumes: volumes.map(Into::into).collect(),
         group: tags.get(GROUP).map(str::to_owned),
+        imds_tokens_required: metadata.and_then(|m| m.http_tokens()).map(|tokens| *tokens == HttpTokensState::Required),
+        imds_hop_limit: metadata.and_then(InstanceMetadataOptionsResponse::http_put_response_hop_limit),
         instance_profile: raw.iam_instance_profile.as_ref().and_then(|profile| profile.arn()).map(str::to_owned),
         architecture: raw.architecture.as_ref().map(|architecture| architecture.as_str().to_owned()),
         instance_type: raw.instance_type.as_ref().map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
         image: ImageId::new(raw.image_id.unwrap_or_default()),
         id: InstanceId::new(need(DESCRIBE, "instance id", raw.instance_id)?),
         subnet: raw.subnet_id.as_deref().filter(|id| !id.is_empty()).map(Into::into),
+        ipv6: raw.ipv6_address.filter(|ip| !ip.is_empty()),
         private_ip: raw.private_ip_address.filter(|ip| !ip.is_empty()),
         public_ip: raw.public_ip_address.filter(|ip| !ip.is_empty()),
         key_name: raw.key_name.filter(|name| !name.is_empty()),

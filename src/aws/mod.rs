@@ -4,6 +4,7 @@
 //! bytes that will be sent, the journal turns them into a `Permit`, and the second function sends those bytes, the first and
 //! every further time.
 
+mod account;
 mod classify;
 mod codes;
 mod config;
@@ -24,6 +25,8 @@ mod tags;
 mod templates;
 #[cfg(test)]
 mod tests;
+mod transport;
+mod trial;
 mod types;
 mod volumes;
 
@@ -31,5 +34,4 @@ pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
 pub use groups::{ACTIONS_AT_ONCE, Refused};
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
-pub use sts::Caller;
 pub use volumes::{Snapshot, Volume};

@@ -25,6 +25,7 @@ impl Clients {
                     id: SubnetId::new(need(ACTION, "subnet id", subnet.subnet_id)?),
                     zone: Zone::new(need(ACTION, "availability zone", subnet.availability_zone)?),
                     public_addresses: subnet.map_public_ip_on_launch.unwrap_or(false),
+                    ipv6_only: subnet.ipv6_native == Some(true),
                     free_addresses: subnet.available_ip_address_count.and_then(|count| u32::try_from(count).ok()),
                 });
             }

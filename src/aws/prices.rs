@@ -21,7 +21,7 @@ const DAY: SignedDuration = SignedDuration::from_hours(24);
 /// in none of the others in US dollars (AWS Billing, "AWS Price List Query API endpoints").
 pub(super) fn price_region(region: &Region) -> Option<&'static str> {
     let name = region.as_str();
-    if ["cn-", "us-gov-", "us-iso", "eu-isoe-", "eusc-"].iter().any(|partition| name.starts_with(partition)) {
+    if region.partition().name != "aws" {
         return None;
     }
     Some(match name.split('-').next().unwrap_or_default() {

@@ -2,16 +2,7 @@
 
 use super::Clients;
 use super::convert::{need, read};
-use crate::model::{AccountId, Fault};
-
-/// Whose credentials these are.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Caller {
-    /// The account that pays.
-    pub account: AccountId,
-    /// The user or assumed role.
-    pub arn: String,
-}
+use crate::model::{Caller, Fault};
 
 impl Clients {
     /// Asks STS whose credentials these are; needs no permission.

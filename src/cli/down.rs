@@ -32,6 +32,6 @@ impl DownArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Result<Down, String> {
         let only = values::only(&self.only).map_err(|error| format!("invalid value for '--only <HOSTS>': {error}"))?;
-        Ok(Down { images: self.images, adopt: self.adopt, only, drain: !self.no_drain })
+        Ok(Down { images: self.images, adopt: self.adopt, only, no_drain: self.no_drain })
     }
 }

@@ -9,8 +9,8 @@ use clap::ValueEnum;
 /// is printed for ssh and Ansible makes them check against it, strictly.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
-  fleetwright inventory > fleet.ssh           then: ssh -F fleet.ssh NAME-3
-  fleetwright inventory --format ansible > fleet.yaml
+  fleetwright inventory > fleet.ssh           # then: ssh -F fleet.ssh NAME-3
+  fleetwright inventory --format ansible > hosts.yaml   # then: ansible -i hosts.yaml all -m ping
   fleetwright inventory --format hosts")]
 pub(super) struct InventoryArgs {
     /// Which tool reads it

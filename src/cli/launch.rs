@@ -11,6 +11,7 @@ use clap::ValueEnum;
 #[command(after_help = "Examples:
   fleetwright launch
   fleetwright launch -n 40 --until ready --yes
+  fleetwright launch --watch
   fleetwright launch --image ami-0123456789abcdef0 --unattested")]
 pub(super) struct LaunchArgs {
     /// The wanted size [default: the spec's fleet.size]
@@ -28,6 +29,9 @@ pub(super) struct LaunchArgs {
     /// Act on what carries this fleet's tags but is in no journal here, too
     #[arg(long)]
     adopt: bool,
+    /// Replace hosts that are gone, while it lasts
+    #[arg(long)]
+    watch: bool,
 }
 
 /// When a host counts as there.
@@ -61,6 +65,8 @@ impl LaunchArgs {
             until: self.until.check(),
             unattested: self.unattested,
             adopt: self.adopt,
+            keep: false,
+            watch: self.watch,
         }
     }
 }

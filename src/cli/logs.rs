@@ -5,11 +5,12 @@ use super::values;
 
 /// Show what one host said: its console, and the journal of its worker
 ///
-/// The console comes from EC2 and needs no login; the journal is asked for over SSH. To go on with what is written, use
-/// ssh HOST -- journalctl -f -u UNIT.
+/// The console comes from EC2 and needs no login; the journal is asked for over SSH. With --follow the journal alone is
+/// shown as it is written, until Ctrl-C; on the host that ends when nobody listens any more.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright logs 3
+  fleetwright logs 3 --follow
   fleetwright logs i-0123456789abcdef0 --lines 500")]
 pub(super) struct LogsArgs {
     /// The host: its slot (3 or #3), id or address
@@ -18,11 +19,14 @@ pub(super) struct LogsArgs {
     /// Lines of the journal, newest last
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lines: u32,
+    /// Go on with what is written from now on
+    #[arg(long)]
+    follow: bool,
 }
 
 impl LogsArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Logs {
-        Logs { host: self.host, lines: self.lines }
+        Logs { host: self.host, lines: self.lines, follow: self.follow }
     }
 }

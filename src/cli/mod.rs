@@ -4,6 +4,8 @@
 
 mod bake;
 mod completions;
+mod diff;
+mod doctor;
 mod down;
 mod exec;
 mod explain;
@@ -70,7 +72,7 @@ pub fn command() -> clap::Command {
     Arguments::command()
 }
 
-/// Runs one big job on a fleet of EC2 hosts, from the first check to the last item done.
+/// Runs one big job on a fleet of EC2 hosts, from first check to last item done.
 #[derive(Parser, Clone, Debug)]
 #[command(name = "fleetwright", version, propagate_version = true, max_term_width = 100)]
 #[command(subcommand_required = true, arg_required_else_help = false, disable_help_subcommand = true)]
@@ -88,6 +90,7 @@ enum VerbArgs {
     Init(init::InitArgs),
     Validate(validate::ValidateArgs),
     Explain(explain::ExplainArgs),
+    Doctor(doctor::DoctorArgs),
     Plan(plan::PlanArgs),
     Rehearse(rehearse::RehearseArgs),
     Sim(sim::SimArgs),
@@ -104,6 +107,7 @@ enum VerbArgs {
     Up(up::UpArgs),
     Resume(resume::ResumeArgs),
     Runs(runs::RunsArgs),
+    Diff(diff::DiffArgs),
     Images(images::ImagesArgs),
     Inventory(inventory::InventoryArgs),
     Ssh(ssh::SshArgs),
@@ -125,6 +129,7 @@ impl VerbArgs {
             Self::Init(args) => Verb::Init(args.check()),
             Self::Validate(validate::ValidateArgs {}) => Verb::Validate,
             Self::Explain(args) => Verb::Explain(args.check()),
+            Self::Doctor(doctor::DoctorArgs {}) => Verb::Doctor,
             Self::Plan(args) => Verb::Plan(args.check()?),
             Self::Rehearse(args) => Verb::Rehearse(args.check()),
             Self::Sim(args) => Verb::SimServe(args.check()),
@@ -140,10 +145,11 @@ impl VerbArgs {
             Self::Exec(args) => Verb::Exec(args.check()?),
             Self::Feed(args) => args.or("feed").map_or_else(feed::FeedArgs::check, Verb::Apply),
             Self::Work(args) => Verb::Work(args.check()),
-            Self::Wait(wait::WaitArgs {}) => Verb::Wait,
+            Self::Wait(args) => Verb::Wait(args.check()),
             Self::Up(args) => Verb::Up(args.check()),
             Self::Resume(args) => Verb::Resume(args.check()),
             Self::Runs(args) => Verb::Runs(args.check()),
+            Self::Diff(args) => Verb::Diff(args.check()),
             Self::Images(args) => Verb::Images(args.check()),
             Self::Inventory(args) => Verb::Inventory(args.check()),
             Self::Ssh(args) => Verb::Ssh(args.check()),

@@ -98,6 +98,8 @@ pub enum Verb {
     Scale(Scale),
     /// Fleet, hosts, images and queue.
     Status,
+    /// What stands in the way.
+    Doctor,
     /// One host closely: `status --why`.
     Why(HostName),
     /// A release to running hosts.
@@ -111,13 +113,15 @@ pub enum Verb {
     /// On a host: take items and run a command for each.
     Work(Options),
     /// Until the verdict.
-    Wait,
+    Wait(Wait),
     /// All of it.
     Up(Up),
     /// Go on where a run stopped.
     Resume(Resume),
     /// Past runs, from their journals.
     Runs(Runs),
+    /// Spec against live fleet; exit 14 when they differ, if so wished.
+    Diff(bool),
     /// This fleet's images.
     Images(Images),
     /// The running hosts for other tools.
@@ -319,6 +323,7 @@ pub enum Until {
 
 /// `launch`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 pub struct Launch {
     /// The wanted size instead of the spec's, at least 1.
     pub n: Option<u32>,
@@ -330,6 +335,10 @@ pub struct Launch {
     pub unattested: bool,
     /// Take over hosts that carry this fleet's tags but are in no journal here.
     pub adopt: bool,
+    /// Keep what comes, however little: a replacement is never ended again for want of others.
+    pub keep: bool,
+    /// Stay, and replace hosts that are gone.
+    pub watch: bool,
 }
 
 /// Which hosts go first.
@@ -429,6 +438,13 @@ pub struct Exec {
     pub command: Vec<String>,
 }
 
+/// `wait`
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Wait {
+    /// Replace hosts that are gone.
+    pub watch: bool,
+}
+
 /// `up`
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Up {
@@ -450,6 +466,8 @@ pub enum Runs {
     List,
     /// One, by its id or the beginning or end of it.
     Show(String),
+    /// One in full; the newest when none is named.
+    Report(Option<String>),
 }
 
 /// `images`
@@ -487,6 +505,8 @@ pub struct Logs {
     pub host: HostName,
     /// Lines of the journal, 1..=10000.
     pub lines: u32,
+    /// Go on with what is written from now on.
+    pub follow: bool,
 }
 
 /// `extend`
@@ -524,7 +544,7 @@ pub enum Recycle {
 }
 
 /// `down`
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
@@ -532,12 +552,6 @@ pub struct Down {
     pub adopt: bool,
     /// Only these hosts; everything when empty.
     pub only: BTreeSet<HostPick>,
-    /// Whether hosts that are named are drained first.
-    pub drain: bool,
-}
-
-impl Default for Down {
-    fn default() -> Self {
-        Self { images: false, adopt: false, only: BTreeSet::new(), drain: true }
-    }
+    /// Hosts that are named end without being drained.
+    pub no_drain: bool,
 }

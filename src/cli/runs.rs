@@ -10,7 +10,8 @@ use clap::Subcommand;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright runs list
-  fleetwright runs show 7c1e09aa")]
+  fleetwright runs show 7c1e09aa
+  fleetwright runs report")]
 pub(super) struct RunsArgs {
     #[command(subcommand)]
     command: RunsCommand,
@@ -21,6 +22,7 @@ pub(super) struct RunsArgs {
 enum RunsCommand {
     List(ListArgs),
     Show(ShowArgs),
+    Report(ReportArgs),
 }
 
 /// All runs of this fleet, newest first
@@ -41,12 +43,24 @@ struct ShowArgs {
     run: String,
 }
 
+/// One run for a reader who was not there: steps with durations, calls, retries, hosts, failures by cause
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright runs report
+  fleetwright runs report 7c1e09aa -o json")]
+struct ReportArgs {
+    /// The run's id, or as much of its beginning or end as no other run has [default: the newest]
+    #[arg(value_name = "RUN", value_parser = values::run)]
+    run: Option<String>,
+}
+
 impl RunsArgs {
     /// The same, checked.
     pub(super) fn check(self) -> Runs {
         match self.command {
             RunsCommand::List(ListArgs {}) => Runs::List,
             RunsCommand::Show(ShowArgs { run }) => Runs::Show(run),
+            RunsCommand::Report(ReportArgs { run }) => Runs::Report(run),
         }
     }
 }

@@ -58,6 +58,7 @@ impl ScaleArgs {
             until: self.until.check(),
             unattested: self.unattested,
             adopt: self.adopt,
+            ..Launch::default()
         };
         let order = match self.order {
             OrderArg::Oldest => GoesFirst::Oldest,

@@ -3,6 +3,7 @@
 use crate::time::SharedClock;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 /// A bucket's size and how fast it fills.
@@ -68,6 +69,7 @@ pub struct Limits {
     clock: SharedClock,
     otherwise: Rate,
     buckets: Mutex<BTreeMap<String, Bucket>>,
+    answered: AtomicBool,
 }
 
 impl Limits {
@@ -75,7 +77,7 @@ impl Limits {
     pub fn new(clock: SharedClock, named: impl IntoIterator<Item = (String, Rate)>, otherwise: Rate) -> Self {
         let now = clock.now();
         let buckets = named.into_iter().map(|(action, rate)| (action, Bucket::new(rate, now))).collect();
-        Self { clock, otherwise, buckets: Mutex::new(buckets) }
+        Self { clock, otherwise, buckets: Mutex::new(buckets), answered: AtomicBool::new(false) }
     }
 
     fn with<T>(&self, action: &str, act: impl FnOnce(&mut Bucket, Timestamp) -> T) -> T {
@@ -92,6 +94,16 @@ impl Limits {
         if wait > SignedDuration::ZERO {
             self.clock.sleep_until(now.saturating_add(wait).unwrap_or(Timestamp::MAX)).await;
         }
+    }
+
+    /// Whether any call through these limits was ever answered, be it by a refusal.
+    pub fn answered(&self) -> bool {
+        self.answered.load(Ordering::Relaxed)
+    }
+
+    /// Somebody is there.
+    pub(super) fn heard(&self) {
+        self.answered.store(true, Ordering::Relaxed);
     }
 
     /// A call was throttled: the pace is halved.

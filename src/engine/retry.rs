@@ -20,12 +20,21 @@ pub struct Policy {
     pub cap: Duration,
     /// No try begins later than this after the first, world time.
     pub budget: Duration,
+    /// The same while nobody was ever there: a wrong region or endpoint is no outage.
+    pub nobody: Duration,
 }
 
 impl Default for Policy {
-    /// AWS's own figures (standard mode: 1 s initial, factor 2, 20 s cap); ten minutes then stop resumably.
+    /// AWS's own figures (standard mode: 1 s initial, factor 2, 20 s cap); ten minutes then stop resumably, half a minute
+    /// where nobody ever answered.
     fn default() -> Self {
-        Self { base: Duration::from_secs(1), factor: 2, cap: Duration::from_secs(20), budget: Duration::from_mins(10) }
+        Self {
+            base: Duration::from_secs(1),
+            factor: 2,
+            cap: Duration::from_secs(20),
+            budget: Duration::from_mins(10),
+            nobody: Duration::from_secs(30),
+        }
     }
 }
 
@@ -108,13 +117,17 @@ where
     Op: FnMut() -> Answer,
     Answer: Future<Output = Result<T, Fault>>,
 {
-    let budget = SignedDuration::try_from(policy.budget).unwrap_or(SignedDuration::MAX);
-    let last_start = cx.clock.now().saturating_add(budget).unwrap_or(Timestamp::MAX);
+    let begun = cx.clock.now();
+    let until = |budget: Duration| {
+        let budget = SignedDuration::try_from(budget).unwrap_or(SignedDuration::MAX);
+        begun.saturating_add(budget).unwrap_or(Timestamp::MAX)
+    };
     let mut attempt = 0;
     loop {
         cx.limits.acquire(action).await;
         let fault = match op().await {
             Ok(answer) => {
+                cx.limits.heard();
                 cx.limits.succeeded(action);
                 return Ok(answer);
             }
@@ -123,6 +136,13 @@ where
         if fault.kind == FaultKind::Throttled {
             cx.limits.throttled(action);
         }
+        // Neither a refused connection nor an unknown name says that anybody was ever there.
+        let nobody =
+            fault.kind == FaultKind::Transport && ["unreachable", "unknown-host"].contains(&fault.code.as_str());
+        if !nobody {
+            cx.limits.heard();
+        }
+        let last_start = until(if cx.limits.answered() { policy.budget } else { policy.nobody });
         attempt += 1;
         let wait = SignedDuration::try_from(cx.jitter.upto(policy.longest(attempt))).unwrap_or(SignedDuration::MAX);
         let in_time = cx.clock.now().saturating_add(wait).is_ok_and(|next| next <= last_start);

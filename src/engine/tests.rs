@@ -131,6 +131,35 @@ async fn waits_are_jittered_below_a_doubling_limit_and_the_budget_is_kept() {
     }
 }
 
+#[tokio::test]
+async fn nobody_at_the_endpoint_is_no_outage_until_somebody_was_there() {
+    let unreachable = || Fault { code: "unreachable".to_owned(), ..fault(FaultKind::Transport) };
+    let bench = Bench::quick();
+    let tried_for = async || {
+        let start = bench.clock.now();
+        let result: Result<(), _> =
+            retry(bench.cx(), "DescribeInstances", &Policy::default(), FaultKind::retryable, async || {
+                Err(unreachable())
+            })
+            .await;
+        assert_eq!(result, Err(unreachable()));
+        bench.seconds_since(start)
+    };
+    let never = tried_for().await;
+    assert!((5.0..=30.0).contains(&never), "gave up after {never} s");
+    let tries = bench.heard().len();
+    assert!((3..20).contains(&tries), "{tries} tries");
+    // A refusal is an answer too.
+    let denied: Result<(), _> =
+        retry(bench.cx(), "RunInstances", &Policy::default(), FaultKind::retryable, async || {
+            Err(fault(FaultKind::Denied))
+        })
+        .await;
+    assert_eq!(denied, Err(fault(FaultKind::Denied)));
+    let outage = tried_for().await;
+    assert!(outage > 500.0, "gave up an outage after {outage} s");
+}
+
 /// A machine that falls asleep whenever somebody waits, and wakes up a day later.
 struct Lid(ManualClock);
 

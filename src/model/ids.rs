@@ -77,6 +77,21 @@ impl RunId {
         Self(id)
     }
 
+    /// The same, or, where the clock was set back behind the `newest` run that there is, one that sorts right after that:
+    /// runs are told apart by their order, and an old teardown must not look newer than what was launched after it.
+    #[must_use]
+    pub fn after(self, newest: Option<Self>) -> Self {
+        // A UUIDv7 begins with 48 bits of milliseconds.
+        const REST: u32 = 80;
+        match newest.filter(|newest| *newest >= self) {
+            None => self,
+            Some(newest) => {
+                let time = (newest.0.as_u128() >> REST) + 1;
+                Self(uuid::Uuid::from_u128(time << REST | self.0.as_u128() & ((1 << REST) - 1)))
+            }
+        }
+    }
+
     /// Reads the hyphenated form, as in directory names.
     pub fn parse(text: &str) -> Option<Self> {
         uuid::Uuid::parse_str(text).ok().map(Self)
@@ -131,6 +146,18 @@ mod tests {
         }
         for name in ["", "-", "939a", "608f", "01a1fd99-939a-7961-8739-6368574e608e0"] {
             assert!(!run.named_by(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn runs_are_in_order_whatever_the_clock_says() {
+        let run = |text| RunId::parse(text).unwrap();
+        let (old, new) = (run("01a1fd99-939a-7961-8739-6368574e608e"), run("01a1fd99-939b-7000-8000-000000000000"));
+        assert_eq!((new.after(None), new.after(Some(old))), (new, new));
+        for (clock, newest) in [(old, new), (old, old)] {
+            let next = clock.after(Some(newest));
+            assert!(next > newest && next.short() == clock.short(), "{next}");
+            assert_eq!(uuid::Uuid::parse_str(&next.to_string()).unwrap().get_version_num(), 7);
         }
     }
 }

@@ -76,6 +76,9 @@ pub struct Instance {
     pub private_ip: Option<String>,
     /// Public address, where it has one.
     pub public_ip: Option<String>,
+    /// The first IPv6 address of its first interface, where it has one.
+    #[serde(default)]
+    pub ipv6: Option<String>,
     /// All its tags.
     pub tags: Tags,
     /// When EC2 accepted the launch.
@@ -94,6 +97,10 @@ pub struct Instance {
     pub volumes: Vec<VolumeId>,
     /// The Auto Scaling group it is a member of (tag `aws:autoscaling:groupName`).
     pub group: Option<String>,
+    /// Whether its metadata service wants tokens (IMDSv2), where EC2 says so.
+    pub imds_tokens_required: Option<bool>,
+    /// How many hops an answer of its metadata service goes, where EC2 says so.
+    pub imds_hop_limit: Option<i32>,
 }
 
 impl Instance {

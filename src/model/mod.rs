@@ -1,5 +1,7 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
+pub mod checkup;
+pub mod count;
 pub mod fault;
 pub mod group;
 pub mod host;
@@ -8,6 +10,7 @@ pub mod image;
 pub mod instance;
 pub mod money;
 pub mod offer;
+pub mod partition;
 pub mod play;
 pub mod pool;
 pub mod quote;
@@ -17,6 +20,8 @@ pub mod sample;
 pub mod survey;
 pub mod tags;
 
+pub use checkup::{Caller, Checkup};
+pub use count::count;
 pub use fault::{Fault, FaultKind};
 pub use group::{Group, GroupMember, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};
@@ -26,8 +31,9 @@ pub use ids::{
 };
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
-pub use money::Money;
+pub use money::{Cost, Money};
 pub use offer::{Offer, Offers};
+pub use partition::Partition;
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};
 pub use pool::{Market, Pool};
 pub use quote::shell_word;

@@ -96,9 +96,86 @@ impl fmt::Display for Money {
     }
 }
 
+/// A sum of prices, some of which may be unknown: unknown is never taken for nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Cost {
+    /// What is known of it, in millionths of a US dollar; null when nothing is.
+    pub micro_usd: Option<Money>,
+    /// Whether nothing is missing; else it costs at least that.
+    pub complete: bool,
+}
+
+impl Cost {
+    /// Nothing to pay.
+    pub const NOTHING: Self = Self { micro_usd: Some(Money::ZERO), complete: true };
+    /// Nobody knows.
+    pub const UNKNOWN: Self = Self { micro_usd: None, complete: false };
+
+    /// So many of these, by what is known of one; none of them cost nothing, whatever one may cost.
+    pub fn of(one: Option<Money>, count: u64) -> Self {
+        match (one, count) {
+            (_, 0) => Self::NOTHING,
+            (Some(one), _) => Self { micro_usd: Some(one.times(count)), complete: true },
+            (None, _) => Self::UNKNOWN,
+        }
+    }
+
+    /// This cost per hour for `seconds`.
+    #[must_use]
+    pub fn per_hour_for(self, seconds: i64) -> Self {
+        Self { micro_usd: self.micro_usd.map(|money| money.per_hour_for(seconds)), ..self }
+    }
+
+    /// In dollars, where all of it is known.
+    pub fn dollars(self) -> Option<f64> {
+        self.micro_usd.filter(|_| self.complete).map(Money::dollars)
+    }
+}
+
+impl Add for Cost {
+    type Output = Self;
+    fn add(self, other: Self) -> Self {
+        let nothing = |cost: Self| cost.micro_usd.filter(|known| *known > Money::ZERO || cost.complete);
+        let known = match (nothing(self), nothing(other)) {
+            (None, None) => None,
+            (one, other) => Some(one.unwrap_or_default() + other.unwrap_or_default()),
+        };
+        let complete = self.complete && other.complete;
+        // A part that costs nothing tells nothing of a sum whose other part is unknown.
+        Self { micro_usd: known.filter(|known| complete || *known > Money::ZERO), complete }
+    }
+}
+
+impl std::iter::Sum for Cost {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::NOTHING, Add::add)
+    }
+}
+
+impl fmt::Display for Cost {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.micro_usd, self.complete) {
+            (None, _) => f.write_str("unknown"),
+            (Some(money), true) => write!(f, "{money}"),
+            (Some(money), false) => write!(f, "at least {money}"),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn unknown_is_never_nothing() {
+        let one = Some(Money(100_000));
+        assert_eq!((Cost::of(one, 3) + Cost::of(None, 2)).to_string(), "at least $0.3000");
+        assert_eq!((Cost::of(one, 3) + Cost::of(None, 0)).to_string(), "$0.3000");
+        assert_eq!((Cost::NOTHING + Cost::UNKNOWN).to_string(), "unknown");
+        assert_eq!([Cost::UNKNOWN, Cost::NOTHING].into_iter().sum::<Cost>(), Cost::UNKNOWN);
+        assert_eq!(Cost::NOTHING.to_string(), "$0.00");
+        assert_eq!((Cost::of(one, 1) + Cost::UNKNOWN).dollars(), None);
+    }
 
     #[test]
     fn reads_and_shows() {

@@ -12,8 +12,8 @@ pub struct Offers {
     pub gib_month: Option<Money>,
     /// A public IPv4 address for an hour, where the price list says so.
     pub address_hour: Option<Money>,
-    /// Where prices come from, and why some are not known; for people.
-    pub sources: Vec<String>,
+    /// Why prices are unknown, where they are; for people.
+    pub doubts: Vec<String>,
 }
 
 /// One instance type in one region.

@@ -14,8 +14,11 @@ pub struct Subnet {
     /// Whether its hosts get a public IPv4 address each.
     #[serde(default)]
     pub public_addresses: bool,
-    /// Addresses still free in it.
+    /// IPv4 addresses still free in it.
     pub free_addresses: Option<u32>,
+    /// Whether it has IPv6 addresses only: its hosts have no private IPv4 address.
+    #[serde(default)]
+    pub ipv6_only: bool,
 }
 
 /// One version of a launch template.

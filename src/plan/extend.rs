@@ -1,7 +1,7 @@
 //! The plan of `extend`: hosts power themselves off later.
 
 use super::{Action, Plan, Step};
-use crate::model::{Instance, tags};
+use crate::model::{Instance, count, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
@@ -15,7 +15,7 @@ pub fn plan(fleet: &Fleet, live: &[Instance], by: SignedDuration, now: Timestamp
         Vec::new()
     } else {
         notes.push(format!("what these hosts cost goes on until {until}, unless they are ended before"));
-        let title = format!("let {} hosts live until {until}", live.len());
+        let title = format!("let {} live until {until}", count(live.len(), "host"));
         vec![Step::new("extend", title, Action::Extend { until })]
     };
     Plan { steps, notes, ..Plan::new("extend", fleet.key(), request) }

@@ -83,7 +83,15 @@ pub fn plan(fleet: &Fleet, survey: &Survey, loose: &[String], request: String) -
         let title = format!("end images that are not in use, beyond the newest {keep}");
         vec![Step::new("images", title, Action::Images { keep })]
     };
-    Plan { verb: "images prune".to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan {
+        verb: "images prune".to_owned(),
+        fleet: fleet.key(),
+        request,
+        steps,
+        notes,
+        arguments: Vec::new(),
+        estimate: None,
+    }
 }
 
 #[cfg(test)]
@@ -122,6 +130,7 @@ mod tests {
             image: image.into(),
             private_ip: None,
             public_ip: None,
+            ipv6: None,
             tags: Tags::default(),
             launched: Timestamp::UNIX_EPOCH,
             state_reason: None,
@@ -131,6 +140,8 @@ mod tests {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            imds_tokens_required: None,
+            imds_hop_limit: None,
         }
     }
 
@@ -146,6 +157,7 @@ mod tests {
 
     #[test]
     fn what_is_needed_protected_or_new_stays() {
+        use Fate::{Kept, Protected, Surplus, Used};
         use ImageState::{Available, Failed, Pending};
         let mut survey = Survey::untaken(Timestamp::UNIX_EPOCH, "1".into(), "us-east-1".into());
         let none = Tags::default;
@@ -166,7 +178,6 @@ mod tests {
             tags: none(),
             versions: vec![version(1, "once"), version(2, "named")],
         });
-        use Fate::{Kept, Protected, Surplus, Used};
         assert_eq!(fates(&survey, 2), [Surplus, Kept, Kept, Used, Surplus, Surplus, Used, Protected]);
         assert_eq!(fates(&survey, 0)[..3], [Surplus; 3]);
         let ids: Vec<&str> = surplus(&survey, 2).iter().map(|image| image.id.as_str()).collect();

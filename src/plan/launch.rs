@@ -1,13 +1,15 @@
 //! The plan of `launch`: from what is there to N hosts.
 
+use super::estimate::{self, Job, estimate};
 use super::ladder::Dry;
+use super::rates::Rates;
 use super::token::digest;
 use super::types::{Wanted, choose, wanted};
 use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
-    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, tags,
+    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
@@ -27,6 +29,8 @@ pub struct Input<'a> {
     pub offers: Option<&'a Offers>,
     /// The image to launch.
     pub image: &'a Image,
+    /// How long the job takes, as far as it is known before.
+    pub job: Job,
     /// Hosts wanted in all.
     pub size: u32,
     /// How far new hosts are waited for.
@@ -54,6 +58,11 @@ pub const USER_DATA_LIMIT: usize = 16 * 1024;
 /// Name of a fleet's launch template.
 pub fn template_name(fleet: &str) -> String {
     format!("fleetwright-{fleet}")
+}
+
+/// What a version of the launch template is described by: what it is made from.
+pub fn description(fleet: &Fleet, image: &Image) -> String {
+    format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]))
 }
 
 /// Name of an epoch: launch template and version.
@@ -111,7 +120,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let missing = input.size - have;
     let settings = settings(input)?;
     let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
-    let description = format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]));
+    let description = description(fleet, image);
     let first_attempt = reusable(survey, &description, expires, input.now)
         .zip(survey.launch_template.as_ref())
         .and_then(|(version, template)| input.attempts.get(&epoch_name(template.id.as_str(), version.number)).copied())
@@ -133,6 +142,27 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
         dry: input.dry.clone(),
     };
+    plan.estimate = input.offers.map(|offers| {
+        let rates = rates(offers, hosts, survey, Some(image));
+        let zones: Vec<_> = survey
+            .subnets
+            .iter()
+            .filter(|subnet| ladder.subnets.contains(&subnet.id))
+            .map(|subnet| subnet.zone.clone())
+            .collect();
+        Box::new(estimate(&estimate::Input {
+            spot: ladder.spot,
+            on_demand: ladder.on_demand,
+            fallback: ladder.fallback,
+            types: &ladder.types,
+            zones: &zones,
+            max_price: hosts.max_price,
+            rates,
+            expires: expires.as_secs(),
+            consoles: input.until > Until::Running,
+            job: input.job,
+        }))
+    });
     let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
     if let Some(release) = input.release {
         host_tags = host_tags.with(tags::RELEASE, release);
@@ -165,7 +195,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             format!("launch template {} for {}", wanted.name, image.name),
             Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs() },
         ),
-        Step::new("capacity", format!("{missing} new hosts"), Action::Capacity(ladder)),
+        Step::new("capacity", count(missing, "new host"), Action::Capacity(ladder)),
         Step::new(
             "accept",
             format!("accept {min} or more of {missing}"),
@@ -174,6 +204,15 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing }),
     ];
     Ok(plan)
+}
+
+/// What a host of this spec costs, from this image or else from the fleet's newest.
+pub fn rates<'a>(offers: &'a Offers, hosts: &HostsSpec, survey: &Survey, image: Option<&Image>) -> Rates<'a> {
+    Rates {
+        offers,
+        root_gib: hosts.root.size_gib.or_else(|| image.or(survey.images.first())?.root_gib),
+        addresses: survey.subnets.iter().any(|subnet| subnet.public_addresses),
+    }
 }
 
 fn settle_title(until: Until) -> &'static str {

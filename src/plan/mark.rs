@@ -38,5 +38,5 @@ pub fn plan(fleet: &Fleet, host: &Instance, mark: Mark, off: bool, now: Timestam
     if mark == Mark::Quarantine && !off {
         notes.push("it is no longer counted: `fleetwright launch` replaces it".to_owned());
     }
-    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }

@@ -4,8 +4,13 @@
 //! journal says has happened.
 
 pub mod bake;
+pub mod bill;
 pub mod boot;
+pub mod decide;
+pub mod diff;
+pub mod doctor;
 pub mod down;
+pub mod estimate;
 pub mod eta;
 pub mod extend;
 pub mod feed;
@@ -16,6 +21,7 @@ pub mod lint;
 pub mod mark;
 pub mod play;
 pub mod push;
+pub mod rates;
 pub mod recycle;
 pub mod saved;
 pub mod scale;
@@ -59,6 +65,9 @@ pub struct Plan {
     /// The command line as typed, without the program's name: `resume` reads it again.
     #[serde(default)]
     pub arguments: Vec<String>,
+    /// What it costs and how long it takes, where it launches hosts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Box<estimate::Estimate>>,
 }
 
 /// One step of a plan.
@@ -158,6 +167,9 @@ pub enum Action {
         hosts: Vec<InstanceId>,
         /// Only those of them that the step `drain` found drained.
         drained: bool,
+        /// Hosts that the fleet has then.
+        #[serde(default)]
+        left: u32,
     },
     /// Let live hosts power themselves off later.
     Extend {
@@ -266,7 +278,7 @@ impl Plan {
     /// A plan without steps.
     pub fn new(verb: &str, fleet: FleetKey, request: String) -> Self {
         let verb = verb.to_owned();
-        Self { verb, fleet, request, steps: Vec::new(), notes: Vec::new(), arguments: Vec::new() }
+        Self { verb, fleet, request, steps: Vec::new(), notes: Vec::new(), arguments: Vec::new(), estimate: None }
     }
 
     /// Whether anything would be changed: looking and waiting change nothing.

@@ -274,7 +274,7 @@ pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAct
     if !wanted.is_empty() {
         notes.extend(warnings(facts));
     }
-    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new() }
+    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }
 
 /// What keeps windows on this group from doing what they should.

@@ -73,12 +73,18 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             "fleetwright status     # which hosts there are",
         ));
     }
-    Ok(of(input.fleet, input.live, &chosen, input.drain, input.request.clone()))
+    Ok(of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone()))
 }
 
 /// The plan that drains and ends these hosts.
 #[must_use]
-pub fn of(fleet: &Fleet, live: &[Instance], hosts: &[InstanceId], drain: bool, request: String) -> Plan {
+pub fn of(
+    fleet: &Fleet,
+    (live, unseen): (&[Instance], usize),
+    hosts: &[InstanceId],
+    drain: bool,
+    request: String,
+) -> Plan {
     let mut plan = Plan {
         verb: "scale".to_owned(),
         fleet: fleet.key(),
@@ -86,6 +92,7 @@ pub fn of(fleet: &Fleet, live: &[Instance], hosts: &[InstanceId], drain: bool, r
         steps: Vec::new(),
         notes: Vec::new(),
         arguments: Vec::new(),
+        estimate: None,
     };
     if hosts.is_empty() {
         plan.notes.push(format!("{} hosts are there: none has to go", live.len()));
@@ -101,8 +108,9 @@ pub fn of(fleet: &Fleet, live: &[Instance], hosts: &[InstanceId], drain: bool, r
     } else {
         plan.notes.push("the spec names no `worker`: nothing is stopped before they end".to_owned());
     }
+    let left = u32::try_from(live.len() + unseen - hosts.len()).unwrap_or(u32::MAX);
     let title = format!("end {} of {} hosts: {names}", hosts.len(), live.len());
-    plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained }));
+    plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained, left }));
     plan
 }
 
@@ -178,6 +186,9 @@ mod tests {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            imds_hop_limit: None,
+            ipv6: None,
+            imds_tokens_required: None,
         }
     }
 

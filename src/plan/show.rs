@@ -12,6 +12,9 @@ pub fn show(plan: &Plan) -> String {
     for (n, step) in plan.steps.iter().enumerate() {
         let _infallible = writeln!(text, "  {}. {}{}", n + 1, step.title, details(&step.action));
     }
+    for line in plan.estimate.iter().flat_map(|estimate| estimate.lines()) {
+        let _infallible = writeln!(text, "  {line}");
+    }
     for note in &plan.notes {
         let _infallible = writeln!(text, "  note: {note}");
     }

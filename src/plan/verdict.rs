@@ -121,6 +121,11 @@ pub enum Verdict {
         /// How it stood then.
         outlook: String,
     },
+    /// The budget is used up. Never judged here: money is no count of the queue.
+    Budget {
+        /// How it stood then, and the money.
+        outlook: String,
+    },
     /// The counts could not be read for as long as a stall takes: whatever was seen before is no evidence.
     Blind {
         /// World time of the last good look.
@@ -291,7 +296,8 @@ fn outlook(seen: &Seen<'_>, quiet: &Quiet, done: &Done) -> String {
     }
 }
 
-/// Time to the end at today's pace: what is in the queue and what is still to be fed.
+/// Time to the end at today's pace: what is in the queue and what is still to be fed. Nothing left is no time at all: how
+/// long the quiet must last is told by the outlook.
 fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
     let look = seen.looks.last()?;
     let unfed = match (seen.feeder.feeding, seen.feeder.total) {
@@ -300,6 +306,9 @@ fn time_left(seen: &Seen<'_>) -> Option<SignedDuration> {
         (Feeding::Open, None) | (Feeding::Stopped, _) => return None,
     };
     let left = look.sample.as_ref()?.remaining()?.saturating_add(unfed);
+    if left == 0 {
+        return None;
+    }
     let points: Vec<_> = seen.looks.iter().filter_map(|look| Some((look.at, finished(look)?))).collect();
     let done = eta::eta(left, eta::pace(&points)?)?;
     // What is not in yet can't be done, however fast the workers are.

@@ -17,6 +17,7 @@ mod summary;
 pub mod table;
 mod terminal;
 
+pub(crate) use crate::model::count;
 pub use answer::{Answer, SCHEMA_VERSION};
 pub use color::{Style, When};
 pub use jsonl::Jsonl;
@@ -49,11 +50,6 @@ pub fn span(span: jiff::SignedDuration) -> String {
         (0, m, s) => format!("{m}m{s:02}s"),
         (h, m, _) => format!("{h}h{m:02}m"),
     }
-}
-
-/// `1 host`, `3 hosts`.
-pub(crate) fn count(n: u64, noun: &str) -> String {
-    if n == 1 { format!("1 {noun}") } else { format!("{n} {noun}s") }
 }
 
 #[cfg(test)]

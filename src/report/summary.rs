@@ -1,6 +1,6 @@
 //! What a campaign came to: one object for programs, one page for people.
 
-use super::answer::Answer;
+use super::answer::{Answer, Spent};
 use super::table::{self, Column};
 use super::{count, escape, failures, span};
 use crate::event::{Event, Sink, Stamped};
@@ -36,8 +36,11 @@ pub struct Summary {
     pub records: Option<RecordCounts>,
     /// World seconds from start to end.
     pub world_seconds: i64,
-    /// Dollars, where known.
+    /// Dollars, where all of it is known.
     pub cost_usd: Option<f64>,
+    /// The money in full; absent where the verb launches and watches nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Spent>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
     /// What was broken on purpose and what stood in for what; of a rehearsal only.
@@ -142,11 +145,13 @@ impl Answer for Summary {
             rows.push(("records", format!("{equal} of {expected} equal")));
         }
         rows.push(("time", span(SignedDuration::from_secs(self.world_seconds))));
-        if let Some(cost) = self.cost_usd {
+        if let Some(cost) = &self.cost {
+            rows.push(("cost", cost.line()));
+        } else if let Some(cost) = self.cost_usd {
             rows.push(("cost", dollars(cost)));
         }
         if !self.api_calls.is_empty() {
-            let all = count(self.api_calls.values().sum(), "call");
+            let all = count(self.api_calls.values().sum::<u64>(), "call");
             let each: Vec<String> = self.api_calls.iter().map(|(action, n)| format!("{action} {n}")).collect();
             rows.push(("api", format!("{all}: {}", each.join(", "))));
         }
@@ -242,6 +247,7 @@ impl Tally {
             records: None,
             world_seconds: world.unwrap_or(0),
             cost_usd: seen.cost.map(Money::dollars),
+            cost: None,
             api_calls: BTreeMap::new(),
             rehearsal: None,
         }

@@ -8,6 +8,7 @@
 //!                 └───► control (/_sim/)              ▲ clock, buckets, host events
 //! ```
 
+mod account;
 pub(crate) mod api;
 mod audit;
 pub(crate) mod autoscaling;
@@ -19,7 +20,12 @@ pub(crate) mod ec2;
 mod faults;
 mod gates;
 pub mod hosts;
+mod iam;
+mod kms;
+mod partition;
 mod pricing;
+mod quotas;
+mod refusal;
 pub mod seed;
 mod server;
 mod sqs;

@@ -10,10 +10,9 @@ use super::ec2::Ec2;
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
-use super::pricing;
 use super::seed::Seed;
 use super::sqs::Sqs;
-use super::sts;
+use super::{iam, kms, pricing, quotas, sts};
 use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use std::collections::BTreeMap;
@@ -139,7 +138,7 @@ impl State {
         {
             return (Err(error), false);
         }
-        if let Some(refusal) = self.faults.denied(call, &origin.seed.account) {
+        if let Some(refusal) = self.faults.denied(call, &origin.seed) {
             return (Err(refusal), false);
         }
         let handled = match call.service.as_str() {
@@ -147,7 +146,10 @@ impl State {
             "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
             "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
-            "sts" => sts::handle(call, &origin.seed.account),
+            "sts" => sts::handle(call, &origin.seed),
+            "iam" => iam::handle(call, &origin.seed, &self.control.account, self.ec2.profiles()),
+            "kms" => kms::handle(call, &origin.seed, &self.control.account),
+            "servicequotas" => quotas::handle(call, &origin.seed, &self.control.quotas),
             other => Err(ApiError::new("InvalidAction", format!("the rehearsal cloud has no service {other}"))),
         };
         (handled, true)
@@ -183,6 +185,11 @@ impl World {
     /// Reads or fills the audit.
     pub(crate) fn audit<T>(&self, act: impl FnOnce(&mut Audit) -> T) -> T {
         act(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// The one region that there is.
+    pub(crate) fn region(&self) -> &str {
+        &self.origin.seed.region
     }
 
     /// The id of the next request.

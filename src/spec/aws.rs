@@ -3,6 +3,7 @@
 use super::problem::quote;
 use super::region::is_region;
 use super::value::Wrong;
+use crate::model::Partition;
 
 type Read<T> = Result<T, Wrong>;
 
@@ -192,7 +193,7 @@ pub(crate) fn queue_url(text: &str) -> Read<QueueUrl> {
         let parts: Vec<&str> = text.split(':').collect();
         match parts.as_slice() {
             ["arn", _, "sqs", region, account, name] => {
-                let domain = if region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let domain = Partition::of(region).domain;
                 wrong.help(format!("write https://sqs.{region}.{domain}/{account}/{name}"))
             }
             [name] if queue_name(name).is_ok() => {

@@ -1,7 +1,7 @@
 //! The spec as checked: after this room nobody validates again.
 
 use crate::model::{
-    AccountId, Address, FleetKey, FleetName, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
+    AccountId, Address, FleetKey, FleetName, Instance, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
 use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
@@ -50,6 +50,9 @@ pub struct Fleet {
     pub done: Done,
     /// When a group's hosts are replaced.
     pub recycle: Option<Recycle>,
+    /// What it may cost.
+    #[serde(default)]
+    pub budget: Option<Budget>,
     /// What stands in for things that can't be had on a laptop.
     pub rehearsal: Rehearsal,
 }
@@ -232,6 +235,18 @@ pub struct SshSpec {
     pub timeout: Duration,
 }
 
+impl SshSpec {
+    /// Where SSH finds an instance; none while EC2 has not told its address. In a subnet without IPv4 the private address is
+    /// the IPv6 one: it is routed inside a VPC as any other.
+    pub fn address(&self, instance: &Instance) -> Option<Address> {
+        let host = match self.connect {
+            Connect::Private => instance.private_ip.clone().or_else(|| instance.ipv6.clone()),
+            Connect::Public => instance.public_ip.clone(),
+        };
+        Some(Address { host: host?, port: self.port })
+    }
+}
+
 /// One of `hosts:`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ForeignHost {
@@ -393,6 +408,15 @@ pub struct Window {
     pub open: Duration,
     /// The line of `at` in the spec.
     pub line: u32,
+}
+
+/// `budget:`
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Budget {
+    /// `stop_at:` dollars of the campaign.
+    pub stop_at: Money,
+    /// `then: keep | down`: whether `up` ends the fleet when it is reached, default keep.
+    pub down: bool,
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

@@ -6,6 +6,8 @@ use std::fmt;
 
 /// Most problems that are kept; a file with more is broken in one way, many times.
 const MOST: usize = 100;
+/// A file that is not there; as a warning: one that some verbs need, and that may be made later.
+pub(super) const NO_FILE: &str = "no-such-file";
 
 /// How bad a problem is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, JsonSchema)]
@@ -146,12 +148,19 @@ impl Problems {
         self.more > 0 || self.list.iter().any(|p| p.severity == Severity::Error)
     }
 
-    /// `1 problem`, `3 problems`.
+    /// `1 error`, `2 errors, 1 warning`: as the report's own last line counts them.
     pub fn summary(&self) -> String {
-        match self.len() {
-            1 => "1 problem".to_owned(),
-            n => format!("{n} problems"),
-        }
+        let warnings = self.list.iter().filter(|p| p.severity == Severity::Warning).count();
+        let counts = [(self.len() - warnings, "error"), (warnings, "warning")];
+        let told = counts.into_iter().filter(|(n, _)| *n > 0);
+        told.map(|(n, word)| format!("{n} {word}{}", if n == 1 { "" } else { "s" })).collect::<Vec<_>>().join(", ")
+    }
+
+    /// Those that are not about files which only some verbs need, and which are made later: a verb that needs one says so.
+    #[must_use]
+    pub fn lasting(mut self) -> Self {
+        self.list.retain(|p| p.severity == Severity::Error || p.code != NO_FILE);
+        self
     }
 
     /// How many there are, those that are not kept among them.

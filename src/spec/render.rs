@@ -12,20 +12,11 @@ impl Problems {
             render_one(&mut out, problem, colour);
             out.push('\n');
         }
-        let count = |severity| self.iter().filter(|p| p.severity == severity).count();
-        let (errors, warnings) = (count(Severity::Error), count(Severity::Warning));
         if self.more() > 0 {
+            let errors = self.iter().filter(|p| p.severity == Severity::Error).count();
             writeln!(out, "{errors} errors shown, {} more problems not shown", self.more()).unwrap_or_default();
-        } else if errors + warnings > 1 {
-            let mut parts = Vec::new();
-            for (count, word) in [(errors, "error"), (warnings, "warning")] {
-                match count {
-                    0 => {}
-                    1 => parts.push(format!("1 {word}")),
-                    n => parts.push(format!("{n} {word}s")),
-                }
-            }
-            writeln!(out, "{}", parts.join(", ")).unwrap_or_default();
+        } else if self.len() > 1 {
+            writeln!(out, "{}", self.summary()).unwrap_or_default();
         } else {
             out.pop();
         }

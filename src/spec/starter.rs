@@ -79,8 +79,7 @@ pub fn files(answers: &Answers) -> Vec<StarterFile> {
 
 /// Puts the answers in; the name last, since it may hold anything that looks like one of the others.
 fn answered(text: &str, answers: &Answers) -> String {
-    let host = if answers.region.starts_with("cn-") { "amazonaws.com.cn" } else { "amazonaws.com" };
-    text.replace("amazonaws.com", host)
+    text.replace("amazonaws.com", crate::model::Partition::of(&answers.region).domain)
         .replace(REGION, &answers.region)
         .replace(INSTANCE, &answers.instance)
         .replace(ACCOUNT, &answers.account)

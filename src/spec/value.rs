@@ -208,6 +208,16 @@ pub(crate) fn price(text: &str) -> Read<Money> {
     })
 }
 
+/// `$50` or `$0.5`.
+pub(crate) fn dollars(text: &str) -> Read<Money> {
+    let amount = text.strip_prefix('$').filter(|amount| amount.split('.').next().is_some_and(|whole| whole.len() <= 9));
+    amount.and_then(Money::parse).filter(|money| *money > Money::ZERO).ok_or_else(|| {
+        let guess = text.trim_end_matches([' ', 'U', 'S', 'D', 'u', 's', 'd']).trim_start_matches('$');
+        let guess = Money::parse(guess).filter(|money| *money > Money::ZERO).map(|_| format!("${guess}"));
+        Wrong::bad("an amount above zero such as `$50` or `$0.5`").likely(guess)
+    })
+}
+
 /// `3/s`, `200/m` or `1000/h` as items per second.
 pub(crate) fn rate(text: &str) -> Read<f64> {
     let bad = || {

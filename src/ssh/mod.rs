@@ -26,7 +26,7 @@ mod trust;
 mod user_known;
 
 pub use auth::Identities;
-pub use exec::{Execution, Input, Limits, Status};
+pub use exec::{Execution, Input, Limits, Status, Stream};
 pub use fault::{SshFault, SshFaultKind};
 pub use files::put_files;
 pub use keypair::KeyPair;

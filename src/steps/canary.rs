@@ -10,7 +10,7 @@ use crate::engine::wait::{self, Patience, Seen, WaitError};
 use crate::exit::Exit;
 use crate::gate::{Candidate, OwnedIds};
 use crate::journal::IntentState;
-use crate::model::{Fault, FaultKind, Tags, shell_word, tags};
+use crate::model::{Fault, FaultKind, Tags, count, shell_word, tags};
 use crate::plan::token::run_intent;
 use crate::ssh::Limits;
 use serde::{Deserialize, Serialize};
@@ -79,7 +79,7 @@ impl Steps {
         worked?;
         deleted?;
         let n = first.len();
-        Ok(Done::new(json!({ "items": n }), format!("{n} of {n} items completed by the template alone")))
+        Ok(Done::new(json!({ "items": n }), format!("{n} of {} completed by the template alone", count(n, "item"))))
     }
 
     /// Has a worker of our own on the private queue until that is empty. The worker ends with its connection, so that the

@@ -13,6 +13,7 @@ use crate::feed::cursor::Cursor;
 use crate::feed::pace::Pace;
 use crate::feed::reins::Reins;
 use crate::journal::Fold;
+use crate::model::count;
 use crate::plan::token::digest;
 use crate::spec::fleet::Counts;
 use crate::time::tempo::Tempo;
@@ -138,7 +139,7 @@ impl Steps {
             self.events.emit(Event::Fed { sent, total });
             self.check_cancel()?;
         }
-        Ok(Done::new(json!({ "fed": total }), format!("{total} items went into the queue")))
+        Ok(Done::new(json!({ "fed": total }), format!("{} went into the queue", count(total, "item"))))
     }
 
     /// What the operator told this feed; looked at again before each batch.

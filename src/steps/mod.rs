@@ -43,7 +43,7 @@ pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
 pub use push::{PushOrder, Pushed};
-pub use reach::Reach;
+pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;
 pub use settle::Settled;
 
@@ -179,7 +179,7 @@ impl Driver for Steps {
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
                 Action::Drain { hosts } => self.drain(hosts).await,
-                Action::End { hosts, drained } => self.end_some(id, hosts, *drained).await,
+                Action::End { hosts, drained, .. } => self.end_some(id, hosts, *drained).await,
                 Action::Extend { until } => self.extend(id, *until).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,

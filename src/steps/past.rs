@@ -5,9 +5,10 @@ use super::call::state;
 use crate::engine::failure::Failure;
 use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
+use crate::plan::bill::{End, Used};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
-use crate::plan::{CONSISTENT, Plan};
+use crate::plan::{Action, CONSISTENT, Plan, Until};
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -56,6 +57,45 @@ pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timest
             && !survey.instances.iter().any(|instance| instance.id == *id)
     });
     recent
+}
+
+/// Every host of this campaign, with what decides its cost: those that live, and those that its launches brought.
+pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
+    let ended: BTreeMap<&str, Timestamp> = done(history, &END).collect();
+    let mut used: BTreeMap<InstanceId, Used> = BTreeMap::new();
+    for past in history.campaign() {
+        let rungs = past.fold.steps.iter().filter(|(step, _)| step.starts_with("capacity."));
+        for rung in rungs.filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok()) {
+            for host in rung.hosts {
+                let end = match ended.get(host.id.as_str()) {
+                    Some(at) => End::At(*at),
+                    None if survey.at.duration_since(rung.at) < CONSISTENT => End::Lives,
+                    None => End::Unknown,
+                };
+                let (instance_type, market) = (host.instance_type, host.market);
+                used.insert(host.id, Used { instance_type, zone: host.zone, market, from: rung.at, end });
+            }
+        }
+    }
+    for instance in &survey.instances {
+        let known = used.get(&instance.id).map(|host| host.end);
+        let end = match known {
+            Some(End::At(at)) => End::At(at),
+            _ if instance.state.live() => End::Lives,
+            Some(End::Lives | End::Unknown) => End::Unknown,
+            // Of a campaign before this one.
+            None => continue,
+        };
+        let host = Used {
+            instance_type: instance.instance_type.clone(),
+            zone: Some(instance.zone.clone()),
+            market: instance.market,
+            from: instance.launched,
+            end,
+        };
+        used.insert(instance.id.clone(), host);
+    }
+    used.into_values().collect()
 }
 
 /// Most hosts that launches of ours can have brought, those of unknown outcome among them.
@@ -108,6 +148,42 @@ pub fn dry(history: &History, now: Timestamp) -> Vec<Dry> {
         .filter(|outcome| outcome.at <= now && now.duration_since(outcome.at) < REMEMBERED)
         .flat_map(|outcome| outcome.dry())
         .collect()
+}
+
+/// What the campaign wants of its fleet, by its newest launch or `scale`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// Hosts in all.
+    pub size: u32,
+    /// How far new ones are waited for.
+    pub until: Until,
+}
+
+/// How many hosts this campaign wants: what its last launch or `scale` planned for.
+pub fn wish(history: &History) -> Option<Wish> {
+    let plans = history.campaign().filter_map(|past| {
+        let begun = past.fold.begun.as_ref()?;
+        serde_json::from_value::<Plan>(begun.plan.clone()).ok()
+    });
+    let (mut size, mut until) = (None, None);
+    for step in plans.flat_map(|plan| plan.steps) {
+        match step.action {
+            Action::End { left, .. } => size = size.or(Some(left)),
+            Action::Settle { until: far, existing } => {
+                until = until.or(Some((far, u32::try_from(existing.len()).unwrap_or(u32::MAX))));
+            }
+            _ => {}
+        }
+        if until.is_some() {
+            break;
+        }
+    }
+    let (until, existing) = until?;
+    let wanted = history.campaign().find_map(|past| {
+        let plan = serde_json::from_value::<Plan>(past.fold.begun.as_ref()?.plan.clone()).ok()?;
+        plan.ladder().map(|(_, ladder)| ladder.wanted())
+    })?;
+    Some(Wish { size: size.unwrap_or(existing + wanted), until })
 }
 
 /// When the last call of unknown outcome that makes something was sent.

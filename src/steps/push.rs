@@ -6,7 +6,7 @@ use crate::engine::failure::Failure;
 use crate::engine::fanout::{FanReport, Lane, Lanes, fan_out};
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::journal::RunDir;
+use crate::journal::{Fold, RunDir};
 use crate::model::{Host, HostReport, HostResult};
 use crate::plan::play::{Files, HostFacts, render};
 use crate::plan::waves::{MaxFail, Waves};
@@ -48,6 +48,11 @@ pub struct Pushed {
 }
 
 impl Pushed {
+    /// What a run's push came to; none where it did not come to its end.
+    pub fn of(fold: &Fold) -> Option<Self> {
+        fold.steps.get("push").and_then(|output| serde_json::from_value(output.clone()).ok())
+    }
+
     /// How many came out bad.
     pub fn bad(&self) -> usize {
         self.reports.iter().filter(|report| !report.result.good() && report.result != HostResult::Skipped).count()

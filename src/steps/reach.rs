@@ -4,7 +4,6 @@ use super::Steps;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::model::{Address, Host, Instance, InstanceId};
-use crate::spec::fleet::Connect;
 use crate::ssh::console::learn_from_console;
 use crate::ssh::{
     Execution, HostKeys, Input, Limits, Session, Ssh, SshFault, SshFaultKind, Status, Target, Trust, output,
@@ -27,11 +26,7 @@ pub struct Reach {
 impl Steps {
     /// Where SSH finds an instance; none while EC2 has not told its address.
     pub fn address(&self, instance: &Instance) -> Option<Address> {
-        let ip = match self.fleet.ssh.connect {
-            Connect::Private => instance.private_ip.clone(),
-            Connect::Public => instance.public_ip.clone(),
-        };
-        ip.map(|host| Address { host, port: self.fleet.ssh.port })
+        self.fleet.ssh.address(instance)
     }
 
     /// The template instance, running, as a host.
@@ -64,19 +59,12 @@ impl Steps {
     pub(super) async fn enter_template(&self) -> Result<(Host, Session), Failure> {
         let host = self.template_host().await?;
         let target = Target::of(&host);
-        let session = self.reach.ssh.connect(&target, &self.reach.template_trust).await.map_err(|fault| {
-            let failure = unreached(&host.id, &fault);
-            match fault.kind {
-                SshFaultKind::HostKey => failure.hint(format!(
-                    "log in once by hand and compare the key with the console's: ssh -p {} {}@{}",
-                    host.address.port, self.fleet.ssh.user, host.address.host
-                )),
-                SshFaultKind::Auth => failure.hint("load the key into the agent, or name it in `ssh.identity`"),
-                SshFaultKind::Unreachable | SshFaultKind::Lost | SshFaultKind::TimedOut | SshFaultKind::Protocol => {
-                    failure.hint("is this machine allowed in by the security group, and is `ssh.connect` right?")
-                }
-            }
-        })?;
+        let session = self
+            .reach
+            .ssh
+            .connect(&target, &self.reach.template_trust)
+            .await
+            .map_err(|fault| unreached(&host.id, &fault).hint(ssh_hint(&host, &fault)))?;
         Ok((host, session))
     }
 
@@ -114,6 +102,20 @@ impl Steps {
             .pin(id, &keys)
             .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {id}: {error}")))?;
         Ok(true)
+    }
+}
+
+/// What to do about a template that could not be entered.
+pub fn ssh_hint(host: &Host, fault: &SshFault) -> String {
+    match fault.kind {
+        SshFaultKind::HostKey => format!(
+            "log in once by hand and compare the key with the console's: ssh -p {} {}@{}",
+            host.address.port, host.user, host.address.host
+        ),
+        SshFaultKind::Auth => "load the key into the agent, or name it in `ssh.identity`".to_owned(),
+        SshFaultKind::Unreachable | SshFaultKind::Lost | SshFaultKind::TimedOut | SshFaultKind::Protocol => {
+            "is this machine allowed in by the security group, and is `ssh.connect` right?".to_owned()
+        }
     }
 }
 

@@ -8,8 +8,9 @@ use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing};
+use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing, count};
 use crate::plan::{Until, ladder, slots};
+use crate::ssh::output::{Bounds, sanitise};
 use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -34,6 +35,8 @@ pub struct Settled {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(5);
+/// Lines of a console that are shown of a host that did not come up.
+const TAIL: usize = 8;
 /// So many hosts ending for the same reason is a broken image or account, not bad luck.
 const CIRCUIT: usize = 3;
 
@@ -43,6 +46,10 @@ impl Steps {
         let new = ladder::launched(&self.rungs());
         let deadline = self.clock.now() + PATIENCE;
         let (running, dead) = self.running(step, &new, deadline).await?;
+        let mut told: BTreeSet<&str> = BTreeSet::new();
+        for (id, reason) in dead.iter().filter(|(_, reason)| told.insert(reason.as_str())) {
+            self.last_words(id, &format!("ended again: {reason}")).await;
+        }
         circuit(&dead)?;
         let mut live = running.clone();
         if !existing.is_empty() {
@@ -76,7 +83,7 @@ impl Steps {
         }
         let settled = Settled { slots, ready: hosts.iter().map(|host| host.id.clone()).collect(), dead };
         let output = super::output(&settled)?;
-        let detail = format!("{} hosts are up", settled.ready.len());
+        let detail = format!("{} up", count(settled.ready.len(), "host"));
         Ok(if settled.dead.is_empty() {
             Done::new(output, detail)
         } else {
@@ -109,7 +116,11 @@ impl Steps {
             }
             self.progress(step, running.len(), new.len(), "running");
             if self.clock.now() > deadline {
-                let stuck = seen.iter().filter(|i| i.state.live() && !up(i)).map(|i| i.id.to_string());
+                let late = seen.iter().filter(|i| i.state.live() && !up(i));
+                if let Some(first) = late.clone().next() {
+                    self.last_words(&first.id, &format!("is {}", first.state)).await;
+                }
+                let stuck = late.map(|i| i.id.to_string());
                 return Err(not_up(&stuck.collect::<Vec<_>>(), "run"));
             }
             self.pause(LOOK).await?;
@@ -163,6 +174,9 @@ impl Steps {
                 return Ok(());
             }
             if self.clock.now() > deadline {
+                if let Some(host) = waiting.first().and_then(|index| hosts.get(*index)) {
+                    self.last_words(&host.id, "runs and can't be entered").await;
+                }
                 let stuck = waiting.iter().filter_map(|index| {
                     let reason = why.get(index).map_or("no answer", String::as_str);
                     hosts.get(*index).map(|host| format!("{} ({reason})", host.id))
@@ -171,6 +185,16 @@ impl Steps {
             }
             self.pause(LOOK).await?;
         }
+    }
+
+    /// Shows how a host's boot went: EC2's word for it and the end of its console.
+    async fn last_words(&self, id: &InstanceId, state: &str) {
+        let said = self.clients.console(id).await.unwrap_or_default();
+        let said = sanitise(said.as_bytes(), Bounds { line: 200, total: 4096 });
+        let lines: Vec<&str> = said.lines().filter(|line| !line.trim().is_empty()).collect();
+        let tail = lines[lines.len().saturating_sub(TAIL)..].iter().map(|line| format!("console: {line}")).collect();
+        let console = if lines.is_empty() { ", and its console is empty" } else { "; the end of its console:" };
+        self.events.emit(Event::Warning { message: format!("{id} {state}{console}"), hints: tail });
     }
 
     fn progress(&self, step: &str, done: usize, total: usize, note: &str) {

@@ -33,6 +33,31 @@ impl Steps {
         Ok(Done::new(json!({}), format!("{} is stopped", self.worker()?.service)))
     }
 
+    /// A bake that failed between stopping the template's worker and starting it again: where nobody goes on with the run the
+    /// worker is started at once, and where that fails, or the run can be gone on with, it is said.
+    pub async fn worker_left(&self, failure: Failure, resumable: bool) -> Failure {
+        let stopped =
+            self.journal.with_fold(|fold| fold.steps.contains_key("quiesce") && !fold.steps.contains_key("unquiesce"));
+        let (true, Some(worker), Some(template)) = (stopped, &self.fleet.worker, &self.fleet.template) else {
+            return failure;
+        };
+        let by_hand =
+            format!("sudo systemctl start {}     # on {}: its worker is stopped", worker.service, template.instance);
+        if resumable {
+            return failure.hint(by_hand);
+        }
+        match self.unquiesce().await {
+            Ok(_) => {
+                self.events.note(format!("the worker on {} was started again", template.instance));
+                failure
+            }
+            Err(why) => {
+                self.events.warn(why.to_string());
+                failure.hint(by_hand)
+            }
+        }
+    }
+
     /// Starts the worker's service again, once the template answers.
     pub(super) async fn unquiesce(&self) -> Result<Done, Failure> {
         let service = shell_word(&self.worker()?.service);

@@ -1,6 +1,9 @@
 //! One read-only look at the account.
 
+mod doctor;
 pub mod offers;
+
+pub use doctor::examine;
 
 use crate::aws::Clients;
 use crate::model::{Fault, InstanceId, SubnetId, Survey};

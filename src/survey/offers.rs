@@ -59,5 +59,5 @@ pub async fn price(clients: &Clients, offers: &mut Offers, volume: &str, address
     for offer in &mut offers.types {
         offer.on_demand = listed.get(&offer.name).copied();
     }
-    offers.sources.extend(doubts);
+    offers.doubts.extend(doubts);
 }

@@ -269,6 +269,20 @@ fn a_campaign_with_hosts_answers_too() {
     let exec: Value = serde_json::from_slice(&exec.stdout).unwrap();
     assert_eq!(exec["hosts"][1]["output"].as_str().map(str::trim), Some("out"));
     assert_eq!(exec["hosts"][1]["exit_status"], 3);
-    expect(&mut cloud.cli_as("laptop", "json", &["up"]), 0);
+    // Two hosts have cost more than this already: they stay unless the budget says otherwise.
+    let budget = |cloud: &Cloud, then: &str| {
+        let set = format!("budget={{stop_at: $0.000001, then: {then}}}");
+        let up = expect(&mut cloud.cli_as("laptop", "json", &["--set", &set, "up"]), 13);
+        let answer: Value = serde_json::from_slice(&up.stdout).unwrap();
+        assert_eq!(answer["verdict"], "budget", "{answer:#}");
+        (String::from_utf8_lossy(&up.stderr).into_owned(), answer)
+    };
+    let (talk, answer) = budget(&cloud, "keep");
+    assert!(talk.contains("what is still running: 2 hosts, $0."), "{talk}");
+    assert!(answer["cost_usd"].as_f64().is_some_and(|cost| cost > 0.0), "{answer:#}");
+    assert_eq!(cloud.live("nightly-digest").len(), 2);
+    let (talk, answer) = budget(&cloud, "down");
+    assert!(talk.contains("the fleet is ended") && !talk.contains("fleetwright down"), "{talk}");
+    assert_eq!(answer["hosts"]["terminated"], 2, "{answer:#}");
     assert!(cloud.live("nightly-digest").is_empty());
 }

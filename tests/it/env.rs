@@ -16,6 +16,19 @@ pub(crate) fn repo(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A program of the virtual environment that tests/run makes.
+pub(crate) fn test_tool(name: &str) -> PathBuf {
+    let tools = std::env::var_os("FLEETWRIGHT_TEST_TOOLS").map_or_else(|| repo("target/test-tools"), PathBuf::from);
+    let tool = tools.join("bin").join(name);
+    assert!(
+        tool.exists(),
+        "{} is missing: tests/run installs it, or name a virtual environment with tests/requirements.txt in it by \
+         FLEETWRIGHT_TEST_TOOLS",
+        tool.display()
+    );
+    tool
+}
+
 /// One rehearsal cloud of its own; ends with the test.
 pub(crate) struct Cloud {
     child: Child,

@@ -162,6 +162,18 @@ fn a_job_that_stalls_is_12_and_one_that_is_late_13() {
 }
 
 #[test]
+fn a_wait_that_fails_ends_its_events_as_its_process() {
+    let cloud = fed();
+    let gone = json!({ "rules": [{ "action": "GetQueueAttributes", "times": null, "point": "before-commit",
+        "do": { "error": { "code": "AccessDenied", "message": "no", "status": 403 } } }] });
+    cloud.control("POST", "faults", &gone);
+    let output = ends(&mut cloud.cli_as("laptop", "jsonl", &["wait"]), 5, "look at queue");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let finished: Vec<&str> = text.lines().filter(|line| line.contains("run-finished")).collect();
+    assert!(finished.len() == 1 && finished[0].contains("\"exit\":5"), "{text}");
+}
+
+#[test]
 fn missing_items_are_15() {
     let mut cloud = Cloud::with_hosts("fleet.yaml", 600, &json!({}), "real");
     let items = cloud.state("items.txt");
@@ -171,5 +183,5 @@ fn missing_items_are_15() {
     expect(&mut cloud.cli("laptop", &["feed"]), 0);
     let queue = "https://sqs.us-east-1.amazonaws.com/123456789012/digest";
     sqs(&cloud, "PurgeQueue", &json!({ "QueueUrl": queue }));
-    ends(&mut cloud.cli("laptop", &["wait"]), 15, "1 items are neither completed nor failed");
+    ends(&mut cloud.cli("laptop", &["wait"]), 15, "1 item neither completed nor failed");
 }

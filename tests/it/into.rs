@@ -1,8 +1,9 @@
 //! Into hosts by other tools: `inventory` and `ssh` with the real OpenSSH client, `logs`, and what they refuse.
 
-use crate::env::{IMAGE, expect};
+use crate::env::{IMAGE, expect, test_tool};
 use crate::stage::{HEAD, Stage};
 use serde_json::{Value, json};
+use std::io::{BufRead, BufReader};
 use std::process::{Command, Output, Stdio};
 
 const WORKER: &str = "worker: {service: fix, process: serve}\n";
@@ -102,6 +103,32 @@ fn hosts_are_entered_by_the_key_that_was_pinned_and_by_no_other() {
     assert_eq!(kept.lines().count(), 2, "ssh writes nothing into our file: {kept}");
 }
 
+/// Ansible checks the pinned keys by the system's ssh; without a terminal, since hosts of the rehearsal cloud have none.
+#[test]
+fn ansible_reaches_every_host_by_the_inventory() {
+    let stage = stage();
+    let inventory = expect(&mut stage.cli("fleet.yaml", &["inventory", "--format", "ansible"]), 0);
+    std::fs::write(stage.path("hosts.yaml"), &inventory.stdout).unwrap();
+    let ping = || {
+        let mut ansible = Command::new(test_tool("ansible"));
+        ansible.args(["-i", "hosts.yaml", "all", "-o", "-m", "ping"]).current_dir(stage.dir.path()).env_clear();
+        ansible.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", stage.dir.path());
+        ansible.env("LC_ALL", "C.UTF-8").env("ANSIBLE_PIPELINING", "1").stdin(Stdio::null()).output().unwrap()
+    };
+    let output = ping();
+    let said = text(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", text(&output.stderr));
+    for host in ["proof-0 | SUCCESS", "proof-1 | SUCCESS"] {
+        assert!(said.contains(host), "{said}");
+    }
+    assert_eq!(said.matches("pong").count(), 2, "{said}");
+    // Another key at the same address gets nothing.
+    let swapped = stage.answer(0, &["inventory"])["hosts"][1]["id"].as_str().unwrap().to_owned();
+    stage.control(&swapped, "rekey");
+    let said = text(&ping().stdout);
+    assert!(said.contains("proof-0 | SUCCESS") && said.contains("proof-1 | UNREACHABLE"), "{said}");
+}
+
 #[test]
 fn logs_show_console_and_journal() {
     let stage = stage();
@@ -113,6 +140,20 @@ fn logs_show_console_and_journal() {
     assert_eq!(stage.answer(0, &["logs", "0", "--lines", "1"])["journal"], "served \\e[31m7\n");
     let page = text(&expect(&mut stage.cli("fleet.yaml", &["logs", "0"]), 0).stdout);
     assert!(page.contains("\n--- journal of fix on #0 i-") && !page.contains('\x1b'), "{page}");
+
+    // Followed, it is shown as it is written; on the host that ends with us.
+    let mut follow = stage.cli("fleet.yaml", &["logs", "0", "--follow", "--lines", "1"]).spawn().unwrap();
+    let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "served \\e[31m7");
+    let id = logs["host"].as_str().unwrap();
+    stage.good(id, r"printf 'and\033[2J more\n' | sudo tee -a /var/log/units/fix.service.log");
+    assert_eq!(lines.next().unwrap().unwrap(), "and\\e[2J more");
+    assert!(stage.on(id, "pgrep -f '[t]ail -n 1 -f'").status.success());
+    follow.kill().unwrap();
+    follow.wait().unwrap();
+    assert!(stage.comes_true(id, "! pgrep -f '[t]ail -n 1 -f'"), "nobody listens any more");
+    let data = expect(&mut stage.cli("fleet.yaml", &["-o", "json", "logs", "0", "--follow"]), 2);
+    assert!(text(&data.stderr).contains("what is followed has no end"));
 
     // A host that answers no more still has its console.
     let id = logs["host"].as_str().unwrap();

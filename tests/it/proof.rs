@@ -2,7 +2,7 @@
 //! of it.
 
 use crate::stage::{HEAD, Stage, TEMPLATE};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The worker's unit, and `one`, which completes an item or does not, as the file `mode` says.
 const SETUP: &str = "#!/bin/sh
@@ -162,6 +162,28 @@ fn the_reboot_is_asked_for_and_proven() {
     assert_ne!(stage.boot(), crashed);
     stage.assert_no_canary();
     attested(&stage);
+}
+
+#[test]
+fn a_bake_that_fails_leaves_no_worker_stopped_unsaid() {
+    let stage = stage();
+    stage.ends("scan.yaml", 0, &["verify"]);
+    let refuses = |code: &str, status: u16| {
+        let answer = json!({"error": {"code": code, "message": "no", "status": status}});
+        let rule = json!({"action": "CreateImage", "times": 1, "point": "before-commit", "do": answer});
+        stage.cloud.control("POST", "faults", &json!({ "rules": [rule] }));
+    };
+    // Nobody goes on with this one.
+    refuses("InvalidParameterValue", 400);
+    let ended = crate::stage::ended(&stage.cli("scan.yaml", &["--yes", "bake"]).output().unwrap());
+    assert!(ended.code != Some(0) && ended.talk.contains("was started again"), "{:?} {}", ended.code, ended.talk);
+    assert_eq!(stage.good(TEMPLATE, "systemctl is-active w"), "active");
+    // This one can be gone on with: said, and done when it is.
+    refuses("UnauthorizedOperation", 403);
+    let talk = stage.ends("scan.yaml", 5, &["bake"]).talk;
+    assert!(talk.contains(&format!("sudo systemctl start w     # on {TEMPLATE}: its worker is stopped")), "{talk}");
+    stage.ends("scan.yaml", 0, &["bake"]);
+    assert_eq!(stage.good(TEMPLATE, "systemctl is-active w"), "active");
 }
 
 /// What a bake and a launch make of a verified template.

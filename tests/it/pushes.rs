@@ -117,12 +117,19 @@ fn a_push_does_all_steps_and_tells_the_hostile_host() {
     assert!(message.as_str().contains("hostile: exit 9") && message.as_str().contains("\\e[31mno room"), "{xml}");
 
     let run = fs::read_dir(stage.path("state")).unwrap().flatten().map(|e| e.path().join("runs")).find(|p| p.is_dir());
+    let mut pushes = 0;
     for run in fs::read_dir(run.unwrap()).unwrap().flatten() {
         for file in ["journal.jsonl", "events.jsonl"] {
             let text = fs::read_to_string(run.path().join(file)).unwrap();
             assert_tame(file, &text);
+            let end = text.lines().last().unwrap();
+            if file == "events.jsonl" && text.contains("\"verb\":\"push\"") {
+                assert!(end.contains("\"event\":\"run-finished\"") && end.contains("\"exit\":3"), "{end}");
+                pushes += 1;
+            }
         }
     }
+    assert_eq!(pushes, 1, "its events end as the process did");
 
     // The fix is there after the boot that the playbook made; it is there after one that it did not make, too.
     let good = &hosts["0"];

@@ -112,3 +112,67 @@ fn runs_are_told_from_their_journals() {
     assert!(partly["unreadable"][0].as_str().unwrap().contains(&run), "{partly:#}");
     expect(&mut offline(&cloud, "json", &["runs", "show", &run]), 9);
 }
+
+#[test]
+fn a_run_is_reported_to_who_was_not_there() {
+    let throttle = json!({ "action": "DescribeInstances", "times": 2,
+                           "do": { "error": { "code": "RequestLimitExceeded", "status": 503 } } });
+    let cloud = Cloud::start(SPEC, 120, &json!({ "rules": [throttle] }));
+    let none = expect(&mut offline(&cloud, "json", &["runs", "report"]), 2);
+    assert!(String::from_utf8_lossy(&none.stderr).contains("knows none"));
+    // Killed with its request out, then gone on with.
+    cloud.arm("CreateFleet", "after-commit");
+    let mut child = cloud.launch("laptop").spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    let stopped = answer(&mut offline(&cloud, "json", &["runs", "report"]), 0);
+    assert_eq!(stopped["verdict"], "stopped before its end", "{stopped:#}");
+    let last = stopped["timeline"].as_array().unwrap().last().unwrap();
+    assert!(last["end"].is_null() && last["seconds"].is_null(), "{last:#}");
+    expect(&mut cloud.launch("laptop"), 0);
+    let told = answer(&mut offline(&cloud, "json", &["runs", "report", stopped["run"].as_str().unwrap()]), 0);
+    assert_eq!((&told["verdict"], &told["sittings"]), (&json!("done (exit 0)"), &json!(2)), "{told:#}");
+    assert_eq!((&told["last_words"], &told["incomplete"]), (&json!("launch done"), &json!(null)), "{told:#}");
+    let call = |action: &str| {
+        let all = told["calls"].as_array().unwrap().iter();
+        all.filter(|call| call["action"] == action).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(call("CreateFleet"), [json!({ "action": "CreateFleet", "done": 1, "failed": 0, "unknown": 0 })]);
+    assert_eq!(call("CreateLaunchTemplate").len(), 1, "{told:#}");
+    let ends: Vec<&Value> = told["timeline"].as_array().unwrap().iter().map(|step| &step["end"]).collect();
+    assert_eq!(ends.iter().filter(|end| end.is_null()).count(), 1, "the step it was killed in: {told:#}");
+    assert!(ends.len() > 4 && told["capacity"].as_array().unwrap().iter().any(|one| one["got"] == 2), "{told:#}");
+
+    // A torn line of what it showed costs that line and no more.
+    let events = std::path::Path::new(told["folder"].as_str().unwrap()).join("events.jsonl");
+    let text = std::fs::read_to_string(&events).unwrap();
+    std::fs::write(&events, &text[..text.len() - 9]).unwrap();
+    let torn = answer(&mut offline(&cloud, "json", &["runs", "report"]), 0);
+    assert!(torn["incomplete"].as_str().unwrap().starts_with("1 of "), "{torn:#}");
+    assert_eq!((&torn["verdict"], &torn["timeline"]), (&told["verdict"], &told["timeline"]));
+    std::fs::remove_file(&events).unwrap();
+    let bare = answer(&mut offline(&cloud, "json", &["runs", "report"]), 0);
+    assert_eq!((&bare["calls"], &bare["timeline"]), (&told["calls"], &json!([])), "the journal alone: {bare:#}");
+}
+
+#[test]
+fn a_report_groups_hosts_by_what_went_wrong() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    // Hosts of this world do not answer, and the release of the spec is made here.
+    let release = cloud.state("release.tar.gz");
+    std::fs::write(&release, "no archive").unwrap();
+    let set = format!("release.from={}", release.display());
+    expect(&mut cloud.cli("laptop", &["push", "--set", &set, "--max-fail", "0"]), 3);
+    let told = answer(&mut offline(&cloud, "json", &["runs", "report"]), 0);
+    let hosts = told["hosts"].as_array().unwrap();
+    assert!(told["verdict"].as_str().unwrap().ends_with("(exit 3)"), "{told:#}");
+    assert!(!hosts.is_empty() && hosts.iter().any(|host| host["reason"].is_string()), "{told:#}");
+    assert!(!told["failures"].as_array().unwrap().is_empty(), "{told:#}");
+    let page = expect(&mut offline(&cloud, "table", &["runs", "report"]), 0);
+    let page = String::from_utf8_lossy(&page.stdout).into_owned();
+    assert!(page.starts_with("push ") && page.contains("\nSLOT  HOST"), "{page}");
+    assert_eq!(list(&cloud)[0]["exit"], 3, "as the command exited");
+}

@@ -271,7 +271,9 @@ pub(crate) fn aws_calls(source: &Source) -> BTreeSet<(String, String)> {
     impl<'ast> Visit<'ast> for Calls {
         fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
             if let syn::Expr::MethodCall(inner) = &*call.receiver
-                && ["ec2", "sqs", "sts", "pricing"].iter().any(|client| inner.method == client)
+                && ["autoscaling", "ec2", "sqs", "sts", "pricing", "iam", "kms", "servicequotas"]
+                    .iter()
+                    .any(|client| inner.method == client)
             {
                 self.0.insert((inner.method.to_string(), call.method.to_string()));
             }

@@ -236,9 +236,15 @@ fn progress_is_for_terminals_that_can_move() {
         cloud.arm("CreateFleet", "before-commit");
         let mut command = launch(&cloud, &[&["--yes"], arguments].concat());
         command.envs(env.iter().copied());
-        let screen = Screen::start(&command, 60);
-        let title = "ask for 3 spot and 2 on-demand";
-        screen.wait_for(title);
+        let started = Instant::now();
+        let mut screen = Screen::start(&command, 60);
+        if arguments == ["-q"] {
+            assert!(cloud.held(&mut screen.child));
+            // Longer than bars wait before they are drawn.
+            std::thread::sleep(Duration::from_millis(400));
+        } else {
+            screen.wait_for("ask for 3 spot and 2 on-demand");
+        }
         // The step is announced, or its bar is drawn; a bar moves by itself.
         let moving = |text: &str| text.contains("\x1b[2K") || text.contains("\x1b[1A");
         let bars = arguments.is_empty() && env.is_empty();
@@ -250,13 +256,20 @@ fn progress_is_for_terminals_that_can_move() {
         cloud.release();
         let (code, text) = screen.end();
         assert_eq!(code, Some(0), "{text}");
+        // Lines are redrawn where they are: the screen is never cleared, nothing is drawn more often than eyes can follow.
+        for jump in ["\x1b[2J", "\x1b[3J", "\x1b[H", "\x1b[?1049h"] {
+            assert!(!text.contains(jump), "{jump:?}: {text:?}");
+        }
+        let erased = text.matches("\x1b[2K").count();
+        let seconds = usize::try_from(started.elapsed().as_secs()).unwrap() + 1;
+        assert!(erased < 40 * seconds, "{erased} lines are erased in {seconds} s: {text:?}");
         (moving(&text), text)
     };
     let (moved, text) = progress(&[], &[]);
     assert!(moved && text.contains("5 of 5 hosts"), "{text}");
     // What stays has nothing of a bar in it, and the answer comes after all of them.
     assert!(text.trim_end().ends_with("5 of 5 hosts"), "{text:?}");
-    for (env, arguments) in [(&[("TERM", "dumb")][..], &[][..]), (&[], &["--no-progress"])] {
+    for (env, arguments) in [(&[("TERM", "dumb")][..], &[][..]), (&[], &["--no-progress"]), (&[], &["-q"])] {
         let (moved, text) = progress(env, arguments);
         assert!(!moved, "{text:?}");
     }

@@ -3,6 +3,8 @@
 //! `docs/schemas` holds their JSON Schemas, derived from these types; a test tells when they no longer agree. Fields are
 //! added without a new version; a field that goes or changes its meaning raises [`SCHEMA_VERSION`] for all of them.
 
+mod diff;
+mod doctor;
 mod entered;
 mod exec;
 mod images;
@@ -10,6 +12,7 @@ mod inventory;
 mod made;
 mod plans;
 mod recycled;
+mod run_report;
 mod runs;
 mod served;
 mod status;
@@ -18,6 +21,8 @@ mod validated;
 mod why;
 mod worked;
 
+pub use diff::{FleetDiff, HostDiff};
+pub use doctor::Diagnosis;
 pub use entered::{Logs, SshLine};
 pub use exec::{DRY_RUN, Executed, HostOutput};
 pub use images::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
@@ -27,9 +32,10 @@ pub use made::{
 };
 pub use plans::Plans;
 pub use recycled::{ActionLine, Foretold, Recycled};
+pub use run_report::{CallCount, Given, HostEnd, ItemsFed, Retries, RunReport, TimedStep};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
-pub use status::{FeedLine, HostLine, ImageLine, RunLine, Status};
+pub use status::{FeedLine, HostLine, ImageLine, RunLine, Spent, Status};
 pub use taught::{Initialised, Manual, Start, StartFile};
 pub use validated::Validated;
 pub use why::Why;
@@ -81,6 +87,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("explain", answer::<Explanation>()),
         ("man", answer::<Manual>()),
         ("validate", answer::<Validated>()),
+        ("doctor", answer::<Diagnosis>()),
         ("plan", answer::<Plans>()),
         ("verify", answer::<Verified>()),
         ("bake", answer::<Baked>()),
@@ -101,6 +108,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
         ("runs-show", answer::<RunPage>()),
+        ("runs-report", answer::<RunReport>()),
+        ("diff", answer::<FleetDiff>()),
         ("images-list", answer::<ImagePage>()),
         ("images-prune", answer::<Pruned>()),
         ("images-diff", answer::<ImageDiff>()),

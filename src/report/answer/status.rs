@@ -1,11 +1,11 @@
 //! What `status` answers: fleet, hosts, images, queue, unfinished runs.
 
 use super::{Answer, Reined};
-use crate::model::{InstanceState, Sample};
+use crate::model::{Cost, InstanceState, Sample};
 use crate::report::count;
 use crate::report::table::{self, Column};
 use schemars::JsonSchema;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -20,6 +20,8 @@ pub struct Status {
     pub region: String,
     /// Its hosts by slot, with those that ended lately.
     pub hosts: Vec<HostLine>,
+    /// What it has cost since the last `down`, and what it costs an hour.
+    pub cost: Spent,
     /// Its images.
     pub images: Vec<ImageLine>,
     /// Runs that can be gone on with.
@@ -30,6 +32,30 @@ pub struct Status {
     pub feed: Option<FeedLine>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
+}
+
+/// Money of a campaign.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Spent {
+    /// Hosts that live.
+    pub hosts: u32,
+    /// Hosts, root volumes and public addresses since the last `down`.
+    pub so_far: Cost,
+    /// The living hosts for an hour.
+    pub per_hour: Cost,
+    /// What is still to come until the job is done, at today's pace; absent where that can't be told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to_finish: Option<Cost>,
+    /// Why prices are unknown, where they are.
+    pub doubts: Vec<String>,
+}
+
+impl Spent {
+    /// The money in one line.
+    pub fn line(&self) -> String {
+        let left = self.to_finish.map(|left| format!(", about {left} to finish")).unwrap_or_default();
+        format!("{} so far, {} an hour{left}", self.so_far, self.per_hour)
+    }
 }
 
 /// One host.
@@ -111,6 +137,10 @@ impl Answer for Status {
         } else {
             text.push_str(&hosts(&live, width));
             text.push('\n');
+        }
+        let _infallible = writeln!(text, "cost: {}", self.cost.line());
+        for doubt in &self.cost.doubts {
+            let _infallible = writeln!(text, "  {doubt}");
         }
         if !self.images.is_empty() {
             text.push_str(&images(&self.images, width));

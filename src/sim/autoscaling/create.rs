@@ -241,7 +241,7 @@ fn settings(group: &mut Group, params: &Node) -> Result<(), ApiError> {
     }
     let policies = texts(params, "TerminationPolicies");
     if !policies.is_empty() {
-        let function = |word: &str| word.starts_with("arn:aws:lambda:");
+        let function = |word: &str| word.starts_with("arn:aws") && word.contains(":lambda:");
         if let Some(bad) = policies.iter().find(|word| !POLICIES.contains(&word.as_str()) && !function(word)) {
             return Err(invalid(format!("'{bad}' is not a valid termination policy")));
         }

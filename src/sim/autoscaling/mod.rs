@@ -124,6 +124,11 @@ impl AutoScaling {
     }
 
     fn arn(&self, kind: &str, uuid: &str, rest: &str) -> String {
-        format!("arn:aws:autoscaling:{}:{}:{kind}:{uuid}:{rest}", self.region, self.account)
+        format!(
+            "arn:{}:autoscaling:{}:{}:{kind}:{uuid}:{rest}",
+            crate::sim::partition::of(&self.region),
+            self.region,
+            self.account
+        )
     }
 }

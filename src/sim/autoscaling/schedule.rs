@@ -126,8 +126,11 @@ impl AutoScaling {
         let arn = match old {
             Some(old) => group.actions[old].arn.clone(),
             None => format!(
-                "arn:aws:autoscaling:{}:{}:scheduledUpdateGroupAction:{uuid}:autoScalingGroupName/{}:scheduledActionName/{name}",
-                self.region, self.account, group.name
+                "arn:{}:autoscaling:{}:{}:scheduledUpdateGroupAction:{uuid}:autoScalingGroupName/{}:scheduledActionName/{name}",
+                crate::sim::partition::of(&self.region),
+                self.region,
+                self.account,
+                group.name
             ),
         };
         let late = late(self.seed, &arn, next);

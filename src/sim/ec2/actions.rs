@@ -58,6 +58,8 @@ fn handler(action: &str) -> Result<Handler, ApiError> {
         "DescribeSpotPriceHistory" => |ec2, ask| ec2.describe_spot_price_history(ask),
         "DescribeSpotInstanceRequests" => |ec2, ask| ec2.describe_spot_instance_requests(ask),
         "DescribeNetworkInterfaces" => |ec2, ask| ec2.describe_network_interfaces(ask),
+        "GetEbsDefaultKmsKeyId" => |ec2, _| Ok(ec2.get_ebs_default_kms_key_id()),
+        "GetImageBlockPublicAccessState" => |ec2, _| Ok(ec2.get_image_block_public_access_state()),
         "DescribeAddresses" => |_, ask| Ec2::describe_addresses(ask),
         other => {
             let message = format!("The action {other} is not valid for this web service.");

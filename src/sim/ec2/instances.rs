@@ -8,6 +8,7 @@ use super::records::{Instance, Market, State};
 use super::{Ask, Ec2, when, write_tags};
 use crate::sim::api::Handled;
 use crate::sim::draw::number;
+use crate::sim::partition;
 use crate::sim::xml::Xml;
 use jiff::SignedDuration;
 
@@ -162,7 +163,7 @@ impl Ec2 {
     }
 
     fn profile_arn(&self, name: &str) -> String {
-        format!("arn:aws:iam::{}:instance-profile/{name}", self.account)
+        format!("arn:{}:iam::{}:instance-profile/{name}", partition::of(&self.region), self.account)
     }
 
     /// One instance. A terminated one has lost its network and its devices, as at EC2.
@@ -190,7 +191,8 @@ impl Ec2 {
         if !gone {
             xml.text("subnetId", &instance.subnet)
                 .text("vpcId", &self.network.vpc)
-                .text("privateIpAddress", instance.address)
+                .opt("privateIpAddress", (!self.lacks_ipv4(&instance.subnet)).then_some(instance.address))
+                .opt("ipv6Address", self.lacks_ipv4(&instance.subnet).then(|| ipv6(instance)))
                 .text("sourceDestCheck", true);
         }
         if let Some(reason) = &instance.reason {
@@ -249,6 +251,13 @@ pub(super) fn write_metadata_options(xml: &mut Xml, name: &str, instance: &Insta
             .text("httpProtocolIpv6", "disabled")
             .text("instanceMetadataTags", &instance.metadata.tags);
     });
+}
+
+/// The address of an instance without IPv4, from the block for documentation (RFC 3849): nobody listens there.
+fn ipv6(instance: &Instance) -> std::net::Ipv6Addr {
+    let [_, block, high, low] = instance.address.octets();
+    let low = u16::from_be_bytes([high, low]);
+    std::net::Ipv6Addr::new(0x2001, 0xdb8, u16::from(block), 0, 0, 0, 0, low)
 }
 
 fn fresh(instance: &Instance, ask: &Ask) -> bool {

@@ -14,6 +14,7 @@ mod capacity;
 mod cost;
 mod create_image;
 mod decoy;
+mod defaults;
 mod devices;
 mod filter;
 mod fleet;
@@ -58,6 +59,7 @@ mod world;
 use super::api::{ApiError, Call, Handled, Payload};
 use super::faults::Control;
 use super::hosts::SharedHosts;
+use super::partition;
 use super::seed::{Seed, SeedType};
 use super::xml::Xml;
 use agenda::Agenda;
@@ -215,9 +217,14 @@ impl Ec2 {
         }
     }
 
+    /// The instance profiles that launches may name.
+    pub(crate) fn profiles(&self) -> &[String] {
+        &self.profiles
+    }
+
     /// An EC2 ARN in this account.
     fn arn(&self, kind: &str, id: &str) -> String {
-        format!("arn:aws:ec2:{}:{}:{kind}/{id}", self.region, self.account)
+        format!("arn:{}:ec2:{}:{}:{kind}/{id}", partition::of(&self.region), self.region, self.account)
     }
 }
 

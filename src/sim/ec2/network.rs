@@ -169,13 +169,17 @@ impl Ec2 {
                 .text("state", "available")
                 .text("ownerId", &self.account)
                 .text("vpcId", &self.network.vpc)
-                .text("cidrBlock", cidr(subnet.block))
-                .text("availableIpAddressCount", self.network.free(subnet))
+                .opt("cidrBlock", (!self.lacks_ipv4(&subnet.id)).then(|| cidr(subnet.block)))
+                .text(
+                    "availableIpAddressCount",
+                    if self.lacks_ipv4(&subnet.id) { 0 } else { self.network.free(subnet) },
+                )
+                .text("ipv6Native", self.lacks_ipv4(&subnet.id))
                 .text("availabilityZone", &subnet.zone)
                 .text("availabilityZoneId", zone_id(region, &subnet.zone))
                 .text("defaultForAz", true)
                 .text("mapPublicIpOnLaunch", false)
-                .text("assignIpv6AddressOnCreation", false);
+                .text("assignIpv6AddressOnCreation", self.lacks_ipv4(&subnet.id));
             write_tags(xml, &subnet.tags);
         });
         Ok(done(xml, page.next))

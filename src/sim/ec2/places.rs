@@ -7,6 +7,7 @@ use super::params::invalid;
 use super::records::{Instance, State, Tags};
 use super::{Ask, Ec2, when};
 use crate::sim::api::{ApiError, Handled, Reply};
+use crate::sim::partition;
 use crate::sim::xml::Xml;
 
 impl Ec2 {
@@ -54,7 +55,7 @@ impl Ec2 {
         if let Some(bad) = names.iter().find(|name| **name != self.region) {
             return Err(invalid(format!("Invalid region name: {bad}")));
         }
-        let endpoint = format!("ec2.{}.amazonaws.com", self.region);
+        let endpoint = format!("ec2.{}.{}", self.region, partition::domain(&self.region));
         let pass = filters.pass(&Tags::new(), |name| {
             vec![match name {
                 "region-name" => self.region.clone(),

@@ -8,6 +8,7 @@ use super::template_read::{write_template, write_version};
 use super::tokens::{self, TokenKey};
 use super::{Ask, Ec2};
 use crate::sim::api::{ApiError, Handled, Reply};
+use crate::sim::partition;
 use crate::sim::xml::Xml;
 
 impl Ec2 {
@@ -152,7 +153,7 @@ impl Ec2 {
     }
 
     fn caller(&self, ask: &Ask) -> String {
-        format!("arn:aws:iam::{}:user/{}", self.account, ask.eye.principal)
+        format!("arn:{}:iam::{}:user/{}", partition::of(&self.region), self.account, ask.eye.principal)
     }
 
     fn template_answer(&self, id: &str, made: Vec<String>) -> Handled {

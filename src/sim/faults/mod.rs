@@ -16,6 +16,11 @@
 //!   "empty_pools": [{"instance_type": "m7i.large", "zone": "*", "market": "spot"}],
 //!   "pools": [{"instance_type": "m7i.large", "zone": "us-east-1a", "market": "*", "size": 3}],
 //!   "quotas": {"on_demand_vcpus": 64, "spot_vcpus": 8},
+//!   "account": {
+//!     "missing_roles": ["AWSServiceRoleForEC2Spot"], "empty_profiles": ["worker"], "images_may_be_public": true,
+//!     "keys": [{"id": "1234abcd-12ab-34cd-56ef-1234567890ab", "state": "Enabled", "grants": ["AWSServiceRoleForEC2Spot"]}],
+//!     "ebs_default_key": "1234abcd-12ab-34cd-56ef-1234567890ab", "ipv6_only_subnets": ["subnet-0123456789abcdef0"]
+//!   },
 //!   "image_fails": false,
 //!   "die_after_launch": {"share_percent": 10, "after_seconds": 20, "reason": "Server.InternalError"},
 //!   "stuck": [{"state": "pending", "share_percent": 2}]
@@ -32,6 +37,7 @@ mod script;
 pub(crate) use events::{HostEvents, Instance};
 pub(crate) use script::{Fault, Faults};
 
+use super::account::Account;
 use super::hosts::HostAct;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -43,7 +49,8 @@ pub struct FaultScript {
     /// Faults of single calls; the first rule that wants a call has it.
     pub(crate) rules: Vec<Rule>,
     /// Actions that the caller may not do: `Action`, `service:Action` or `service:*`. EC2 answers them with
-    /// `UnauthorizedOperation`, the others with `AccessDenied`, dry runs too. A fleet whose caller may not run instances
+    /// `UnauthorizedOperation`, the others with `AccessDenied`, dry runs too. `iam:PassRole` is needed by RunInstances with
+    /// an instance profile. A fleet whose caller may not run instances
     /// succeeds, without an instance: its answer names the error.
     pub(crate) deny: Vec<String>,
     /// What happens to hosts, and when.
@@ -60,6 +67,8 @@ pub struct FaultScript {
     pub(crate) pools: Vec<PoolSize>,
     /// Quotas other than the seed's.
     pub(crate) quotas: Quotas,
+    /// What the account has besides machines.
+    pub(crate) account: Account,
     /// Whether images made from now on end as `failed`.
     pub(crate) image_fails: bool,
     /// Instances that die soon after their launch.
@@ -80,6 +89,7 @@ impl Default for FaultScript {
             empty_pools: Vec::new(),
             pools: Vec::new(),
             quotas: Quotas::default(),
+            account: Account::default(),
             image_fails: false,
             die_after_launch: None,
             stuck: Vec::new(),
@@ -299,6 +309,8 @@ pub(crate) struct Control {
     pub(crate) pools: Vec<PoolSize>,
     /// Quotas other than the seed's.
     pub(crate) quotas: Quotas,
+    /// What the account has besides machines.
+    pub(crate) account: Account,
     /// Whether new images fail.
     pub(crate) image_fails: bool,
     /// Whether the caller may not run instances.
@@ -322,6 +334,7 @@ impl FaultScript {
             empty_pools: self.empty_pools.clone(),
             pools: self.pools.clone(),
             quotas: self.quotas,
+            account: self.account.clone(),
             image_fails: self.image_fails,
             launch_denied: self
                 .deny

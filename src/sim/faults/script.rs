@@ -2,6 +2,9 @@
 
 use super::super::api::{ApiError, Call, Payload};
 use super::super::draw;
+use super::super::partition;
+use super::super::refusal::refuse;
+use super::super::seed::Seed;
 use super::{Effect, FaultScript, Point};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -105,24 +108,25 @@ impl Faults {
         met
     }
 
-    /// The refusal of an action that the script denies.
-    pub(crate) fn denied(&self, call: &Call, account: &str) -> Option<ApiError> {
+    /// The refusal of an action that the script denies. Who launches with an instance profile passes its role on.
+    pub(crate) fn denied(&self, call: &Call, seed: &Seed) -> Option<ApiError> {
         let (service, action) = (&call.service, &call.action);
+        let (partition, account) = (partition::of(&seed.region), &seed.account);
+        if let ("ec2", Payload::Query(pairs)) = (service.as_str(), &call.payload)
+            && self.script.deny.iter().any(|denied| denied == "iam:PassRole" || denied == "iam:*")
+            && let Some((_, profile)) = pairs.iter().find(|(name, _)| name.starts_with("IamInstanceProfile."))
+        {
+            let role = profile.rsplit('/').next().unwrap_or(profile);
+            let role = format!("arn:{partition}:iam::{account}:role/{role}");
+            return Some(refuse(call, seed, "iam:PassRole", &role));
+        }
         let hit = self.script.deny.iter().any(|denied| match denied.split_once(':') {
             Some((for_service, what)) => for_service == service && (what == "*" || what == action),
             None => denied == action,
         });
         hit.then(|| {
-            let who = format!("User: arn:aws:iam::{account}:user/rehearsal is not authorized to perform: {service}:{action}");
-            if service == "ec2" {
-                ApiError::new(
-                    "UnauthorizedOperation",
-                    format!("You are not authorized to perform this operation. {who} because no identity-based policy allows the {service}:{action} action"),
-                )
-            } else {
-                ApiError::new("AccessDenied", who)
-            }
-            .with_status(403)
+            let resource = format!("arn:{partition}:{service}:{}:{account}:*", seed.region);
+            refuse(call, seed, &format!("{service}:{action}"), &resource)
         })
     }
 
@@ -174,10 +178,11 @@ mod tests {
     #[test]
     fn denied_actions_are_refused_in_the_services_own_words() {
         let faults = faults(r#"{"deny":["RunInstances","sqs:*"]}"#, 1);
-        let refusal = faults.denied(&call("RunInstances", 0), "123456789012").expect("denied");
+        let seed = crate::rehearse::world::plain("");
+        let refusal = faults.denied(&call("RunInstances", 0), &seed).expect("denied");
         assert_eq!((refusal.code.as_str(), refusal.status), ("UnauthorizedOperation", 403));
-        assert_eq!(faults.denied(&call("DescribeInstances", 0), "123456789012"), None);
+        assert_eq!(faults.denied(&call("DescribeInstances", 0), &seed), None);
         let sqs = Call { service: "sqs".to_owned(), ..call("SendMessage", 0) };
-        assert_eq!(faults.denied(&sqs, "1").expect("denied").code, "AccessDenied");
+        assert_eq!(faults.denied(&sqs, &seed).expect("denied").code, "AccessDenied");
     }
 }

@@ -13,6 +13,7 @@ mod receive;
 
 use super::api::{ApiError, Call, Handled, Payload, Reply};
 use super::draw;
+use super::partition;
 use super::seed::{Seed, SeedQueue};
 use input::Input;
 use jiff::{SignedDuration, Timestamp};
@@ -134,7 +135,7 @@ impl Sqs {
     }
 
     fn arn(&self, name: &str) -> String {
-        format!("arn:aws:sqs:{}:{}:{name}", self.region, self.account)
+        format!("arn:{}:sqs:{}:{}:{name}", partition::of(&self.region), self.region, self.account)
     }
 
     fn url(&self, name: &str) -> String {

@@ -4,9 +4,9 @@ use super::super::api::{ApiError, Handled};
 use super::super::faults::Effect;
 use super::super::sqs::query_code;
 use super::super::xml::Xml;
-use super::request::Style;
+use super::service::Style;
 use hyper::body::{Body, Bytes, Frame, SizeHint};
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::HeaderValue;
 use hyper::{Response, StatusCode};
 use serde_json::json;
 use std::io;
@@ -78,8 +78,8 @@ pub(super) fn wrap(
     let text = match handled {
         Ok(reply) => match style {
             Style::Ec2 => ec2(action, request_id, &reply.body),
-            Style::Query(namespace) => query(namespace, action, request_id, &reply.body),
-            Style::Json => reply.body.clone(),
+            Style::Query { namespace } => query(namespace, action, request_id, &reply.body),
+            Style::Json { .. } => reply.body.clone(),
         },
         Err(error) => refusal(style, request_id, error),
     };
@@ -95,18 +95,19 @@ pub(super) fn wrap(
     *response.status_mut() = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
     let kind = match style {
-        Style::Ec2 => "text/xml;charset=UTF-8",
-        Style::Query(_) => "text/xml",
-        Style::Json => "application/x-amz-json-1.0",
+        Style::Ec2 => "text/xml;charset=UTF-8".to_owned(),
+        Style::Query { .. } => "text/xml".to_owned(),
+        Style::Json { version, .. } => format!("application/x-amz-json-{version}"),
     };
-    headers.insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     let mut put = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
             headers.insert(name, value);
         }
     };
+    put("content-type", &kind);
     put("x-amzn-requestid", request_id);
-    if let (Style::Json, Err(error)) = (style, handled) {
+    // Only SQS was a query service once, and tells its errors in those words too.
+    if let (Style::Json { version: "1.0", .. }, Err(error)) = (style, handled) {
         let fault = if error.status < 500 { "Sender" } else { "Receiver" };
         put("x-amzn-query-error", &format!("{};{fault}", query_code(&error.code)));
     }
@@ -148,7 +149,7 @@ fn refusal(style: Style, request_id: &str, error: &ApiError) -> String {
                 xml.text("RequestID", request_id);
             });
         }
-        Style::Query(_) => {
+        Style::Query { .. } => {
             xml.open("ErrorResponse", |xml| {
                 xml.open("Error", |xml| {
                     let fault = if error.status < 500 { "Sender" } else { "Receiver" };
@@ -157,8 +158,8 @@ fn refusal(style: Style, request_id: &str, error: &ApiError) -> String {
                 xml.text("RequestId", request_id);
             });
         }
-        Style::Json => {
-            let kind = format!("com.amazonaws.sqs#{}", error.code);
+        Style::Json { errors, .. } => {
+            let kind = format!("{errors}{}", error.code);
             return json!({"__type": kind, "message": error.message}).to_string();
         }
     }

@@ -25,7 +25,7 @@ pub(super) enum End {
 /// never is, but for a late commit, and what was carried out stays.
 pub(super) async fn run(world: &Arc<World>, head: &Parts, body: &[u8]) -> End {
     let request_id = world.request_id();
-    let asked = match request::read(head, body) {
+    let asked = match request::read(world.region(), head, body) {
         Ok(asked) => asked,
         Err((style, error)) => return End::Answer(Box::new(wrap(style, "", &request_id, &Err(error), None))),
     };

@@ -1,23 +1,10 @@
 //! Reads a request: whose it is, which service and action it wants, and what it says.
 
 use super::super::api::{ApiError, Payload};
+use super::service::{Service, Style};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use serde_json::Value;
-
-/// The namespace of STS.
-const STS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-/// How a service wraps its answers and errors.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Style {
-    /// EC2's own query XML.
-    Ec2,
-    /// The query XML of STS and Auto Scaling, with its namespace.
-    Query(&'static str),
-    /// AWS JSON 1.0.
-    Json,
-}
 
 /// What a request asks.
 #[derive(Debug)]
@@ -29,43 +16,42 @@ pub(super) struct Asked {
     pub(super) principal: String,
 }
 
-/// Who signed, and for which service: the signature itself is not checked.
+/// Who signed, and for which region and service: the signature itself is not checked.
 struct Signed {
     principal: String,
+    region: String,
     service: String,
 }
 
-/// Reads a whole request.
+/// Reads a whole request to the region `here`.
 ///
 /// # Errors
 ///
 /// With the error that AWS would give, and in which wrapping.
-pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)> {
+pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)> {
     let target = head.headers.get("x-amz-target").and_then(|value| value.to_str().ok());
     let pairs = if target.is_some() { Vec::new() } else { pairs(head, body) };
     let value = |wanted: &str| pairs.iter().find(|(name, _)| name == wanted).map(|(_, value)| value.as_str());
-    let style = match (target, value("Version")) {
-        (Some(_), _) => Style::Json,
-        (None, Some("2016-11-15")) => Style::Ec2,
-        (None, _) => Style::Query(STS),
+    // Until the signature tells the service, its manner of speech is guessed by what it says.
+    let style = Style::guess(target, value("Version"));
+    let Signed { principal, region, service } = signed(&head.headers).map_err(|error| (style, error))?;
+    let Some(Service { style, speaks, regional, .. }) = Service::named(&service) else {
+        let message = format!("the rehearsal cloud has no service {service}: it knows {}", Service::names());
+        return Err((style, ApiError::new("InvalidAction", message)));
     };
-    let Signed { principal, service } = signed(&head.headers).map_err(|error| (style, error))?;
-    let style = match service.as_str() {
-        "ec2" => Style::Ec2,
-        "sqs" | "pricing" => Style::Json,
-        "sts" => Style::Query(STS),
-        "autoscaling" => Style::Query("http://autoscaling.amazonaws.com/doc/2011-01-01/"),
-        other => {
-            let message =
-                format!("the rehearsal cloud has no service {other}: it knows autoscaling, ec2, pricing, sqs and sts");
-            return Err((style, ApiError::new("InvalidAction", message)));
-        }
-    };
+    let (style, speaks) = (*style, *speaks);
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
-    if style == Style::Json {
-        let api = if service == "sqs" { "AmazonSQS" } else { "AWSPriceListService" };
-        let Some(action) = target.and_then(|target| target.strip_prefix(api)?.strip_prefix('.')) else {
-            return refuse("InvalidAction", format!("X-Amz-Target is {target:?}, not {api}.Action: update the SDK"));
+    if *regional && region != here {
+        // Each region of AWS is an endpoint of its own, which takes no other region's signatures.
+        let code = if style == Style::Ec2 { "AuthFailure" } else { "SignatureDoesNotMatch" };
+        let message =
+            format!("Credential should be scoped to a valid region, not '{region}': this endpoint is {here}.");
+        return Err((style, ApiError::new(code, message).with_status(403)));
+    }
+    if let Style::Json { .. } = style {
+        let action = target.and_then(|target| target.strip_prefix(speaks)?.strip_prefix('.'));
+        let Some(action) = action else {
+            return refuse("InvalidAction", format!("X-Amz-Target is {target:?}, not {speaks}.Action: update the SDK"));
         };
         let text = if body.is_empty() { b"{}" } else { body };
         return match serde_json::from_slice::<Value>(text) {
@@ -79,12 +65,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<Asked, (Style, ApiError)
         return refuse("MissingAction", "The request is missing an action or a required parameter.".to_owned());
     };
     let version = value("Version").unwrap_or_default();
-    let wanted = match service.as_str() {
-        "ec2" => "2016-11-15",
-        "autoscaling" => "2011-01-01",
-        _ => "2011-06-15",
-    };
-    if version != wanted {
+    if version != speaks {
         return refuse(
             "NoSuchVersion",
             format!("The requested version ({version}) of service {service} does not exist"),
@@ -111,9 +92,11 @@ fn signed(headers: &HeaderMap) -> Result<Signed, ApiError> {
     });
     let parts: Vec<&str> = scope.unwrap_or_default().split('/').collect();
     match parts.as_slice() {
-        [principal, _date, _region, service, "aws4_request"] if !principal.is_empty() => {
-            Ok(Signed { principal: (*principal).to_owned(), service: (*service).to_owned() })
-        }
+        [principal, _date, region, service, "aws4_request"] if !principal.is_empty() => Ok(Signed {
+            principal: (*principal).to_owned(),
+            region: (*region).to_owned(),
+            service: (*service).to_owned(),
+        }),
         _ => Err(ApiError::new(
             "IncompleteSignature",
             "Authorization header requires 'Credential' parameter: access-key/date/region/service/aws4_request.",

@@ -28,7 +28,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     Field::new(
         "rehearsal.mounts.at",
-        text("absolute path without `..`", "^/[^/]"),
+        text("absolute path without `..`", "^/+[^/]"),
         "/srv/results",
         "Where the hosts see it.",
     )

@@ -245,4 +245,29 @@ pub(super) const FIELDS: &[Field] = &[
         "Which results the command counts.",
     )
     .default("new"),
+    Field::new(
+        "budget",
+        SECTION,
+        "{stop_at: $50}",
+        "What the campaign may cost: hosts with their root volumes and public addresses, since the last `down`.",
+    ),
+    Field::new(
+        "budget.stop_at",
+        text("amount in US dollars above zero", r"^\$(?!0+(\.0+)?$)[0-9]{1,9}(\.[0-9]{1,6})?$"),
+        "$50",
+        "A launch that would pass it is refused with the arithmetic: what was spent, and the fleet for as long as the feed \
+         takes, else until `done.deadline`, else for an hour. While `wait` or `up` waits, reaching it stops them with exit \
+         code 13; the same command goes on once it is raised. What costs an unknown price is warned about.",
+    )
+    .required(),
+    Field::new(
+        "budget.then",
+        Kind::Choice(&[
+            ("keep", "hosts go on, and are named with the command that ends them"),
+            ("down", "`up` ends the fleet; `wait` changes nothing"),
+        ]),
+        "down",
+        "What becomes of the hosts when it is reached.",
+    )
+    .default("keep"),
 ];

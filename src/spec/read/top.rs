@@ -15,7 +15,6 @@ use std::time::Duration;
 /// Sections that are documented but not done by this version.
 const LATER: &[(&str, &str)] = &[
     ("state", "the state directory on this machine is the only one"),
-    ("budget", "watch the cost in `fleetwright status`"),
     ("notify", "read the verdict from the exit code or from `-o json`"),
 ];
 
@@ -64,6 +63,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let feed = s.get("feed").and_then(|f| work::feed(check, &f));
     let done = work::done(check, s.get("done"));
     let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f));
+    let budget = s.get("budget").and_then(|f| work::budget(check, &f));
     let rehearsal = s.get("rehearsal").and_then(|f| rehearsal::rehearsal(check, &f)).unwrap_or_default();
     canary_needs(check, &mut s);
     s.close(check, LATER);
@@ -92,6 +92,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         feed,
         done,
         recycle,
+        budget,
         rehearsal,
     })
 }

@@ -3,7 +3,7 @@
 use super::{DAY, SECOND, number, span};
 use crate::model::{AccountId, Region};
 use crate::spec::check::Check;
-use crate::spec::fleet::{Counts, Done, Feed, FeedSource, Hold, Ledger, Probe, Queue, Release, Worker};
+use crate::spec::fleet::{Budget, Counts, Done, Feed, FeedSource, Hold, Ledger, Probe, Queue, Release, Worker};
 use crate::spec::playbook::FACTS;
 use crate::spec::problem::quote;
 use crate::spec::section::{Field, Section, not_yet};
@@ -57,7 +57,7 @@ fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, there: b
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => path.to_string_lossy().into_owned(),
         };
         let message = format!("`{}`: there is no {} yet", field.path, quote(&shown));
-        check.warn(field.node.span, "no-such-file", message, help);
+        check.warn(field.node.span, super::super::problem::NO_FILE, message, help);
     }
 }
 
@@ -222,6 +222,15 @@ fn command(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
         return None;
     }
     Some(text.to_owned())
+}
+
+pub(super) fn budget(check: &mut Check<'_>, field: &Field<'_>) -> Option<Budget> {
+    let mut s = check.section(field, "`budget: {stop_at: $50}`")?;
+    let stop_at = s.need("stop_at", "$50").and_then(|f| check.parsed(&f, value::dollars));
+    let words = value::choice(&[("keep", false), ("down", true)]);
+    let down = s.get("then").and_then(|f| check.parsed(&f, words)).unwrap_or(false);
+    s.close(check, &[]);
+    Some(Budget { stop_at: stop_at?, down })
 }
 
 pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {

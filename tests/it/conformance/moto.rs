@@ -2,7 +2,6 @@
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,15 +16,7 @@ pub(super) struct Moto {
 impl Moto {
     /// Starts it; its interpreter takes some seconds.
     pub(super) fn start() -> Self {
-        let tools = std::env::var_os("FLEETWRIGHT_TEST_TOOLS")
-            .map_or_else(|| crate::env::repo("target/test-tools"), PathBuf::from);
-        let server = tools.join("bin/moto_server");
-        assert!(
-            server.exists(),
-            "{} is missing: tests/run installs it, or name a virtual environment with tests/requirements.txt in it by \
-             FLEETWRIGHT_TEST_TOOLS",
-            server.display()
-        );
+        let server = crate::env::test_tool("moto_server");
         let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
         let mut command = Command::new(server);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");

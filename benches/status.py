@@ -1,0 +1,115 @@
+#!/usr/bin/env python3
+"""`status` of a large fleet against the API's own time.
+
+    benches/status.py [target/release/fleetwright] [hosts] [repetitions]
+
+Serves a rehearsal cloud without hosts, launches a fleet on it, and measures `fleetwright status`; then sends the very calls
+that it made, one after the other over one connection and without reading the answers' meaning: that is the API's own time.
+Prints the medians in milliseconds and their ratio. The goal is 1.3 with 1,000 hosts.
+"""
+
+import http.client
+import json
+import os
+import shlex
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+GOAL = 1.3
+# Every rehearsal cloud has this image.
+IMAGE = "ami-0f1ee7000000ba5e1"
+binary = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/release/fleetwright")
+hosts = int(sys.argv[2]) if len(sys.argv) > 2 else 1000
+times = int(sys.argv[3]) if len(sys.argv) > 3 else 15
+
+SPEC = f"""
+version: 1
+name: thousand
+account: "123456789012"
+region: us-east-1
+fleet:
+  size: {hosts}
+  types: [m7i.large]
+  subnets: [subnet-0aaa0000000000000, subnet-0bbb0000000000000, subnet-0ccc0000000000000, subnet-0ddd0000000000000]
+  security_groups: [sg-0aaa0000000000000]
+"""
+
+
+class Cloud:
+    """A rehearsal cloud without hosts."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.spec = os.path.join(folder, "fleet.yaml")
+        with open(self.spec, "w") as file:
+            file.write(SPEC)
+        command = [binary, "--state-dir", folder, "-o", "json", "sim", "serve", "--hosts", "none", "--speed", "10"]
+        self.process = subprocess.Popen(command + ["--spec", self.spec], stdout=subprocess.PIPE, text=True)
+        served = json.loads(self.process.stdout.readline())
+        self.authority = served["endpoint"].removeprefix("http://")
+        self.env = {**os.environ, **served["env"]}
+
+    def verb(self, *arguments):
+        """Wall seconds of a verb, which must go well."""
+        command = [binary, "-f", self.spec, "--state-dir", os.path.join(self.folder, "state"), "-q", "--yes", *arguments]
+        begun = time.perf_counter()
+        done = subprocess.run(command, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
+        took = time.perf_counter() - begun
+        if done.returncode != 0:
+            sys.exit(f"{shlex.join(command)} ended with {done.returncode}")
+        return took, done.stdout
+
+    def audit(self):
+        """Every call so far."""
+        connection = http.client.HTTPConnection(self.authority)
+        connection.request("GET", "/_sim/audit")
+        return [json.loads(line) for line in connection.getresponse().read().splitlines()]
+
+    def replay(self, calls):
+        """Wall seconds of the same calls by hand, each answer read to its end."""
+        connection = http.client.HTTPConnection(self.authority)
+        begun = time.perf_counter()
+        for call in calls:
+            version = {"ec2": "2016-11-15", "sts": "2011-06-15"}[call["service"]]
+            form = {"Action": call["action"], "Version": version, **call["parameters"]}
+            scope = f"REHEARSAL/20260101/us-east-1/{call['service']}/aws4_request"
+            headers = {
+                "content-type": "application/x-www-form-urlencoded",
+                "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00",
+            }
+            connection.request("POST", "/", urllib.parse.urlencode(form), headers)
+            answer = connection.getresponse()
+            body = answer.read()
+            if answer.status != 200:
+                sys.exit(f"{call['action']} answered {answer.status}: {body[:300]}")
+        return time.perf_counter() - begun
+
+
+with tempfile.TemporaryDirectory() as folder:
+    cloud = Cloud(folder)
+    try:
+        cloud.verb("launch", "--unattested", "--image", IMAGE, "--until", "running")
+        before = len(cloud.audit())
+        _, page = cloud.verb("-o", "json", "status")
+        shown = len(json.loads(page)["hosts"])
+        if shown != hosts:
+            sys.exit(f"status shows {shown} hosts, not {hosts}")
+        calls = cloud.audit()[before:]
+        ours, theirs = [], []
+        for _ in range(times):
+            ours.append(cloud.verb("status")[0] * 1000)
+            theirs.append(cloud.replay(calls) * 1000)
+    finally:
+        cloud.process.terminate()
+        cloud.process.wait()
+
+told = ", ".join(call["action"] for call in calls)
+ratio = statistics.median(ours) / statistics.median(theirs)
+print(f"{len(calls)} calls: {told}")
+print(f"the API itself {statistics.median(theirs):8.1f} ms, {times} times")
+print(f"status         {statistics.median(ours):8.1f} ms with {hosts} hosts")
+print(f"ratio          {ratio:8.2f}  goal of {GOAL}: " + ("reached" if ratio <= GOAL else "missed"))

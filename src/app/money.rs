@@ -1,0 +1,146 @@
+//! What the campaign has cost, and the budget that stops it.
+
+use super::context::{Context, state};
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::journal::{FleetDir, History};
+use crate::model::{Cost, Offer, Offers, Survey};
+use crate::plan::bill::{self, End, Used};
+use crate::plan::estimate::{Estimate, length};
+use crate::plan::launch::rates;
+use crate::plan::rates::Rates;
+use crate::report::answer::Spent;
+use crate::spec::fleet::Budget;
+use crate::steps::past;
+use jiff::SignedDuration;
+
+/// Where the length of a job is not known, a launch must leave the budget an hour.
+const HOUR: i64 = 3600;
+
+impl Context {
+    /// What the campaign has cost and costs. Prices are asked for once, and again when a type comes that was not there.
+    pub(super) async fn spent(&self, survey: &Survey, history: &History, prices: &mut Option<Offers>) -> Spent {
+        let used = past::used(history, survey);
+        let nothing = Offers::default();
+        let offers = if used.is_empty() { &nothing } else { self.prices(&used, survey, prices).await };
+        let none = Rates { offers, root_gib: None, addresses: false };
+        let rates = self.fleet.fleet.as_ref().map_or(none, |hosts| rates(offers, hosts, survey, None));
+        Spent {
+            hosts: u32::try_from(used.iter().filter(|host| host.end == End::Lives).count()).unwrap_or(u32::MAX),
+            so_far: bill::so_far(&used, &rates, self.clock.now()),
+            per_hour: bill::hourly(&used, &rates),
+            to_finish: None,
+            doubts: offers.doubts.clone(),
+        }
+    }
+
+    async fn prices<'a>(&self, used: &[Used], survey: &Survey, known: &'a mut Option<Offers>) -> &'a Offers {
+        let has = |offers: &Offers, kind: &str| offers.types.iter().any(|offer| offer.name == kind);
+        let current = known.take().filter(|offers| used.iter().all(|host| has(offers, &host.instance_type)));
+        let offers = match current {
+            Some(offers) => offers,
+            None => {
+                let mut offers = Offers::default();
+                for host in used {
+                    if !has(&offers, &host.instance_type) {
+                        offers.types.push(Offer { name: host.instance_type.clone(), ..Offer::default() });
+                    }
+                }
+                let volume = self.fleet.fleet.as_ref().map_or("gp3", |hosts| hosts.root.volume_type.as_str());
+                let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
+                if let Ok(clients) = self.clients().await {
+                    let now = self.clock.now();
+                    crate::survey::offers::price(&clients, &mut offers, volume, addresses, now).await;
+                }
+                offers
+            }
+        };
+        known.insert(offers)
+    }
+
+    /// The same with a look of its own; nothing where the spec launches nothing.
+    async fn spent_now(&self, dir: &FleetDir, prices: &mut Option<Offers>) -> Result<Option<Spent>, Failure> {
+        if self.fleet.fleet.is_none() {
+            return Ok(None);
+        }
+        let history = History::read(dir).map_err(state)?;
+        let survey = self.survey().await?;
+        Ok(Some(self.spent(&survey, &history, prices).await))
+    }
+
+    /// At the end of a wait: the money is worth telling, but is no reason to fail.
+    pub(super) async fn spent_at_last(&self, dir: &FleetDir, mut prices: Option<Offers>) -> Option<Spent> {
+        self.spent_now(dir, &mut prices).await.ok().flatten()
+    }
+
+    /// How it stands when the budget is used up; none while it is not, or where the spec has none.
+    pub(super) async fn over_budget(
+        &self,
+        dir: &FleetDir,
+        prices: &mut Option<Offers>,
+        outlook: &str,
+        eta: Option<SignedDuration>,
+    ) -> Result<Option<String>, Failure> {
+        let Some(budget) = self.fleet.budget else { return Ok(None) };
+        let first = prices.is_none();
+        let Some(spent) = self.spent_now(dir, prices).await? else { return Ok(None) };
+        if first && !spent.so_far.complete {
+            self.doubt(&budget, &spent.doubts);
+        }
+        Ok(match bill::stand(budget.stop_at, spent.so_far) {
+            bill::Budget::Left(_) => None,
+            bill::Budget::Reached(so_far) => {
+                let left = eta.map(|eta| spent.per_hour.per_hour_for(eta.as_secs()));
+                let left = left.map(|left| format!(", about {left} to finish at today's pace")).unwrap_or_default();
+                Some(format!("{so_far} of the budget's {} are spent{left}; still {outlook}", budget.stop_at))
+            }
+        })
+    }
+
+    /// Refuses what can't be paid any more: items are not fed into a fleet whose budget is used up.
+    pub(super) async fn check_budget(&self, verb: &str, dir: &FleetDir) -> Result<(), Failure> {
+        match self.over_budget(dir, &mut None, "nothing was started", None).await? {
+            None => Ok(()),
+            Some(why) => Err(Failure::to(Exit::Refused, format!("{verb}: {why}")).hint(RAISE).hint(END)),
+        }
+    }
+
+    /// Refuses a launch that would pass the budget, with the arithmetic.
+    pub(super) async fn check_launch_budget(
+        &self,
+        survey: &Survey,
+        history: &History,
+        estimate: Option<&Estimate>,
+    ) -> Result<(), Failure> {
+        let (Some(budget), Some(estimate)) = (self.fleet.budget, estimate) else { return Ok(()) };
+        let spent = self.spent(survey, history, &mut None).await;
+        let (seconds, why) =
+            length(&self.job()).unwrap_or((HOUR, "an hour, since nobody knows how long the job takes".to_owned()));
+        let (rest, new) = (spent.per_hour.per_hour_for(seconds), estimate.per_hour.low.per_hour_for(seconds));
+        let sum = [spent.so_far, rest, new].into_iter().sum::<Cost>();
+        if !sum.complete {
+            self.doubt(&budget, &estimate.doubts);
+        }
+        match bill::stand(budget.stop_at, sum) {
+            bill::Budget::Left(_) => Ok(()),
+            bill::Budget::Reached(sum) => Err(Failure::to(
+                Exit::Refused,
+                format!(
+                    "launch {} hosts: {} spent so far + {rest} for {} hosts that are there + {new} for the new ones = {sum}, \
+                     and the budget is {} (for {seconds} s: {why})",
+                    estimate.hosts, spent.so_far, spent.hosts, budget.stop_at
+                ),
+            )
+            .hint("fewer hosts (`fleet.size`, -n), or cheaper ones (`fleet.spot`, `fleet.types`)")
+            .hint(RAISE)),
+        }
+    }
+
+    fn doubt(&self, budget: &Budget, doubts: &[String]) {
+        let why = doubts.first().map(|doubt| format!(": {doubt}")).unwrap_or_default();
+        self.events.warn(format!("the budget of {} counts only what has a known price{why}", budget.stop_at));
+    }
+}
+
+const RAISE: &str = "raise `budget.stop_at` in the spec and run the same command again: nothing is lost";
+const END: &str = "fleetwright down       # ends the fleet, where it is still running";

@@ -1,0 +1,207 @@
+//! Watching over a fleet while its campaign lives: hosts that are gone are replaced. Every round starts from what is there;
+//! `plan/decide.rs` judges it, and a small launch like any other does what has to be done.
+
+use super::campaign::Held;
+use super::context::{Context, state};
+use crate::cli::request::{Launch, Push, Until as CliUntil};
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::journal::History;
+use crate::model::{Instance, InstanceId, Survey};
+use crate::plan::decide::{Decision, Memory, World, decide};
+use crate::plan::launch::template_name;
+use crate::plan::{CONSISTENT, Until};
+use crate::spec::Need;
+use crate::steps::past;
+use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio_util::sync::CancellationToken;
+
+/// Between two looks, world time: one call a page of hosts.
+const LOOK: Duration = Duration::from_secs(15);
+
+/// What is watched.
+pub(super) struct Watch<'a> {
+    /// The claim, where the verb holds it all the time; else it is taken for each replacement and given back.
+    pub(super) held: Option<&'a Held>,
+    /// Hosts that there should be; as the last launch or `scale` of this campaign left it if absent.
+    pub(super) size: Option<u32>,
+}
+
+/// What became of a watch.
+#[derive(Default)]
+pub(super) struct Watched {
+    /// Hosts that were there and ended by themselves.
+    pub(super) lost: BTreeSet<InstanceId>,
+    /// Why nothing was replaced any more, if so.
+    pub(super) stopped: Option<String>,
+}
+
+impl Context {
+    /// Replaces hosts that are gone until `over`, or until that makes no sense any more.
+    pub(super) async fn watch(&self, watch: &Watch<'_>, over: &CancellationToken) -> Result<Watched, Failure> {
+        let since = self.clock.now();
+        let (mut memory, mut out) = (Memory::default(), Watched::default());
+        let mut live: BTreeSet<InstanceId> = BTreeSet::new();
+        loop {
+            if let Some(instances) = self.glance().await? {
+                for gone in instances.iter().filter(|host| !host.state.live()) {
+                    memory.gone_at.entry(gone.id.clone()).or_insert_with(|| self.clock.now());
+                    if live.remove(&gone.id) {
+                        let why = gone.state_reason.as_deref().unwrap_or("no reason given");
+                        self.events.warn(format!("{} ended: {why}", gone.id));
+                        out.lost.insert(gone.id.clone());
+                    }
+                }
+                live.extend(instances.iter().filter(|host| host.state.live()).map(|host| host.id.clone()));
+                if let Some(why) = self.round(watch, &instances, since, &mut memory).await? {
+                    self.events.warn(format!("hosts are replaced no more: {why}"));
+                    out.stopped = Some(why);
+                    return Ok(out);
+                }
+            }
+            tokio::select! {
+                () = over.cancelled() => return Ok(out),
+                paused = self.pause(LOOK) => paused?,
+            }
+        }
+    }
+
+    /// The fleet's instances as one look shows them, without what we ended; none when they can't be read now.
+    async fn glance(&self) -> Result<Option<Vec<Instance>>, Failure> {
+        let clients = self.clients().await?;
+        match self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await {
+            Ok(instances) => Ok(Some(instances)),
+            Err(failure) if self.stopped().is_some() => Err(failure),
+            Err(failure) => {
+                self.events.warn(failure.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// One round; why to stop, if so.
+    async fn round(
+        &self,
+        watch: &Watch<'_>,
+        instances: &[Instance],
+        since: jiff::Timestamp,
+        memory: &mut Memory,
+    ) -> Result<Option<String>, Failure> {
+        let history = History::read(&self.state_dir()?).map_err(state)?;
+        let wish = past::wish(&history);
+        let Some(size) = watch.size.or(wish.as_ref().map(|wish| wish.size)) else {
+            return Ok(Some("no launch from this machine says how many there should be".to_owned()));
+        };
+        let now = self.clock.now();
+        let look = Survey::untaken(now, self.fleet.account.clone(), self.fleet.region.clone());
+        let look = past::without_ended(Survey { instances: instances.to_vec(), ..look }, &history);
+        let mut world = World {
+            instances: &look.instances,
+            unseen: past::unseen(&history, &look).len(),
+            template: true,
+            size,
+            since,
+            now,
+        };
+        memory.missed(&world);
+        if decide(&world, memory) != Decision::Steady {
+            world.template = self.template_there(&history).await?;
+        }
+        let missing = match decide(&world, memory) {
+            Decision::Steady | Decision::Look | Decision::Rest { .. } => return Ok(None),
+            Decision::Stop { why } => return Ok(Some(why)),
+            Decision::Replace { missing } => missing,
+        };
+        let newest = look.instances.iter().max_by_key(|host| host.launched);
+        let launch = Launch {
+            n: Some(size),
+            image: newest.map(|host| host.image.to_string()),
+            until: match wish.map(|wish| wish.until) {
+                Some(Until::Running) => CliUntil::Running,
+                Some(Until::Ssh) | None => CliUntil::Ssh,
+                Some(Until::Ready) => CliUntil::Ready,
+            },
+            // The same image as the others have.
+            unattested: true,
+            keep: true,
+            ..Launch::default()
+        };
+        self.events.note(format!("{missing} of {size} hosts are gone: they are replaced"));
+        match self.replace(watch, &launch).await {
+            Ok(None) => {}
+            Ok(Some(live)) if live < usize::try_from(size).unwrap_or(usize::MAX) => {
+                memory.short_at = Some(self.clock.now())
+            }
+            Ok(Some(_)) => memory.launches.clear(),
+            Err(failure) if self.stopped().is_some() => return Err(failure),
+            Err(failure) if failure.exit == Exit::Capacity => {
+                self.events.warn(failure.to_string());
+                memory.short_at = Some(self.clock.now());
+            }
+            Err(failure) => {
+                self.events.warn(failure.to_string());
+                memory.launches.push(kind(&failure));
+            }
+        }
+        memory.looks = 0;
+        Ok(None)
+    }
+
+    /// Launches what is missing and brings it the release that the others have; how many are live then, or none when somebody
+    /// else is at work on the fleet.
+    async fn replace(&self, watch: &Watch<'_>, launch: &Launch) -> Result<Option<usize>, Failure> {
+        let own;
+        let held = match watch.held {
+            Some(held) => held,
+            None => match self.hold("wait").await {
+                Ok(held) => {
+                    own = held;
+                    &own
+                }
+                Err(failure) if failure.exit == Exit::Locked => return Ok(None),
+                Err(failure) => return Err(failure),
+            },
+        };
+        // Watching was asked for: its launches are not asked for one by one.
+        self.standing.store(true, Ordering::Relaxed);
+        let launched = self.launch_held(held, launch).await;
+        let pushed = match &launched {
+            Ok(_) if self.pushed_before(held)? && self.has(Need::Release) => {
+                self.push_held(held, &Push::default()).await.map(|told| told.failure)
+            }
+            Ok(_) | Err(_) => Ok(None),
+        };
+        self.standing.store(false, Ordering::Relaxed);
+        if let Some(failure) = pushed? {
+            return Err(failure);
+        }
+        launched.map(|launched| Some(launched.hosts.live))
+    }
+
+    /// Whether this campaign pushed a release: an image alone may not have it.
+    fn pushed_before(&self, held: &Held) -> Result<bool, Failure> {
+        let history = Self::whole_history(&held.state)?;
+        Ok(history.campaign().any(|past| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "push")))
+    }
+
+    /// Whether the launch template is there, or so young that a look may not show it.
+    async fn template_there(&self, history: &History) -> Result<bool, Failure> {
+        let now = self.clock.now();
+        if past::launched(history).values().any(|at| now.duration_since(*at) < CONSISTENT) {
+            return Ok(true);
+        }
+        let (clients, name) = (self.clients().await?, template_name(self.fleet.name.as_str()));
+        let found = self.read("read the launch template", async || clients.launch_template(&name).await).await?;
+        Ok(found.is_some())
+    }
+}
+
+/// What kind of failure it was: two launches that failed alike have the same, whatever hosts they name.
+fn kind(failure: &Failure) -> String {
+    match &failure.fault {
+        Some(fault) => format!("{} answered {}", fault.action, fault.code),
+        None => failure.message.split(' ').filter(|word| !word.starts_with("i-")).collect::<Vec<_>>().join(" "),
+    }
+}
