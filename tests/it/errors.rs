@@ -85,7 +85,7 @@ fn on_a_cloud_that_says_no() {
     let cloud = Cloud::start(JOB, 600, &json!({ "deny": ["sqs:GetQueueAttributes"] }));
     let on = |arguments: &[&str]| cloud.cli("laptop", arguments);
     let mut unasked = cloud.bare("laptop");
-    unasked.args(["down"]);
+    unasked.args(launch(&[]));
     said.add("nobody to ask", &mut unasked);
     said.add(
         "another account",
