@@ -9,7 +9,7 @@
   fleetwright diff
   fleetwright diff --detailed-exitcode -o json")]
 pub(super) struct DiffArgs {
-    /// Exit 14 when there is something to do, 0 when there is not
+    /// Exit 14 when there is something to change, 0 when there is not
     #[arg(long)]
     detailed_exitcode: bool,
 }

@@ -14,7 +14,7 @@ use std::path::PathBuf;
 #[command(after_help = "Examples:
   fleetwright plan
   fleetwright plan launch -n 60
-  fleetwright plan launch --out launch.plan && fleetwright launch --plan launch.plan
+  fleetwright plan launch --out launch.plan
   fleetwright plan launch --values     # where each value comes from
   fleetwright plan down --detailed-exitcode -o json")]
 pub(super) struct PlanArgs {
