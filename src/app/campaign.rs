@@ -153,7 +153,7 @@ impl Context {
             };
             self.looked(&survey);
             let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-            let mut plan = planner(look).await?;
+            let mut plan = Box::pin(planner(look)).await?;
             // Whoever resumes the run of a saved plan needs no file.
             plan.arguments = match &self.applied {
                 Some(applied) => applied.saved.plan.arguments.clone(),
@@ -185,7 +185,7 @@ impl Context {
             let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
             (run, journal, plan, false)
         };
-        self.carry_out(held, run, Arc::new(journal), plan, resumed, order).await
+        Box::pin(self.carry_out(held, run, Arc::new(journal), plan, resumed, order)).await
     }
 
     async fn carry_out(

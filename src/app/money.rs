@@ -37,23 +37,22 @@ impl Context {
     async fn prices<'a>(&self, used: &[Used], survey: &Survey, known: &'a mut Option<Offers>) -> &'a Offers {
         let has = |offers: &Offers, kind: &str| offers.types.iter().any(|offer| offer.name == kind);
         let current = known.take().filter(|offers| used.iter().all(|host| has(offers, &host.instance_type)));
-        let offers = match current {
-            Some(offers) => offers,
-            None => {
-                let mut offers = Offers::default();
-                for host in used {
-                    if !has(&offers, &host.instance_type) {
-                        offers.types.push(Offer { name: host.instance_type.clone(), ..Offer::default() });
-                    }
+        let offers = if let Some(offers) = current {
+            offers
+        } else {
+            let mut offers = Offers::default();
+            for host in used {
+                if !has(&offers, &host.instance_type) {
+                    offers.types.push(Offer { name: host.instance_type.clone(), ..Offer::default() });
                 }
-                let volume = self.fleet.fleet.as_ref().map_or("gp3", |hosts| hosts.root.volume_type.as_str());
-                let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
-                if let Ok(clients) = self.clients().await {
-                    let now = self.clock.now();
-                    crate::survey::offers::price(&clients, &mut offers, volume, addresses, now).await;
-                }
-                offers
             }
+            let volume = self.fleet.fleet.as_ref().map_or("gp3", |hosts| hosts.root.volume_type.as_str());
+            let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
+            if let Ok(clients) = self.clients().await {
+                let now = self.clock.now();
+                crate::survey::offers::price(&clients, &mut offers, volume, addresses, now).await;
+            }
+            offers
         };
         known.insert(offers)
     }

@@ -62,7 +62,7 @@ impl Context {
         };
         let replacing = async {
             match &watch {
-                Some(watch) => self.watch(watch, &over).await,
+                Some(watch) => Box::pin(self.watch(watch, &over)).await,
                 None => Ok(Watched::default()),
             }
         };

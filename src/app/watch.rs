@@ -132,7 +132,7 @@ impl Context {
         match self.replace(watch, &launch).await {
             Ok(None) => {}
             Ok(Some(live)) if live < usize::try_from(size).unwrap_or(usize::MAX) => {
-                memory.short_at = Some(self.clock.now())
+                memory.short_at = Some(self.clock.now());
             }
             Ok(Some(_)) => memory.launches.clear(),
             Err(failure) if self.stopped().is_some() => return Err(failure),
@@ -166,9 +166,9 @@ impl Context {
         };
         // Watching was asked for: its launches are not asked for one by one.
         self.standing.store(true, Ordering::Relaxed);
-        let launched = self.launch_held(held, launch).await;
+        let launched = Box::pin(self.launch_held(held, launch)).await;
         let pushed = match &launched {
-            Ok(_) if self.pushed_before(held)? && self.has(Need::Release) => {
+            Ok(_) if Self::pushed_before(held)? && self.has(Need::Release) => {
                 self.push_held(held, &Push::default()).await.map(|told| told.failure)
             }
             Ok(_) | Err(_) => Ok(None),
@@ -181,7 +181,7 @@ impl Context {
     }
 
     /// Whether this campaign pushed a release: an image alone may not have it.
-    fn pushed_before(&self, held: &Held) -> Result<bool, Failure> {
+    fn pushed_before(held: &Held) -> Result<bool, Failure> {
         let history = Self::whole_history(&held.state)?;
         Ok(history.campaign().any(|past| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "push")))
     }

@@ -219,10 +219,15 @@ fn member(raw: &Instance) -> Result<GroupMember, Fault> {
 fn mixed(policy: &MixedInstancesPolicy) -> Mixed {
     let spread = policy.instances_distribution();
     let number = |number: Option<i32>, usual: u32| number.and_then(|n| u32::try_from(n).ok()).unwrap_or(usual);
-    let overrides = policy.launch_template().map(|template| template.overrides()).unwrap_or_default();
+    let overrides =
+        policy.launch_template().map(aws_sdk_autoscaling::types::LaunchTemplate::overrides).unwrap_or_default();
     Mixed {
-        base: number(spread.and_then(|spread| spread.on_demand_base_capacity()), 0),
-        percent: number(spread.and_then(|spread| spread.on_demand_percentage_above_base_capacity()), 100),
+        base: number(spread.and_then(aws_sdk_autoscaling::types::InstancesDistribution::on_demand_base_capacity), 0),
+        percent: number(
+            spread
+                .and_then(aws_sdk_autoscaling::types::InstancesDistribution::on_demand_percentage_above_base_capacity),
+            100,
+        ),
         types: overrides.iter().filter_map(|one| one.instance_type().map(str::to_owned)).collect(),
         on_demand: spread.and_then(|spread| spread.on_demand_allocation_strategy()).unwrap_or("prioritized").to_owned(),
         weighted: overrides

@@ -55,7 +55,7 @@ impl Clients {
                 Ok((answer.instance_types.unwrap_or_default(), answer.next_token))
             }
         });
-        raw.await?.into_iter().map(offer).collect()
+        raw.await?.iter().map(offer).collect()
     }
 
     /// Which of these zones offer which types; of `names` only, where any are given. No zones, no call.
@@ -90,9 +90,13 @@ impl Clients {
 }
 
 /// The SDK's type as ours, its zones and prices still to be asked for.
-fn offer(raw: InstanceTypeInfo) -> Result<Offer, Fault> {
-    let vcpus = raw.v_cpu_info().and_then(|info| info.default_v_cpus()).and_then(|count| u32::try_from(count).ok());
-    let memory = raw.memory_info().and_then(|info| info.size_in_mib()).and_then(|mib| u64::try_from(mib).ok());
+fn offer(raw: &InstanceTypeInfo) -> Result<Offer, Fault> {
+    let vcpus = raw
+        .v_cpu_info()
+        .and_then(aws_sdk_ec2::types::VCpuInfo::default_v_cpus)
+        .and_then(|count| u32::try_from(count).ok());
+    let memory =
+        raw.memory_info().and_then(aws_sdk_ec2::types::MemoryInfo::size_in_mib).and_then(|mib| u64::try_from(mib).ok());
     let architectures = raw.processor_info().map(|processor| processor.supported_architectures().to_vec());
     Ok(Offer {
         name: need(TYPES, "instance type", raw.instance_type())?.as_str().to_owned(),

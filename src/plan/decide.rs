@@ -218,7 +218,9 @@ mod tests {
         assert!(stopped(decide(&world(&hosts), &memory)).contains("in the same way: b"));
         // Hosts that we launched ourselves and that died young, three times for the same reason.
         let mut young = [0, 1, 2].map(|n| host(n, Terminated, "Server.InternalError"));
-        young.iter_mut().for_each(|host| host.launched = at(120));
+        for host in &mut young {
+            host.launched = at(120);
+        }
         let gone_at = young.iter().map(|host| (host.id.clone(), at(180))).collect();
         let memory = Memory { looks: 2, gone_at, ..Memory::default() };
         assert!(stopped(decide(&world(&young), &memory)).contains("Server.InternalError"));

@@ -265,7 +265,7 @@ impl Ladder {
         };
         let (on_demand, spot) = (take(Market::OnDemand), take(Market::Spot));
         debug_assert!(spot + on_demand > 0, "{market} has room");
-        let tokens = self.tokens(outcomes, spot + on_demand);
+        let tokens = Self::tokens(outcomes, spot + on_demand);
         let not_before = at.max(tokens.unwrap_or(Timestamp::MIN));
         let first_short = outcomes.iter().find(|outcome| outcome.short());
         if first_short.is_some_and(|first| not_before > first.at + SignedDuration::from_secs(self.within_seconds)) {
@@ -297,7 +297,7 @@ impl Ladder {
     }
 
     /// When there are tokens for so many more hosts, if that is not now.
-    fn tokens(&self, outcomes: &[RungOutcome], more: u32) -> Option<Timestamp> {
+    fn tokens(outcomes: &[RungOutcome], more: u32) -> Option<Timestamp> {
         let asked: i64 = outcomes.iter().map(|outcome| i64::from(outcome.asked())).sum();
         let lacking = asked + i64::from(more) - TOKENS;
         let first = outcomes.first().filter(|_| lacking > 0)?;

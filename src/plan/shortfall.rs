@@ -91,11 +91,12 @@ impl Cause {
     }
 }
 
+/// Pools by type and subnet, empty where the answer names none.
+type Pools = BTreeSet<(String, String)>;
+
 /// Refusals by market and cause, each with the pools that said it; most pools first.
-fn grouped<'a>(
-    outcomes: impl IntoIterator<Item = &'a RungOutcome>,
-) -> Vec<((Market, Cause), BTreeSet<(String, String)>, &'a str)> {
-    let mut groups: BTreeMap<(Market, Cause), (BTreeSet<(String, String)>, &str)> = BTreeMap::new();
+fn grouped<'a>(outcomes: impl IntoIterator<Item = &'a RungOutcome>) -> Vec<((Market, Cause), Pools, &'a str)> {
+    let mut groups: BTreeMap<(Market, Cause), (Pools, &str)> = BTreeMap::new();
     for pool in outcomes.into_iter().flat_map(|outcome| &outcome.refused) {
         let place = |text: Option<String>| text.unwrap_or_default();
         let name = (place(pool.instance_type.clone()), place(pool.subnet.as_ref().map(ToString::to_string)));

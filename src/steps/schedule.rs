@@ -62,7 +62,7 @@ impl Steps {
             let there = self.actions_of(&group).await?;
             refused.retain(|item| there.iter().any(|action| action.name == item.name));
         }
-        told(refused, "delete", names.len())?;
+        told(&refused, "delete", names.len())?;
         Ok(Done::new(json!({"deleted": names}), format!("{} scheduled actions deleted", left.len())))
     }
 
@@ -84,13 +84,13 @@ impl Steps {
                 .await?;
             refused.extend(failed);
         }
-        told(refused, "put", actions.len())?;
+        told(&refused, "put", actions.len())?;
         Ok(Done::new(json!({"put": actions}), format!("{} scheduled actions put", left.len())))
     }
 }
 
 /// The items that AWS did not take, as one failure.
-fn told(refused: Vec<Refused>, doing: &str, of: usize) -> Result<(), Failure> {
+fn told(refused: &[Refused], doing: &str, of: usize) -> Result<(), Failure> {
     if refused.is_empty() {
         return Ok(());
     }

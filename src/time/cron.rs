@@ -307,7 +307,7 @@ impl Cron {
         match place.offset() {
             AmbiguousOffset::Unambiguous { .. } => push(place.unambiguous(), Shift::Plain),
             AmbiguousOffset::Fold { .. } => {
-                push(place.clone().earlier(), Shift::First);
+                push(place.earlier(), Shift::First);
                 if !self.fixed() {
                     push(place.later(), Shift::Second);
                 }

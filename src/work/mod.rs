@@ -216,7 +216,7 @@ impl Worker<'_> {
         let nothing = vec![false; taken.len()];
         match &outcome {
             Outcome::Ended(status) if !status.success() => {
-                self.failed_in_a_row = self.failed_in_a_row.saturating_add(1)
+                self.failed_in_a_row = self.failed_in_a_row.saturating_add(1);
             }
             Outcome::Ended(_) | Outcome::Abandoned => self.failed_in_a_row = 0,
         }

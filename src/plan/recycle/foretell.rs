@@ -137,10 +137,10 @@ fn ways(
     known(group)?;
     let mut ways = vec![Way { hosts: now.to_vec(), dead: Vec::new() }];
     for _ in 0..surge {
-        ways = spread(ways, |way| Ok(born(group, way, night, opens)))?;
+        ways = spread(&ways, |way| Ok(born(group, way, night, opens)))?;
     }
     for _ in 0..surge {
-        ways = spread(ways, |way| {
+        ways = spread(&ways, |way| {
             let doomed = first_to_go(group, &way.hosts, (closes, late(closes)))?;
             Ok(doomed.into_iter().map(|place| without(way, place)).collect())
         })?;
@@ -152,9 +152,9 @@ fn late(at: Timestamp) -> Timestamp {
     at.checked_add(LATE).unwrap_or(at)
 }
 
-fn spread(ways: Vec<Way>, next: impl Fn(&Way) -> Result<Vec<Way>, String>) -> Result<Vec<Way>, String> {
+fn spread(ways: &[Way], next: impl Fn(&Way) -> Result<Vec<Way>, String>) -> Result<Vec<Way>, String> {
     let mut all = Vec::new();
-    for way in &ways {
+    for way in ways {
         let mut more = next(way)?;
         // Nobody to end: the way ends as it is.
         if more.is_empty() {
@@ -237,7 +237,7 @@ fn born(group: &Group, way: &Way, night: usize, opens: Timestamp) -> Vec<Way> {
                 launched: (opens, late(opens).checked_add(LAUNCH).unwrap_or(opens)),
                 configuration,
                 market,
-                instance_type: group.mixed.as_ref().map_or(true, |mixed| mixed.types.len() == 1).then(|| {
+                instance_type: group.mixed.as_ref().is_none_or(|mixed| mixed.types.len() == 1).then(|| {
                     let only = group.mixed.as_ref().and_then(|mixed| mixed.types.first().cloned());
                     only.or_else(|| way.hosts.first()?.instance_type.clone()).unwrap_or_default()
                 }),

@@ -113,7 +113,7 @@ pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> P
 /// Whether a window ends what it has just brought: for certain, perhaps, or not at all.
 fn fresh(fate: &Fate, night: usize) -> Option<bool> {
     let Fate::Dies(who) = fate else { return None };
-    who.contains(&Who::New(night)).then(|| who.len() == 1)
+    who.contains(&Who::New(night)).then_some(who.len() == 1)
 }
 
 fn told(fate: Fate, surge: u32) -> (Vec<String>, bool, Option<String>) {

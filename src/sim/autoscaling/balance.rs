@@ -87,7 +87,7 @@ fn narrowed<'m>(policy: &str, group: &Group, left: Vec<&'m Member>, facts: &Fact
     }
 }
 
-fn least<'m, K: Ord + Copy>(members: Vec<&'m Member>, key: impl Fn(&Member) -> K) -> Vec<&'m Member> {
+fn least<K: Ord + Copy>(members: Vec<&Member>, key: impl Fn(&Member) -> K) -> Vec<&Member> {
     let best = members.iter().map(|member| key(member)).min();
     members.into_iter().filter(|member| Some(key(member)) == best).collect()
 }

@@ -183,15 +183,12 @@ impl AutoScaling {
         let mut left = None;
         if let Some(member) = self.groups[place].member(id) {
             left = Some(std::mem::replace(&mut member.activity, activity.clone()));
-            match hold.filter(|_| alive) {
-                Some((seconds, _)) => {
-                    member.life = Life::TerminatingWait;
-                    member.deadline = now.checked_add(SignedDuration::from_secs(seconds)).ok();
-                }
-                None => {
-                    (member.life, member.deadline) = (Life::Terminating, None);
-                    ec2.end_for_group(id);
-                }
+            if let Some((seconds, _)) = hold.filter(|_| alive) {
+                member.life = Life::TerminatingWait;
+                member.deadline = now.checked_add(SignedDuration::from_secs(seconds)).ok();
+            } else {
+                (member.life, member.deadline) = (Life::Terminating, None);
+                ec2.end_for_group(id);
             }
         }
         if let Some(left) = left.filter(|left| !left.is_empty()) {

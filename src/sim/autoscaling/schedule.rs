@@ -179,9 +179,12 @@ impl AutoScaling {
             .filter(|group| params.text("AutoScalingGroupName").is_none_or(|name| name == group.name))
             .flat_map(|group| group.actions.iter().map(move |action| (group, action)))
             // "If scheduled action names are provided, this property is ignored."
-            .filter(|(_, action)| match names.is_empty() {
-                false => names.contains(&action.name),
-                true => from.is_none_or(|from| action.next >= from) && until.is_none_or(|until| action.next <= until),
+            .filter(|(_, action)| {
+                if names.is_empty() {
+                    from.is_none_or(|from| action.next >= from) && until.is_none_or(|until| action.next <= until)
+                } else {
+                    names.contains(&action.name)
+                }
             })
             .collect();
         found.sort_by_key(|(_, action)| action.next);
@@ -279,7 +282,7 @@ impl Action {
 /// in four is, by a hash of the action and its time.
 fn late(seed: u64, arn: &str, at: Timestamp) -> i64 {
     let word = number(seed, &["late", arn, &at.to_string()]);
-    let most = if word % 4 == 0 { 120 } else { 5 };
+    let most = if word.is_multiple_of(4) { 120 } else { 5 };
     i64::try_from((word / 4) % (most + 1)).unwrap_or_default()
 }
 
