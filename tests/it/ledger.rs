@@ -48,11 +48,11 @@ fn waits(cloud: &Cloud, more: &[&str], code: i32, words: &str) -> Value {
 fn results_of_before_the_first_item_are_left_out() {
     let (cloud, talk) = fed("run: 'ls /srv/results | wc -l'", &["1", "2", "3"]);
     assert!(talk.contains("the ledger counts 3 before the first item"), "{talk}");
-    let none = "2 items are neither completed nor failed (0 completed, 0 failed)";
+    let none = "2 items neither completed nor failed (0 completed, 0 failed)";
     assert_eq!(waits(&cloud, &[], 15, none)["items"]["unaccounted"], 2);
     waits(&cloud, &[], 15, "explain done.completed");
     write(&cloud, "one");
-    waits(&cloud, &[], 15, "1 items are neither completed nor failed (1 completed, 0 failed)");
+    waits(&cloud, &[], 15, "1 item neither completed nor failed (1 completed, 0 failed)");
     write(&cloud, "two");
     assert_eq!(waits(&cloud, &[], 0, "all 2 items are completed")["items"]["unaccounted"], 0);
     // More than was fed: something else may stand in for one that is missing.
@@ -73,7 +73,7 @@ fn results_that_take_the_place_of_older_ones_are_told_by_their_time() {
     let (cloud, talk) = fed(newer, &["one", "two", "old"]);
     assert!(!talk.contains("the ledger"), "{talk}");
     write(&cloud, "one");
-    waits(&cloud, &[], 15, "1 items are neither completed nor failed (1 completed, 0 failed)");
+    waits(&cloud, &[], 15, "1 item neither completed nor failed (1 completed, 0 failed)");
     write(&cloud, "two");
     waits(&cloud, &[], 0, "all 2 items are completed");
 }

@@ -13,7 +13,9 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 12] = [
+const ELSEWHERE: [(&str, &str); 14] = [
+    ("fleetwright plan launch -n 40 --out", "the page's world has no image: tests/it/saved.rs"),
+    ("fleetwright launch --plan", "the page's world has no image: tests/it/saved.rs"),
     ("fleetwright feed --pause", "it is told to a feed that is at it: tests/it/feeds.rs"),
     ("fleetwright feed --resume", "it is told to a feed that was held: tests/it/feeds.rs"),
     ("fleetwright images diff", "images of other nights: tests/it/images.rs"),
