@@ -13,7 +13,10 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 14] = [
+const ELSEWHERE: [(&str, &str); 17] = [
+    ("fleetwright launch --watch", "it watches until it is stopped: tests/it/watch.rs"),
+    ("fleetwright wait --watch", "it would launch what the page has ended: tests/it/watch.rs"),
+    ("fleetwright logs 3 --follow", "it follows until it is stopped: tests/it/into.rs"),
     ("fleetwright plan launch -n 40 --out", "the page's world has no image: tests/it/saved.rs"),
     ("fleetwright launch --plan", "the page's world has no image: tests/it/saved.rs"),
     ("fleetwright feed --pause", "it is told to a feed that is at it: tests/it/feeds.rs"),
