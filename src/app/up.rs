@@ -16,7 +16,7 @@ use jiff::SignedDuration;
 impl Context {
     pub(super) async fn up(&self, wanted: Up) -> Result<Exit, Failure> {
         let held = self.hold("up").await?;
-        let told = self.up_held(&held, wanted).await?;
+        let told = Box::pin(self.up_held(&held, wanted)).await?;
         self.tell(told)
     }
 
