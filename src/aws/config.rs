@@ -137,7 +137,8 @@ impl Clients {
     pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
         self.shared.autoscaling.get_or_init(|| {
             let config = aws_sdk_autoscaling::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_autoscaling::Client::from_conf(config.build())
         })
     }
@@ -174,7 +175,8 @@ impl Clients {
         self.shared.pricing.get_or_init(|| {
             let config = aws_sdk_pricing::config::Builder::from(&self.shared.config);
             let config = config.region(aws_config::Region::new(region));
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_pricing::Client::from_conf(config.build())
         })
     }
@@ -182,7 +184,8 @@ impl Clients {
     pub(super) fn iam(&self) -> &aws_sdk_iam::Client {
         self.shared.iam.get_or_init(|| {
             let config = aws_sdk_iam::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_iam::Client::from_conf(config.build())
         })
     }
@@ -190,7 +193,8 @@ impl Clients {
     pub(super) fn kms(&self) -> &aws_sdk_kms::Client {
         self.shared.kms.get_or_init(|| {
             let config = aws_sdk_kms::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_kms::Client::from_conf(config.build())
         })
     }
@@ -198,7 +202,8 @@ impl Clients {
     pub(super) fn servicequotas(&self) -> &aws_sdk_servicequotas::Client {
         self.shared.quotas.get_or_init(|| {
             let config = aws_sdk_servicequotas::config::Builder::from(&self.shared.config);
-            let config = config.interceptor(self.shared.counter.clone()).interceptor(WholeAnswer);
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
             aws_sdk_servicequotas::Client::from_conf(config.build())
         })
     }
