@@ -13,7 +13,8 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 19] = [
+const ELSEWHERE: [(&str, &str); 20] = [
+    ("fleetwright recycle", "the world of a page has no group: tests/it/recycle.rs"),
     ("fleetwright protect", "what is protected stays, and the page's `down` would say so: tests/it/marks.rs"),
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
     ("fleetwright launch --watch", "it watches until it is stopped: tests/it/watch.rs"),
