@@ -180,7 +180,9 @@ fn what_is_in_hand_is_finished_before_a_host_ends() {
     for id in all.iter().filter(|id| **id != lazy) {
         stage.good(id, "sudo touch /opt/busy; sudo systemctl restart slow");
     }
-    std::fs::read_dir(&out).unwrap().for_each(|file| std::fs::remove_file(file.unwrap().path()).unwrap());
+    for file in std::fs::read_dir(&out).unwrap() {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
     let told = stage.ends("fleet.yaml", 0, &["scale", "3", "--order", "idlest"]);
     assert_eq!(told.json["ended"], json!([lazy]), "{}", told.talk);
     assert_eq!(done(), BTreeSet::from([lazy]), "its item was finished");

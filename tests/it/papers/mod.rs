@@ -79,7 +79,9 @@ fn filled(text: &str) -> String {
 
 fn papers() -> Vec<String> {
     let mut all: Vec<String> = ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into();
-    all.extend(files("docs").into_iter().filter(|path| path.ends_with(".md")));
+    all.extend(
+        files("docs").into_iter().filter(|path| std::path::Path::new(path).extension().is_some_and(|it| it == "md")),
+    );
     all
 }
 
