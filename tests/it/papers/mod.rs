@@ -13,7 +13,7 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 20] = [
+const ELSEWHERE: [(&str, &str); 21] = [
     ("fleetwright recycle", "the world of a page has no group: tests/it/recycle.rs"),
     ("fleetwright protect", "what is protected stays, and the page's `down` would say so: tests/it/marks.rs"),
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
@@ -33,6 +33,7 @@ const ELSEWHERE: [(&str, &str); 20] = [
     ("fleetwright init", "it would write into the paper's folder: tests/it/init.rs"),
     ("fleetwright work ", "it is for a host, and works until it is stopped: its own tests"),
     ("fleetwright resume 7c1e09aa", "no run of the paper is unfinished: tests/it/crash.rs"),
+    ("fleetwright down --only", "the `down` above has ended all: tests/it/scale.rs"),
     ("fleetwright down --adopt", "it waits five minutes of the world for strangers' launches: tests/it/doubt.rs"),
 ];
 

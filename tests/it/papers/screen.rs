@@ -1,4 +1,4 @@
-//! What a paper shows of a command's output, held against what came: the same but for ids, times and the order of hosts.
+//! What a paper shows of a command's output, held against what came: the same but for ids, times, sums of money and the order of hosts.
 
 use regex::Regex;
 use std::sync::LazyLock;
@@ -10,7 +10,8 @@ static OTHERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\b(i|ami|lt|snap|vol|subnet)-[0-9a-f]{17}\b", "$1-ID"),
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "WHEN"),
         (r"\b127\.\d+\.\d+\.\d+(:\d+)?", "ADDRESS"),
-        (r"ssh\.port=\d+", "ssh.port=PORT"),
+        (r"ssh\.port(=| +)\d+", "ssh.port PORT"),
+        (r"\$\d+\.\d+", "$$SUM"),
         (r"(fleetwright-sim)-\d+", "$1-PID"),
         (r"\(((\d+h)?(\d+m)?\d+(\.\d+)?(ms|s)|\d+h\d+m)\)", "(TIME)"),
         (r"(time +|WHEN +)[0-9hms.]+$", "${1}TIME"),
