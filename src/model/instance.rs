@@ -104,6 +104,34 @@ pub struct Instance {
 }
 
 impl Instance {
+    /// A running spot host of which a test says what else matters to it.
+    #[cfg(test)]
+    pub(crate) fn sample(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            state: InstanceState::Running,
+            instance_type: "m7i.large".to_owned(),
+            zone: "us-east-1a".into(),
+            subnet: None,
+            market: Market::Spot,
+            image: "ami-1".into(),
+            private_ip: None,
+            public_ip: None,
+            ipv6: None,
+            tags: Tags::default(),
+            launched: Timestamp::UNIX_EPOCH,
+            state_reason: None,
+            security_groups: Vec::new(),
+            key_name: None,
+            instance_profile: None,
+            architecture: None,
+            volumes: Vec::new(),
+            group: None,
+            imds_tokens_required: None,
+            imds_hop_limit: None,
+        }
+    }
+
     /// The value of a mark, where it has it.
     pub fn marked(&self, mark: Mark) -> Option<&str> {
         self.tags.get(mark.key())

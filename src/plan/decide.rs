@@ -142,7 +142,7 @@ fn stillborn(gone: &[&Instance], since: Timestamp, memory: &Memory) -> Option<(S
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ImageId, InstanceState, Market, Tags, Zone};
+    use crate::model::{InstanceState, Tags};
     use proptest::prelude::*;
 
     fn at(seconds: i64) -> Timestamp {
@@ -151,27 +151,11 @@ mod tests {
 
     fn host(n: u32, state: InstanceState, why: &str) -> Instance {
         Instance {
-            id: InstanceId::new(format!("i-{n}")),
             state,
-            instance_type: "m7i.large".into(),
-            zone: Zone::new("us-east-1a"),
-            subnet: None,
-            market: Market::Spot,
-            image: ImageId::new("ami-1"),
-            private_ip: None,
-            public_ip: None,
             tags: Tags::default().with(tags::EXPIRES, at(36_000).to_string()),
             launched: at(0),
             state_reason: Some(why.to_owned()),
-            security_groups: Vec::new(),
-            key_name: None,
-            instance_profile: None,
-            architecture: None,
-            volumes: Vec::new(),
-            group: None,
-            imds_hop_limit: None,
-            ipv6: None,
-            imds_tokens_required: None,
+            ..Instance::sample(&format!("i-{n}"))
         }
     }
 

@@ -97,7 +97,7 @@ pub fn plan(fleet: &Fleet, survey: &Survey, loose: &[String], request: String) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Instance, InstanceState, LaunchTemplate, Market, Tags, TemplateVersion};
+    use crate::model::{Instance, InstanceState, LaunchTemplate, Tags, TemplateVersion};
     use jiff::Timestamp;
 
     fn image(id: &str, state: ImageState, tags: Tags) -> Image {
@@ -120,29 +120,7 @@ mod tests {
     }
 
     fn host(image: &str, state: InstanceState) -> Instance {
-        Instance {
-            id: format!("i-{image}").as_str().into(),
-            state,
-            instance_type: "m7i.large".to_owned(),
-            zone: "a".into(),
-            subnet: None,
-            market: Market::Spot,
-            image: image.into(),
-            private_ip: None,
-            public_ip: None,
-            ipv6: None,
-            tags: Tags::default(),
-            launched: Timestamp::UNIX_EPOCH,
-            state_reason: None,
-            security_groups: Vec::new(),
-            key_name: None,
-            instance_profile: None,
-            architecture: None,
-            volumes: Vec::new(),
-            group: None,
-            imds_tokens_required: None,
-            imds_hop_limit: None,
-        }
+        Instance { state, image: image.into(), ..Instance::sample(&format!("i-{image}")) }
     }
 
     fn version(number: i64, image: &str) -> TemplateVersion {

@@ -162,33 +162,15 @@ fn idle(host: &Instance) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ImageId, Market, Tags};
+    use crate::model::Tags;
     use jiff::Timestamp;
     use proptest::prelude::*;
 
     fn host(n: u32, zone: &str) -> Instance {
         Instance {
-            id: InstanceId::new(format!("i-{n:04}")),
-            state: InstanceState::Running,
-            instance_type: "m7i.large".into(),
             zone: Zone::new(zone),
-            subnet: None,
-            market: Market::Spot,
-            image: ImageId::new("ami-1"),
-            private_ip: None,
-            public_ip: None,
-            tags: Tags::default(),
             launched: Timestamp::from_second(1_000_000 + i64::from(n)).expect("an instant"),
-            state_reason: None,
-            security_groups: Vec::new(),
-            key_name: None,
-            instance_profile: None,
-            architecture: None,
-            volumes: Vec::new(),
-            group: None,
-            imds_hop_limit: None,
-            ipv6: None,
-            imds_tokens_required: None,
+            ..Instance::sample(&format!("i-{n:04}"))
         }
     }
 

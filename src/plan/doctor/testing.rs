@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::model::checkup::{KeyFacts, Permission, ProfileFacts, QueueFacts, QuotaFacts, Way};
-use crate::model::{Caller, Fault, FaultKind, Instance, Market, Offer, Subnet, Tags};
+use crate::model::{Caller, Fault, FaultKind, Instance, Market, Offer, Subnet};
 use jiff::Timestamp;
 
 pub(super) const SPEC: &str = r#"
@@ -53,27 +53,12 @@ pub(super) fn fault(kind: FaultKind, code: &str) -> Fault {
 
 pub(super) fn template() -> Instance {
     Instance {
-        id: "i-0123456789abcdef0".into(),
-        state: crate::model::InstanceState::Running,
-        instance_type: "m7i.large".to_owned(),
-        zone: "us-east-1a".into(),
         subnet: Some("subnet-0aaaaaaaaaaaaaaaa".into()),
         market: Market::OnDemand,
-        image: "ami-1".into(),
         private_ip: Some("10.0.0.4".to_owned()),
-        public_ip: None,
-        imds_hop_limit: None,
-        imds_tokens_required: None,
-        ipv6: None,
-        tags: Tags::default(),
         launched: now(),
-        state_reason: None,
-        security_groups: Vec::new(),
-        key_name: None,
-        instance_profile: None,
         architecture: Some("x86_64".to_owned()),
-        volumes: Vec::new(),
-        group: None,
+        ..Instance::sample("i-0123456789abcdef0")
     }
 }
 
