@@ -42,6 +42,21 @@ pub(super) struct Ran {
     pub(super) journal: Option<Arc<Journal>>,
 }
 
+/// A run that is under way.
+pub(super) struct Opened {
+    /// Which.
+    pub(super) run: RunId,
+    /// Its journal.
+    pub(super) journal: Arc<Journal>,
+    /// Its plan.
+    pub(super) plan: Plan,
+    /// Whether it was begun before and is gone on with.
+    pub(super) resumed: bool,
+}
+
+/// The verb whose runs replace hosts: unlike those that put scheduled actions, it is gone on with.
+pub(super) const RENEW: &str = "recycle now";
+
 /// The claim on a fleet and what was checked under it.
 pub(super) struct Held {
     /// Kept until the process ends; none while a verb is only planned, which changes nothing.
@@ -136,67 +151,69 @@ impl Context {
         order: Order<'_>,
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
-        let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
-        let (run, journal, plan, resumed) = if let Some((run, journal, plan)) =
-            self.unfinished(held, order.verb, &request)?
-        {
-            (run, journal, plan, true)
-        } else {
-            let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
-            let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
-            // Foreign machines and scheduled actions are about nothing that a survey knows.
-            let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
-            let survey = if apart {
-                Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
-            } else {
-                self.survey().await?
-            };
-            self.looked(&survey);
-            let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
-            let mut plan = Box::pin(planner(look)).await?;
-            // Whoever resumes the run of a saved plan needs no file.
-            plan.arguments = match &self.applied {
-                Some(applied) => applied.saved.plan.arguments.clone(),
-                None => std::env::args().skip(1).collect(),
-            };
-            if let Some(broken) = lint::lint(&plan).first() {
-                return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
-            }
-            self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
-            if self.planning() {
-                return Err(self.shown(run, plan));
-            }
-            if plan.is_empty() {
-                for note in &plan.notes {
-                    self.events.note(note.clone());
-                }
-                return Ok(Ran { run: None, journal: None });
-            }
-            self.confirm(&plan).await?;
-            let begun = Begun {
-                run: run.to_string(),
-                verb: order.verb.to_owned(),
-                fleet: self.fleet.key(),
-                request,
-                plan: serde_json::to_value(&plan)
-                    .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
-                at: self.clock.now(),
-            };
-            let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
-            (run, journal, plan, false)
-        };
-        Box::pin(self.carry_out(held, run, Arc::new(journal), plan, resumed, order)).await
+        match self.open(held, &order, planner).await? {
+            Some(opened) => Box::pin(self.carry_out(held, opened, order)).await,
+            None => Ok(Ran { run: None, journal: None }),
+        }
     }
 
-    async fn carry_out(
+    /// The unfinished run of the same command, or a new one that was planned and agreed to; none when there is nothing to do.
+    pub(super) async fn open(
         &self,
         held: &Held,
-        run: RunId,
-        journal: Arc<Journal>,
-        plan: Plan,
-        resumed: bool,
-        order: Order<'_>,
-    ) -> Result<Ran, Failure> {
+        order: &Order<'_>,
+        planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
+    ) -> Result<Option<Opened>, Failure> {
+        let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
+        if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
+            return Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: true }));
+        }
+        let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
+        let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
+        // Foreign machines and scheduled actions are about nothing that a survey knows.
+        let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+        let survey = if apart {
+            Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
+        } else {
+            self.survey().await?
+        };
+        self.looked(&survey);
+        let look = Look { run, survey: &survey, state: &held.state, request: request.clone() };
+        let mut plan = Box::pin(planner(look)).await?;
+        // Whoever resumes the run of a saved plan needs no file.
+        plan.arguments = match &self.applied {
+            Some(applied) => applied.saved.plan.arguments.clone(),
+            None => std::env::args().skip(1).collect(),
+        };
+        if let Some(broken) = lint::lint(&plan).first() {
+            return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
+        }
+        self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
+        if self.planning() {
+            return Err(self.shown(run, plan));
+        }
+        if plan.is_empty() {
+            for note in &plan.notes {
+                self.events.note(note.clone());
+            }
+            return Ok(None);
+        }
+        self.confirm(&plan).await?;
+        let begun = Begun {
+            run: run.to_string(),
+            verb: order.verb.to_owned(),
+            fleet: self.fleet.key(),
+            request,
+            plan: serde_json::to_value(&plan)
+                .map_err(|e| Failure::to(Exit::Bug, format!("write down the plan: {e}")))?,
+            at: self.clock.now(),
+        };
+        let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
+        Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: false }))
+    }
+
+    async fn carry_out(&self, held: &Held, opened: Opened, order: Order<'_>) -> Result<Ran, Failure> {
+        let Opened { run, journal, plan, resumed } = opened;
         self.record_events(&held.state, run);
         self.started(run, order.verb, resumed);
         let steps = Steps {
@@ -340,7 +357,7 @@ impl Context {
 
 /// Whether a verb makes what is there equal to the spec, whatever an unfinished run of it had planned.
 fn declares(verb: &str) -> bool {
-    verb.starts_with("recycle ")
+    verb.starts_with("recycle ") && verb != RENEW
 }
 
 /// Whether the same command can go on with this run later. One that is done has seen for itself how calls of unknown outcome

@@ -20,8 +20,6 @@ use tokio_util::sync::CancellationToken;
 
 /// Hosts that end again during a launch are replaced so often; then the operator has to look.
 const ROUNDS: usize = 3;
-/// The note in the plan of a replacement, by which it is known again.
-const REPLACES: &str = "hosts that are gone are replaced";
 
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
@@ -81,21 +79,27 @@ impl Context {
     }
 
     /// Goes on with a replacement that was cut short: what it asked for may be there already, and comes first.
-    async fn finish_replacement(&self, held: &Held) -> Result<(), Failure> {
+    pub(super) async fn finish_replacement(&self, held: &Held) -> Result<(), Failure> {
         let history = Self::whole_history(&held.state)?;
         let run = history.unfinished().find_map(|past| {
             let begun = past.fold.begun.as_ref().filter(|begun| begun.verb == "launch")?;
-            let plan: Plan = serde_json::from_value(begun.plan.clone()).ok()?;
-            plan.notes.iter().any(|note| note == REPLACES).then(|| begun.run.clone())
+            past::gives_way(begun).then(|| begun.run.clone())
         });
         let Some(run) = run else { return Ok(()) };
-        let set = |run| std::mem::replace(&mut *self.resuming.lock().unwrap_or_else(PoisonError::into_inner), run);
-        let before = set(Some(run));
         let launch = Launch { keep: true, ..Launch::default() };
         let order = Order { verb: "launch", arguments: String::new(), options: Options::default() };
-        let ran = Box::pin(self.run(held, order, async |look| self.plan_launch(look, &launch).await)).await;
+        self.going_on(run, async || self.run(held, order, async |look| self.plan_launch(look, &launch).await).await)
+            .await?;
+        Ok(())
+    }
+
+    /// Does `work` with this run as the one that is gone on with, whatever its arguments were.
+    pub(super) async fn going_on<T>(&self, run: String, work: impl AsyncFnOnce() -> T) -> T {
+        let set = |run| std::mem::replace(&mut *self.resuming.lock().unwrap_or_else(PoisonError::into_inner), run);
+        let before = set(Some(run));
+        let done = Box::pin(work()).await;
         set(before);
-        ran.map(drop)
+        done
     }
 
     /// Plans a launch from a look at the account.
@@ -164,7 +168,7 @@ impl Context {
                     *min = 0;
                 }
             }
-            plan.notes.push(REPLACES.to_owned());
+            plan.notes.push(past::GIVES_WAY.to_owned());
         } else {
             // A replacement makes the fleet no larger, and a wait stops at the budget by itself.
             self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
@@ -208,7 +212,7 @@ impl Context {
         self.survey().await
     }
 
-    async fn named_image(&self, id: &str) -> Result<Image, Failure> {
+    pub(super) async fn named_image(&self, id: &str) -> Result<Image, Failure> {
         let clients = self.clients().await?;
         let image = ImageId::new(id);
         let found = self.read(&format!("look at image {id}"), async || clients.image(&image).await).await?;

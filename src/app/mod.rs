@@ -24,6 +24,7 @@ mod push;
 mod recycle;
 mod rehearse;
 mod rein;
+mod renew;
 mod report;
 mod resume;
 mod runs;
@@ -173,6 +174,7 @@ fn or_its_plan(mut global: Global, verb: Verb) -> (Global, Verb) {
         | Verb::Mark(_)
         | Verb::Images(Images::Prune { .. })
         | Verb::Recycle(Recycle::Apply | Recycle::Remove)
+        | Verb::Renew(_)
         | Verb::Down(_)
             if global.dry_run =>
         {
@@ -210,6 +212,7 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Extend(extend) => context.extend(extend).await,
         Verb::Mark(mark) => context.mark(mark).await,
         Verb::Recycle(recycle) => context.recycle(recycle).await,
+        Verb::Renew(renew) => context.renew(&renew).await,
         Verb::Down(down) => context.down(down).await,
         Verb::Init(_)
         | Verb::Validate

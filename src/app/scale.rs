@@ -99,7 +99,7 @@ impl Context {
     }
 
     /// Runs a plan that ends some hosts, made from what is certain to be there.
-    async fn shrink(
+    pub(super) async fn shrink(
         &self,
         held: &Held,
         launch: &Launch,

@@ -151,7 +151,7 @@ impl Context {
 
     /// Launches what is missing and brings it the release that the others have; how many are live then, or none when somebody
     /// else is at work on the fleet.
-    async fn replace(&self, watch: &Watch<'_>, launch: &Launch) -> Result<Option<usize>, Failure> {
+    pub(super) async fn replace(&self, watch: &Watch<'_>, launch: &Launch) -> Result<Option<usize>, Failure> {
         let own;
         let held = match watch.held {
             Some(held) => held,

@@ -41,7 +41,7 @@ pub(super) enum UntilArg {
     Running,
     /// SSH lets us in
     Ssh,
-    /// The verify playbook's checks pass
+    /// The worker's service is active
     Ready,
 }
 

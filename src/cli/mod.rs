@@ -158,7 +158,7 @@ impl VerbArgs {
             Self::Protect(args) => Verb::Mark(args.check()),
             Self::Quarantine(args) => Verb::Mark(args.check()),
             Self::Down(args) => Verb::Down(args.check()?),
-            Self::Recycle(args) => Verb::Recycle(args.check()),
+            Self::Recycle(args) => args.check(),
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

@@ -1,18 +1,23 @@
 //! `fleetwright recycle`
 
-use super::request::Recycle;
+use super::launch::UntilArg;
+use super::request::{Launch, Recycle, Renew, Verb};
+use super::values;
 use clap::Subcommand;
+use std::time::Duration;
 
-/// Replace a group's hosts on schedule
+/// Replace hosts, on schedule or now
 ///
-/// The spec's windows become scheduled actions of the Auto Scaling group: some hosts more when a window opens, as many less
+/// `recycle now` puts new hosts in the place of the fleet's own, a few at a time. The other verbs are about schedules: the
+/// spec's windows become scheduled actions of the Auto Scaling group: some hosts more when a window opens, as many less
 /// when it closes. Only actions that fleetwright itself put there for this fleet are ever changed.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright recycle preview            # which host goes in which night
   fleetwright recycle apply
   fleetwright recycle list
-  fleetwright recycle remove")]
+  fleetwright recycle remove
+  fleetwright recycle now --older-than 20h   # from cron, however often")]
 pub(super) struct RecycleArgs {
     #[command(subcommand)]
     command: RecycleCommand,
@@ -24,6 +29,7 @@ enum RecycleCommand {
     List(ListArgs),
     Preview(PreviewArgs),
     Remove(RemoveArgs),
+    Now(NowArgs),
 }
 
 /// Make the group's scheduled actions those of the spec
@@ -60,14 +66,56 @@ struct PreviewArgs {
   fleetwright recycle remove --yes")]
 struct RemoveArgs {}
 
+/// Replace the fleet's hosts now, a few at a time
+///
+/// New hosts are launched and waited for, until their workers run where the spec names a worker; then as many of the old ones, oldest first, are drained and ended, until all have
+/// given way. There are never fewer than the fleet's size and never more than that and --surge. What carries
+/// fleetwright:protect stays. Where it is killed or fails, the same command goes on.
+#[derive(clap::Args, Clone, Debug)]
+#[command(after_help = "Examples:
+  fleetwright recycle now
+  fleetwright recycle now --surge 4 --yes
+  fleetwright recycle now --older-than 20h   # the second call of a night finds nothing to do")]
+struct NowArgs {
+    /// So many hosts more than the fleet's size at a time
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    surge: u32,
+    /// Only hosts that live at least this long, for example 20h
+    #[arg(long, value_name = "DURATION", value_parser = values::duration)]
+    older_than: Option<Duration>,
+    /// End hosts without draining them: what they have in hand comes back later
+    #[arg(long)]
+    no_drain: bool,
+    /// Image to launch [default: the newest, which must be attested]
+    #[arg(long, value_name = "ID")]
+    image: Option<String>,
+    /// When a host counts as there
+    #[arg(long, value_name = "STATE", value_enum)]
+    until: Option<UntilArg>,
+    /// Launch an image that carries no attestation
+    #[arg(long)]
+    unattested: bool,
+    /// Launch an image that is older than the release that was pushed
+    #[arg(long)]
+    stale_image: bool,
+}
+
 impl RecycleArgs {
     /// The same, checked.
-    pub(super) fn check(self) -> Recycle {
+    pub(super) fn check(self) -> Verb {
         match self.command {
-            RecycleCommand::Apply(ApplyArgs {}) => Recycle::Apply,
-            RecycleCommand::List(ListArgs {}) => Recycle::List,
-            RecycleCommand::Preview(PreviewArgs { nights }) => Recycle::Preview { days: nights },
-            RecycleCommand::Remove(RemoveArgs {}) => Recycle::Remove,
+            RecycleCommand::Apply(ApplyArgs {}) => Verb::Recycle(Recycle::Apply),
+            RecycleCommand::List(ListArgs {}) => Verb::Recycle(Recycle::List),
+            RecycleCommand::Preview(PreviewArgs { nights }) => Verb::Recycle(Recycle::Preview { days: nights }),
+            RecycleCommand::Remove(RemoveArgs {}) => Verb::Recycle(Recycle::Remove),
+            RecycleCommand::Now(args) => Verb::Renew(Renew {
+                launch: Launch { image: args.image, unattested: args.unattested, ..Launch::default() },
+                until: args.until.map(UntilArg::check),
+                surge: args.surge,
+                older_than: args.older_than,
+                drain: !args.no_drain,
+                stale_image: args.stale_image,
+            }),
         }
     }
 }

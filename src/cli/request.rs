@@ -142,6 +142,8 @@ pub enum Verb {
     Mark(MarkHost),
     /// A group's hosts are replaced on schedule.
     Recycle(Recycle),
+    /// `recycle now`
+    Renew(Renew),
     /// Gone, verified by a second look.
     Down(Down),
 }
@@ -434,7 +436,7 @@ pub struct MarkHost {
     pub off: bool,
 }
 
-/// `recycle`
+/// `recycle` of a group
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Recycle {
     /// Make the group's scheduled actions those of the spec.
@@ -448,6 +450,23 @@ pub enum Recycle {
     },
     /// Take this fleet's scheduled actions off the group.
     Remove,
+}
+
+/// `recycle now`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Renew {
+    /// How new hosts are launched; its size does not count.
+    pub launch: Launch,
+    /// When a new host is good enough for an old one to go.
+    pub until: Option<Until>,
+    /// So many hosts more than the fleet's size at a time, at most; at least 1.
+    pub surge: u32,
+    /// Only hosts that live at least this long.
+    pub older_than: Option<Duration>,
+    /// Whether old hosts' workers are stopped first.
+    pub drain: bool,
+    /// Whether an image may be older than the release that was pushed.
+    pub stale_image: bool,
 }
 
 /// `down`

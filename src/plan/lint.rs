@@ -49,7 +49,7 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "an image without its fleet's tag");
                 }
             }
-            Action::Drain { hosts } | Action::End { hosts, .. } => {
+            Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } => {
                 if hosts.is_empty() {
                     say(&step.id, "no host is named, which may be taken for all of them");
                 }

@@ -23,6 +23,7 @@ pub mod play;
 pub mod push;
 pub mod rates;
 pub mod recycle;
+pub mod renew;
 pub mod saved;
 pub mod scale;
 mod shelltext;
@@ -171,6 +172,15 @@ pub enum Action {
         #[serde(default)]
         left: u32,
     },
+    /// Replace these hosts, a few at a time; never run itself, each round of it is a launch or a smaller fleet of its own.
+    Renew {
+        /// Which, oldest first.
+        hosts: Vec<InstanceId>,
+        /// Hosts that the fleet has before and after.
+        size: u32,
+        /// So many more at a time, at most.
+        surge: u32,
+    },
     /// Let live hosts power themselves off later.
     Extend {
         /// When.
@@ -250,6 +260,7 @@ impl Action {
             | Self::Feed
             | Self::Drain { .. }
             | Self::End { .. }
+            | Self::Renew { .. }
             | Self::Mark { .. }
             | Self::StopWorker { .. }
             | Self::StartWorker { .. }

@@ -56,6 +56,7 @@ fn details(action: &Action) -> String {
         | Action::Feed
         | Action::Drain { .. }
         | Action::End { .. }
+        | Action::Renew { .. }
         | Action::Extend { .. }
         | Action::Mark { .. }
         | Action::StopWorker { .. }

@@ -143,6 +143,7 @@ impl Driver for Steps {
                 | Action::Feed
                 | Action::Drain { .. }
                 | Action::End { .. }
+                | Action::Renew { .. }
                 | Action::Extend { .. }
                 | Action::Mark { .. }
                 | Action::StopWorker { .. }
@@ -180,6 +181,7 @@ impl Driver for Steps {
                 Action::Feed => self.feed(id).await,
                 Action::Drain { hosts } => self.drain(hosts).await,
                 Action::End { hosts, drained, .. } => self.end_some(id, hosts, *drained).await,
+                Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
                 Action::Extend { until } => self.extend(id, *until).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,

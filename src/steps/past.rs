@@ -2,8 +2,9 @@
 
 use super::Steps;
 use super::call::state;
+use super::settle::Settled;
 use crate::engine::failure::Failure;
-use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
+use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
 use crate::plan::bill::{End, Used};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
@@ -14,6 +15,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 /// The action that launches hosts.
 const LAUNCH: &str = "CreateFleet";
+/// The note in the plan of a run that puts hosts in the place of others: the fleet's size stays what it was.
+pub const GIVES_WAY: &str = "hosts are replaced: the fleet keeps its size";
 /// Actions that end what a survey shows.
 const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
@@ -159,14 +162,21 @@ pub struct Wish {
     pub until: Until,
 }
 
-/// How many hosts this campaign wants: what its last launch or `scale` planned for.
+/// Whether a run only put hosts in the place of others.
+pub fn gives_way(begun: &Begun) -> bool {
+    begun.plan["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == GIVES_WAY))
+}
+
+/// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart.
 pub fn wish(history: &History) -> Option<Wish> {
-    let plans = history.campaign().filter_map(|past| {
-        let begun = past.fold.begun.as_ref()?;
-        serde_json::from_value::<Plan>(begun.plan.clone()).ok()
-    });
+    let sized = || {
+        history.campaign().filter_map(|past| {
+            let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
+            serde_json::from_value::<Plan>(begun.plan.clone()).ok()
+        })
+    };
     let (mut size, mut until) = (None, None);
-    for step in plans.flat_map(|plan| plan.steps) {
+    for step in sized().flat_map(|plan| plan.steps) {
         match step.action {
             Action::End { left, .. } => size = size.or(Some(left)),
             Action::Settle { until: far, existing } => {
@@ -179,10 +189,7 @@ pub fn wish(history: &History) -> Option<Wish> {
         }
     }
     let (until, existing) = until?;
-    let wanted = history.campaign().find_map(|past| {
-        let plan = serde_json::from_value::<Plan>(past.fold.begun.as_ref()?.plan.clone()).ok()?;
-        plan.ladder().map(|(_, ladder)| ladder.wanted())
-    })?;
+    let wanted = sized().find_map(|plan| plan.ladder().map(|(_, ladder)| ladder.wanted()))?;
     Some(Wish { size: size.unwrap_or(existing + wanted), until })
 }
 
@@ -194,6 +201,13 @@ pub fn open_creation(history: &History) -> Option<Timestamp> {
 /// Until when a look may show hosts as living that a call of unknown outcome has ended.
 pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
     open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
+}
+
+/// Every host that a launch of ours saw up, as far as it was asked to look.
+pub fn came_up(history: &History) -> BTreeSet<InstanceId> {
+    let settled = history.runs().filter_map(|past| past.fold.steps.get("settle"));
+    let settled = settled.filter_map(|output| serde_json::from_value::<Settled>(output.clone()).ok());
+    settled.flat_map(|settled| settled.ready).collect()
 }
 
 /// The slots that the newest launch gave.

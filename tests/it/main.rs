@@ -36,6 +36,7 @@ mod pushes;
 mod recycle;
 mod reference;
 mod rehearse;
+mod renew;
 mod runs;
 mod saved;
 mod scale;

@@ -100,6 +100,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("extend", answer::<LivesLonger>()),
         ("protect", answer::<Marked>()),
         ("quarantine", answer::<Marked>()),
+        ("recycle-now", answer::<Scaled>()),
         ("recycle-apply", answer::<Recycled>()),
         ("recycle-list", answer::<Recycled>()),
         ("recycle-preview", answer::<Foretold>()),

@@ -1,0 +1,174 @@
+//! `recycle now`: hosts give way to new ones, a few at a time. Every round starts from what is there; `plan/renew.rs` decides
+//! it, and a launch or a smaller fleet like any other carries it out.
+
+use super::Told;
+use super::campaign::{Held, Opened, Order, RENEW};
+use super::context::{Context, state};
+use super::watch::Watch;
+use crate::cli::request::{Launch, Renew, Until as CliUntil};
+use crate::engine::failure::Failure;
+use crate::exit::Exit;
+use crate::journal::History;
+use crate::model::{Instance, InstanceId, count, tags};
+use crate::plan::launch::choose_image;
+use crate::plan::renew::{Turn, Wanted, check_release, plan, turn};
+use crate::plan::{Action, scale};
+use crate::report::answer::{LiveHosts, Scaled};
+use crate::spec::Need;
+use crate::steps::{Options, past};
+use jiff::SignedDuration;
+use serde_json::json;
+use std::collections::BTreeSet;
+
+/// What a plan says to do about hosts.
+struct Going {
+    hosts: Vec<InstanceId>,
+    size: u32,
+    surge: u32,
+}
+
+impl Context {
+    pub(super) async fn renew(&self, asked: &Renew) -> Result<Exit, Failure> {
+        self.need(Need::Hosts)?;
+        let held = self.hold(RENEW).await?;
+        let history = Self::whole_history(&held.state)?;
+        let of_spec = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
+        let wanted = Wanted {
+            size: past::wish(&history).map_or(of_spec, |wish| wish.size),
+            surge: asked.surge,
+            older_than: asked.older_than.unwrap_or_default().try_into().unwrap_or(SignedDuration::MAX),
+        };
+        let arguments = format!("{asked:?} {}", wanted.size);
+        let order = Order { verb: RENEW, arguments, options: Options::default() };
+        let opened = self
+            .open(&held, &order, async |look| {
+                let history = History::read(look.state).map_err(state)?;
+                let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
+                let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
+                let image = match &asked.launch.image {
+                    Some(id) => self.named_image(id).await?,
+                    None => choose_image(&survey.images, asked.launch.unattested)?.clone(),
+                };
+                if !asked.stale_image {
+                    let born = image.tags.get(tags::RELEASE);
+                    check_release(&live, (&image.id, born), self.release_digest()?.as_deref())?;
+                }
+                Ok(plan(&self.fleet, &live, wanted, look.request, self.clock.now()))
+            })
+            .await?;
+        let ended = match opened {
+            Some(opened) => self.renewed(&held, asked, &opened).await?,
+            None => Vec::new(),
+        };
+        let hosts = LiveHosts { wanted: wanted.size, live: self.live_hosts().await? };
+        let ended = ended.iter().map(ToString::to_string).collect();
+        self.tell(Told::good(Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() }))
+    }
+
+    /// Rounds until all have given way; which they were. What fails stays open: the same command goes on.
+    async fn renewed(&self, held: &Held, asked: &Renew, opened: &Opened) -> Result<Vec<InstanceId>, Failure> {
+        self.started(opened.run, RENEW, opened.resumed);
+        let going = opened.plan.steps.iter().find_map(|step| match &step.action {
+            Action::Renew { hosts, size, surge } => Some(Going { hosts: hosts.clone(), size: *size, surge: *surge }),
+            _ => None,
+        });
+        let going = going.ok_or_else(|| Failure::to(Exit::State, "find in the plan which hosts give way"))?;
+        // The plan was agreed to, and so its rounds are.
+        self.standing.store(true, std::sync::atomic::Ordering::Relaxed);
+        let ran = self.rounds(held, asked, &going).await;
+        self.standing.store(false, std::sync::atomic::Ordering::Relaxed);
+        ran.map_err(|failure| failure.hint("the same command again goes on where this stopped"))?;
+        let now = self.clock.now();
+        opened.journal.step("renew", json!({ "ended": going.hosts }), now).map_err(state)?;
+        opened.journal.end(Exit::Done, now).map_err(state)?;
+        Ok(going.hosts)
+    }
+
+    async fn rounds(&self, held: &Held, asked: &Renew, going: &Going) -> Result<(), Failure> {
+        let until = asked.until.unwrap_or(match self.fleet.worker {
+            Some(_) => CliUntil::Ready,
+            None => CliUntil::Ssh,
+        });
+        let watch = Watch { held: Some(held), size: None };
+        loop {
+            // A round that was cut short comes first: what it asked for may be there already.
+            self.finish_replacement(held).await?;
+            self.finish_shrinking(held).await?;
+            let history = Self::whole_history(&held.state)?;
+            let survey = past::without_ended(self.survey().await?, &history);
+            let unseen = past::unseen(&history, &survey).len();
+            let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
+            match turn(&live, unseen, &going.hosts, going.size, going.surge) {
+                Turn::Done => return Ok(()),
+                Turn::Launch(n) => {
+                    let launch = Launch { n: Some(n), until, keep: true, ..asked.launch.clone() };
+                    let before = live.iter().filter(|host| host.counts()).count() + unseen;
+                    let now = self.replace(&watch, &launch).await?.unwrap_or(before);
+                    if now <= before {
+                        return Err(Failure::to(
+                            Exit::Capacity,
+                            format!("launch a host more than the {before} there are"),
+                        )
+                        .hint("no host was ended for one that did not come"));
+                    }
+                }
+                Turn::End(hosts) => {
+                    Self::check_up(&history, &live, &going.hosts)?;
+                    self.end_for_new(held, asked.drain, &hosts).await?;
+                }
+            }
+        }
+    }
+
+    /// Refuses to end a host for a new one that never came up.
+    fn check_up(history: &History, live: &[Instance], going: &[InstanceId]) -> Result<(), Failure> {
+        let (launched, up) = (past::launched(history), past::came_up(history));
+        let never = |host: &&Instance| {
+            !going.contains(&host.id) && launched.contains_key(&host.id) && !up.contains(&host.id) && host.counts()
+        };
+        let ids: Vec<&str> = live.iter().filter(never).map(|host| host.id.as_str()).collect();
+        let Some(first) = ids.first() else { return Ok(()) };
+        Err(Failure::to(
+            Exit::Partial,
+            format!("replace hosts: {} never came up: {}", count(ids.len(), "new one"), ids.join(", ")),
+        )
+        .hint(format!("fleetwright status --why {first}"))
+        .hint(format!("fleetwright down --only {}     # ends what is of no use", ids.join(","))))
+    }
+
+    /// Drains and ends hosts in whose place others are there.
+    async fn end_for_new(&self, held: &Held, drain: bool, hosts: &[InstanceId]) -> Result<(), Failure> {
+        let arguments = format!("{RENEW} {hosts:?} {drain}");
+        let ended = self
+            .shrink(held, &Launch::default(), arguments, async |look, live, unseen| {
+                let mut plan = scale::of(&self.fleet, (live, unseen), hosts, drain, look.request.clone());
+                plan.notes.push(past::GIVES_WAY.to_owned());
+                Ok(plan)
+            })
+            .await?;
+        let ended: BTreeSet<String> = ended.ended.into_iter().collect();
+        let kept: Vec<&str> = hosts.iter().map(InstanceId::as_str).filter(|id| !ended.contains(*id)).collect();
+        if kept.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::to(Exit::Partial, format!("end {}: they could not be drained", kept.join(", ")))
+            .hint("fleetwright recycle now --no-drain     # what they have in hand comes back later"))
+    }
+
+    /// Goes on with a drain that was cut short.
+    async fn finish_shrinking(&self, held: &Held) -> Result<(), Failure> {
+        let history = Self::whole_history(&held.state)?;
+        let open = history.unfinished().find_map(|past| {
+            let begun = past.fold.begun.as_ref().filter(|begun| begun.verb == "scale")?;
+            past::gives_way(begun).then(|| begun.run.clone())
+        });
+        let Some(run) = open else { return Ok(()) };
+        self.going_on(run, async || {
+            let nothing = async |look: &super::campaign::Look<'_>, live: &[Instance], unseen: usize| {
+                Ok(scale::of(&self.fleet, (live, unseen), &[], false, look.request.clone()))
+            };
+            self.shrink(held, &Launch::default(), String::new(), nothing).await.map(drop)
+        })
+        .await
+    }
+}

@@ -1,0 +1,173 @@
+//! `recycle now`: every host gives way to a new one, a few at a time. Pure; each round starts from what is there.
+
+use super::{Action, Plan, Step, Unplannable};
+use crate::exit::Exit;
+use crate::model::{ImageId, Instance, InstanceId, Mark, count, tags};
+use crate::spec::Fleet;
+use jiff::{SignedDuration, Timestamp};
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Wanted {
+    /// Hosts that the fleet has before and after, and never fewer in between.
+    pub size: u32,
+    /// So many more than that at a time, at most.
+    pub surge: u32,
+    /// Only hosts that live longer than this; a second call within that time finds nothing to do.
+    pub older_than: SignedDuration,
+}
+
+/// Plans a replacement of every live host that is old enough, oldest first. Protected hosts and those in quarantine stay.
+pub fn plan(fleet: &Fleet, live: &[Instance], wanted: Wanted, request: String, now: Timestamp) -> Plan {
+    let mut plan = Plan::new("recycle now", fleet.key(), request);
+    let mut old: Vec<&Instance> =
+        live.iter().filter(|host| now.duration_since(host.launched) >= wanted.older_than).collect();
+    old.sort_by_key(|host| (host.launched, host.id.clone()));
+    let held = |host: &&Instance| [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some());
+    let (held, old): (Vec<_>, Vec<_>) = old.into_iter().partition(held);
+    if !held.is_empty() {
+        let ids = held.iter().map(|host| host.id.as_str()).collect::<Vec<_>>().join(" ");
+        plan.notes.push(format!("protected or in quarantine, and left alone: {ids}"));
+    }
+    if old.is_empty() {
+        plan.notes.push(format!("of {} none has to go", count(live.len(), "host")));
+        return plan;
+    }
+    let hosts: Vec<InstanceId> = old.iter().map(|host| host.id.clone()).collect();
+    let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
+    plan.steps.push(Step::new(
+        "renew",
+        format!("replace {}, {} at a time, oldest first: {names}", count(hosts.len(), "host"), wanted.surge),
+        Action::Renew { hosts, size: wanted.size, surge: wanted.surge },
+    ));
+    plan
+}
+
+/// Refuses to replace hosts by an image that lacks what was pushed to them.
+///
+/// # Errors
+///
+/// When a host bears another release than the image, and the image's is not the spec's of today either.
+pub fn check_release(
+    live: &[Instance],
+    (image, born): (&ImageId, Option<&str>),
+    today: Option<&str>,
+) -> Result<(), Unplannable> {
+    let pushed = |host: &&Instance| host.tags.get(tags::RELEASE).is_some_and(|release| Some(release) != born);
+    match live.iter().find(pushed) {
+        Some(host) if today.is_none() || born != today => Err(Unplannable {
+            exit: Exit::Refused,
+            message: format!("image {image} is older than the release that was pushed to {}", host.id),
+            hints: vec![
+                "fleetwright verify && fleetwright bake     # an image that has it".to_owned(),
+                "or replace them all the same with --stale-image".to_owned(),
+            ],
+        }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+/// What a round has to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Launch until there are so many hosts in all.
+    Launch(u32),
+    /// Drain and end these: as many new ones are there.
+    End(Vec<InstanceId>),
+    /// All have given way.
+    Done,
+}
+
+/// Decides one round from the live hosts that count, those that no look shows yet, and those that have to go.
+///
+/// Never fewer than `size` live on after it, never more than `size + surge` are there.
+pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], size: u32, surge: u32) -> Turn {
+    let mut old: Vec<&Instance> = live
+        .iter()
+        .filter(|host| going.contains(&host.id) && host.counts() && host.marked(Mark::Protect).is_none())
+        .collect();
+    old.sort_by_key(|host| (host.launched, host.id.clone()));
+    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    let have = number(live.iter().filter(|host| host.counts()).count() + unseen);
+    let surplus = usize::try_from(have.saturating_sub(size)).unwrap_or(usize::MAX);
+    if old.is_empty() && have >= size {
+        Turn::Done
+    } else if surplus > 0 {
+        Turn::End(old.into_iter().take(surplus).map(|host| host.id.clone()).collect())
+    } else {
+        Turn::Launch(size.saturating_add(surge.min(number(old.len()))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Tags;
+    use proptest::prelude::*;
+
+    fn host(n: usize) -> Instance {
+        let launched = Timestamp::from_second(1_000_000 + i64::try_from(n).unwrap()).unwrap();
+        Instance { launched, ..Instance::sample(&format!("i-{n:04}")) }
+    }
+
+    fn marked(host: Instance, mark: Mark) -> Instance {
+        Instance { tags: Tags::default().with(mark.key(), "since"), ..host }
+    }
+
+    #[test]
+    fn what_is_protected_stays() {
+        let live = [marked(host(0), Mark::Protect), host(1), marked(host(2), Mark::Quarantine)];
+        let all: Vec<InstanceId> = live.iter().map(|host| host.id.clone()).collect();
+        assert_eq!(turn(&live, 0, &all, 2, 1), Turn::Launch(3));
+        assert_eq!(turn(&live, 1, &all, 2, 1), Turn::End(vec![all[1].clone()]));
+        assert_eq!(turn(&live[..1], 1, &all, 2, 1), Turn::Done);
+    }
+
+    #[test]
+    fn an_image_without_what_was_pushed_is_refused() {
+        let id = ImageId::new("ami-1");
+        let bears = |release: &str| Instance { tags: Tags::default().with(tags::RELEASE, release), ..host(0) };
+        assert!(check_release(&[bears("a")], (&id, Some("a")), Some("b")).is_ok(), "nothing was pushed");
+        assert!(check_release(&[bears("b")], (&id, Some("a")), Some("a")).is_ok(), "the image has what the spec names");
+        assert!(check_release(&[bears("b")], (&id, Some("a")), Some("b")).is_err());
+        assert!(check_release(&[bears("b")], (&id, Some("a")), None).is_err());
+    }
+
+    proptest! {
+        /// Whatever comes and goes in between, hosts never get fewer by us and never more than the surge allows, and in the
+        /// end all that could go are gone.
+        #[test]
+        fn it_ends_and_keeps_its_bounds(size in 1_u32..12, surge in 1_u32..5, gone in prop::collection::vec(0_usize..12, 0..6), given in 1_u32..4) {
+            let mut live: Vec<Instance> = (0..size as usize).map(host).collect();
+            let going: Vec<InstanceId> = live.iter().map(|host| host.id.clone()).collect();
+            let mut next = 100;
+            let mut gone = gone.into_iter();
+            for _ in 0..200 {
+                let before = live.len();
+                match turn(&live, 0, &going, size, surge) {
+                    Turn::Launch(n) => {
+                        prop_assert!(n <= size + surge && n as usize > before);
+                        // Not every pool gives all that was asked for.
+                        for _ in 0..(n as usize - before).min(given as usize) {
+                            live.push(host(next));
+                            next += 1;
+                        }
+                    }
+                    Turn::End(ids) => {
+                        prop_assert!(!ids.is_empty() && before - ids.len() >= size as usize);
+                        live.retain(|host| !ids.contains(&host.id));
+                    }
+                    Turn::Done => {
+                        prop_assert!(live.len() >= size as usize && !live.iter().any(|host| going.contains(&host.id)));
+                        return Ok(());
+                    }
+                }
+                // Spot takes one now and then.
+                if let Some(at) = gone.next().filter(|at| *at < live.len()) {
+                    live.remove(at);
+                }
+            }
+            prop_assert!(false, "it never ended");
+        }
+    }
+}

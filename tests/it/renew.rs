@@ -1,0 +1,137 @@
+//! `recycle now`: all hosts give way, never fewer than the size and never more than the surge allows, however often it is
+//! killed.
+
+use crate::crash::kill;
+use crate::env::{Cloud, IMAGE, expect};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::process::Command;
+
+const SPEC: &str = "tests/specs/it/five.yaml";
+const SIZE: usize = 5;
+
+fn renew(cloud: &Cloud, more: &[&str]) -> Command {
+    let verb = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];
+    cloud.cli("laptop", &[&verb[..], more].concat())
+}
+
+/// The fewest and the most hosts that lived at once since the first launch was whole, in the order of what was carried out.
+fn least_and_most(cloud: &Cloud) -> (usize, usize) {
+    let mut calls: Vec<Value> = cloud.audit().into_iter().filter(|call| call["commit"].is_u64()).collect();
+    calls.sort_by_key(|call| call["commit"].as_u64());
+    let (mut live, mut least, mut most) = (BTreeSet::new(), usize::MAX, 0);
+    for call in &calls {
+        let ids = |what: &str| -> Vec<String> {
+            let ids = call[what].as_array().into_iter().flatten().filter_map(Value::as_str);
+            ids.filter(|id| id.starts_with("i-")).map(str::to_owned).collect()
+        };
+        live.extend(ids("made"));
+        ids("ended").iter().for_each(|id| _ = live.remove(id));
+        if most >= SIZE || live.len() == SIZE {
+            (least, most) = (least.min(live.len()), most.max(live.len()));
+        }
+    }
+    (least, most)
+}
+
+fn fleet(cloud: &Cloud) -> BTreeSet<String> {
+    cloud.live("five").into_iter().collect()
+}
+
+#[test]
+fn every_host_gives_way_within_the_bounds_and_once() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    let old = fleet(&cloud);
+    let dry = expect(renew(&cloud, &["--surge", "2"]).arg("--dry-run"), 0);
+    let dry: Value = serde_json::from_slice(&dry.stdout).unwrap();
+    let named = dry["plans"][0]["steps"][0]["action"]["renew"]["hosts"].clone();
+    assert_eq!((serde_json::from_value::<BTreeSet<String>>(named).unwrap(), fleet(&cloud)), (old.clone(), old.clone()));
+
+    let told = expect(&mut renew(&cloud, &["--surge", "2"]), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["ended"].as_array().unwrap().len(), SIZE, "{told:#}");
+    assert!(fleet(&cloud).is_disjoint(&old) && fleet(&cloud).len() == SIZE, "{told:#}");
+    assert_eq!((cloud.ever_made(), least_and_most(&cloud)), (2 * SIZE, (SIZE, SIZE + 2)));
+
+    // From cron a second time in the same night: nothing is old enough.
+    expect(&mut renew(&cloud, &["--older-than", "1h"]), 0);
+    // Nor does the launch that would bring the fleet to its size find anything to do.
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!(cloud.ever_made(), 2 * SIZE);
+
+    // What is protected stays, and the fleet has its size.
+    let kept = cloud.live("five")[0].clone();
+    cloud.ec2(&format!(
+        "Action=CreateTags&Version=2016-11-15&ResourceId.1={kept}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=yes"
+    ));
+    let before = fleet(&cloud);
+    expect(&mut renew(&cloud, &["--surge", "9"]), 0);
+    assert_eq!(&before & &fleet(&cloud), BTreeSet::from([kept]));
+    assert_eq!(fleet(&cloud).len(), SIZE);
+    cloud.assert_decoys_untouched();
+}
+
+#[test]
+fn nothing_is_ended_for_a_host_that_does_not_come() {
+    let mut cloud = Cloud::start(SPEC, 300, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    let old = fleet(&cloud);
+    cloud.set("fleet.accept.within=1m");
+    cloud.control("POST", "faults", &json!({ "empty_pools": [{ "instance_type": "*", "zone": "*", "market": "*" }] }));
+    let told = expect(&mut renew(&cloud, &[]), 4);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("no host was ended"), "{told:?}");
+    assert_eq!((fleet(&cloud), cloud.calls("TerminateInstances").len()), (old.clone(), 0));
+    cloud.control("POST", "faults", &json!({}));
+    expect(&mut renew(&cloud, &[]), 0);
+    assert!(fleet(&cloud).is_disjoint(&old) && fleet(&cloud).len() == SIZE);
+}
+
+#[test]
+fn resume_goes_on_and_another_size_in_between_is_another_plan() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    let cut = |action: &str, point: &str| {
+        cloud.arm(action, point);
+        let mut first = renew(&cloud, &[]).spawn().unwrap();
+        assert!(cloud.held(&mut first));
+        kill(&mut first);
+        cloud.release();
+    };
+    cut("TerminateInstances", "before-commit");
+    expect(&mut cloud.cli("laptop", &["resume"]), 0);
+    assert_eq!((fleet(&cloud).len(), cloud.ever_made()), (SIZE, 2 * SIZE));
+
+    cut("CreateFleet", "after-commit");
+    expect(&mut cloud.cli("laptop", &["scale", "8", "--unattested", "--image", IMAGE, "--until", "running"]), 0);
+    assert_eq!(fleet(&cloud).len(), 8);
+    // What it had planned would end the hosts that were launched since.
+    let refused = expect(&mut renew(&cloud, &[]), 8);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("--replan"), "{refused:?}");
+    let eight = fleet(&cloud);
+    expect(&mut renew(&cloud, &["--replan", "--surge", "3"]), 0);
+    assert!(fleet(&cloud).is_disjoint(&eight) && fleet(&cloud).len() == 8);
+    cloud.assert_decoys_untouched();
+}
+
+/// It is killed at every third of its calls, and what goes on is killed again.
+#[test]
+fn it_goes_on_where_it_was_killed() {
+    for (call, point) in [(9, "before-commit"), (17, "after-commit"), (26, "after-commit"), (34, "before-commit")] {
+        let cloud = Cloud::start(SPEC, 300, &json!({}));
+        expect(&mut cloud.launch("laptop"), 0);
+        let old = fleet(&cloud);
+        for nth in [call, call / 2] {
+            cloud.arm_nth("*", point, nth);
+            let mut first = renew(&cloud, &["--surge", "2"]).spawn().unwrap();
+            assert!(cloud.held(&mut first), "call {nth} {point}");
+            kill(&mut first);
+            cloud.release();
+        }
+        expect(&mut renew(&cloud, &["--surge", "2"]), 0);
+        assert!(fleet(&cloud).is_disjoint(&old), "call {call} {point}");
+        assert_eq!((fleet(&cloud).len(), cloud.ever_made()), (SIZE, 2 * SIZE), "call {call} {point}");
+        assert_eq!(least_and_most(&cloud), (SIZE, SIZE + 2), "call {call} {point}");
+        cloud.assert_decoys_untouched();
+    }
+}
