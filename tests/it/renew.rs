@@ -26,7 +26,9 @@ fn least_and_most(cloud: &Cloud) -> (usize, usize) {
             ids.filter(|id| id.starts_with("i-")).map(str::to_owned).collect()
         };
         live.extend(ids("made"));
-        ids("ended").iter().for_each(|id| _ = live.remove(id));
+        for id in ids("ended") {
+            live.remove(&id);
+        }
         if most >= SIZE || live.len() == SIZE {
             (least, most) = (least.min(live.len()), most.max(live.len()));
         }
