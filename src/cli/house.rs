@@ -10,6 +10,9 @@ const MOST_LINES: usize = 76;
 /// `--hosts` counts in a rehearsal and is a kind in `sim serve`; its value name tells them apart.
 const HOMONYMS: [&str; 1] = ["hosts"];
 
+/// A verb whose own letter is another's elsewhere: `logs -f` follows, as with kubectl, docker and tail.
+const OWN_LETTER: (&str, Option<char>) = ("fleetwright logs", Some('f'));
+
 /// Every command with its path, the whole program first.
 fn all() -> Vec<(String, Command)> {
     fn below(command: &Command, path: &str, out: &mut Vec<(String, Command)>) {
@@ -101,6 +104,14 @@ fn one_name_means_one_thing() {
     let mut long = BTreeMap::new();
     let mut short = BTreeMap::new();
     for (path, arg) in flags() {
+        let arg = match arg.get_long() {
+            Some("follow") => {
+                assert_eq!((path.as_str(), arg.get_short()), OWN_LETTER, "the one exception is gone");
+                arg.short(None)
+            }
+            Some("file") if path == OWN_LETTER.0 => arg.short('f'),
+            _ => arg,
+        };
         if let Some(name) = arg.get_long().filter(|name| !HOMONYMS.contains(name)) {
             let (first, known) = long.entry(name.to_owned()).or_insert_with(|| (path.clone(), shape(&arg)));
             // clap says `-h` and `-V` of its own in other words where there is a longer help.

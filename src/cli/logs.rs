@@ -10,7 +10,7 @@ use super::values;
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright logs 3
-  fleetwright logs 3 --follow
+  fleetwright logs 3 -f
   fleetwright logs i-0123456789abcdef0 --lines 500")]
 pub(super) struct LogsArgs {
     /// The host: its slot (3 or #3), id or address
@@ -19,8 +19,8 @@ pub(super) struct LogsArgs {
     /// Lines of the journal, newest last
     #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
     lines: u32,
-    /// Go on with what is written from now on
-    #[arg(long)]
+    /// Go on with what is written from now on; the spec's file is --file here
+    #[arg(short, long)]
     follow: bool,
 }
 

@@ -69,7 +69,7 @@ fn long_help() -> String {
 
 /// The whole command line, for completions, manual pages and the reference.
 pub fn command() -> clap::Command {
-    Arguments::command()
+    global::onto(Arguments::command())
 }
 
 /// Runs one big job on a fleet of EC2 hosts, from first check to last item done.
@@ -80,8 +80,6 @@ pub fn command() -> clap::Command {
 struct Arguments {
     #[command(subcommand)]
     verb: VerbArgs,
-    #[command(flatten)]
-    global: global::GlobalArgs,
 }
 
 /// The verbs as written.
@@ -195,13 +193,12 @@ where
     T: Into<OsString> + Clone,
 {
     let arguments: Vec<OsString> = arguments.into_iter().map(Into::into).collect();
-    let mut command = Arguments::command().color(help_color(&arguments));
-    let parsed = command
-        .try_get_matches_from_mut(arguments)
-        .and_then(|matches| Arguments::from_arg_matches(&matches))
-        .map_err(Stop)?;
-    let verb = parsed.verb.check().map_err(|error| Stop(command.error(ErrorKind::ValueValidation, error)))?;
-    Ok(Request { global: parsed.global.check(), verb })
+    let mut command = command().color(help_color(&arguments));
+    let matches = command.try_get_matches_from_mut(arguments).map_err(Stop)?;
+    let global = global::GlobalArgs::gather(&matches).map_err(Stop)?.check();
+    let verb = Arguments::from_arg_matches(&matches).map_err(Stop)?.verb;
+    let verb = verb.check().map_err(|error| Stop(command.error(ErrorKind::ValueValidation, error)))?;
+    Ok(Request { global, verb })
 }
 
 /// The colour of help and usage errors, which are printed before any flag is known to be right.

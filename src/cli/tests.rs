@@ -20,7 +20,7 @@ fn refusal(line: &str) -> String {
 
 #[test]
 fn the_tree_is_sound() {
-    Arguments::command().debug_assert();
+    command().debug_assert();
 }
 
 #[test]
@@ -28,7 +28,7 @@ fn help_as_printed() {
     let Err(stop) = parse(["fleetwright", "--help"]) else { panic!("no help") };
     assert_eq!(stop.print(), Exit::Done);
     // The width of whatever terminal the tests run in must not matter.
-    let help = Arguments::command().term_width(100).render_long_help().to_string();
+    let help = command().term_width(100).render_long_help().to_string();
     insta::with_settings!({filters => vec![(r" +\n", "\n")]}, { insta::assert_snapshot!(help) });
 }
 
@@ -56,6 +56,38 @@ fn globals_stand_before_and_behind_the_verb() {
     let set = request("fleetwright validate --set fleet.size=60 --set name=x").global.set;
     assert_eq!(set.iter().map(|s| s.path.as_str()).collect::<Vec<_>>(), ["fleet.size", "name"]);
     assert!(refusal("fleetwright status -q -v").contains("cannot be used with"));
+}
+
+#[test]
+fn globals_before_and_behind_the_verb_add_up() {
+    let set = |line: &str| {
+        let set = request(line).global.set;
+        set.into_iter().map(|s| format!("{}={}", s.path, s.value)).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(set("fleetwright --set a=1 --set b=2 plan --set c=3 push --set d=4 --set=e=5"), "a=1 b=2 c=3 d=4 e=5");
+    assert_eq!(set("fleetwright --set a=1 runs list"), "a=1");
+    assert_eq!(request("fleetwright -v status -v").global.verbose, 2);
+    assert_eq!(request("fleetwright -v plan -vv launch -v").global.verbose, 4);
+    // The later one holds, on either side.
+    let global = request("fleetwright -o json -y --timeout 1h status -o yaml -o jsonl -y --timeout 2h").global;
+    assert_eq!((global.output, global.yes), (crate::report::Format::Jsonl, true));
+    assert_eq!(global.timeout, Some(Duration::from_hours(2)));
+    assert_eq!(request("fleetwright --color never status").global.color, crate::report::When::Never);
+    let file = |line: &str| request(line).global.file.unwrap_or_default().display().to_string();
+    assert_eq!(file("fleetwright -f a.yaml plan -f b.yaml launch"), "b.yaml");
+    assert_eq!(file("fleetwright -f a.yaml logs 3 --file b.yaml -f"), "b.yaml");
+    let refused = refusal("fleetwright -q status -v");
+    assert!(refused.contains("'--quiet' cannot be used with '--verbose...'"), "{refused}");
+}
+
+#[test]
+fn a_verbs_own_letter_comes_first() {
+    let Request { global, verb: Verb::Logs(logs) } = request("fleetwright -f a.yaml logs 3 -f") else {
+        panic!("no logs")
+    };
+    assert!(logs.follow);
+    assert_eq!(global.file.as_deref(), Some("a.yaml".as_ref()));
+    assert_eq!(request("fleetwright logs -f 3").verb, request("fleetwright logs 3 --follow").verb);
 }
 
 #[test]

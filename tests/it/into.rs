@@ -142,7 +142,7 @@ fn logs_show_console_and_journal() {
     assert!(page.contains("\n--- journal of fix on #0 i-") && !page.contains('\x1b'), "{page}");
 
     // Followed, it is shown as it is written; on the host that ends with us.
-    let mut follow = stage.cli("fleet.yaml", &["logs", "0", "--follow", "--lines", "1"]).spawn().unwrap();
+    let mut follow = stage.cli("fleet.yaml", &["logs", "0", "-f", "--lines", "1"]).spawn().unwrap();
     let mut lines = BufReader::new(follow.stdout.take().unwrap()).lines();
     assert_eq!(lines.next().unwrap().unwrap(), "served \\e[31m7");
     let id = logs["host"].as_str().unwrap();

@@ -139,7 +139,7 @@ fn command_line() -> String {
     let mut root = fleetwright::cli::command();
     root.build();
     let mut page = head("Command line", "Every verb with its flags. The flags of the first table go with all of them.");
-    let globals: Vec<&Arg> = root.get_arguments().filter(|arg| arg.is_global_set()).collect();
+    let globals: Vec<&Arg> = root.get_arguments().filter(|arg| is_global(arg)).collect();
     page.push_str("\n## Global options\n");
     arguments(&globals, &mut page);
     for verb in root.get_subcommands() {
@@ -148,13 +148,19 @@ fn command_line() -> String {
     page
 }
 
+/// Whether every verb takes it.
+fn is_global(arg: &Arg) -> bool {
+    arg.get_help_heading() == Some("Global options")
+}
+
 /// A verb's own flags, and those that it hands on to the verbs below it.
 fn command(verb: &Command, above: &Command, page: &mut String) {
     let name = verb.get_bin_name().unwrap_or_default();
     let about = verb.get_long_about().or(verb.get_about()).map(ToString::to_string).unwrap_or_default();
     write!(page, "\n## {name}\n\n{about}\n").unwrap();
-    let from_above =
-        |arg: &Arg| arg.is_global_set() && above.get_arguments().any(|other| other.get_id() == arg.get_id());
+    let from_above = |arg: &Arg| {
+        is_global(arg) || arg.is_global_set() && above.get_arguments().any(|other| other.get_id() == arg.get_id())
+    };
     let own: Vec<&Arg> = verb.get_arguments().filter(|arg| !from_above(arg) && arg.get_id() != "help").collect();
     let own: Vec<&Arg> = own.into_iter().filter(|arg| arg.get_id() != "version").collect();
     if !own.is_empty() {

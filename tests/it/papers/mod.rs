@@ -19,7 +19,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
     ("fleetwright launch --watch", "it watches until it is stopped: tests/it/watch.rs"),
     ("fleetwright wait --watch", "it would launch what the page has ended: tests/it/watch.rs"),
-    ("fleetwright logs 3 --follow", "it follows until it is stopped: tests/it/into.rs"),
+    ("fleetwright logs 3 -f", "it follows until it is stopped: tests/it/into.rs"),
     ("fleetwright plan launch -n 40 --out", "the page's world has no image: tests/it/saved.rs"),
     ("fleetwright launch --plan", "the page's world has no image: tests/it/saved.rs"),
     ("fleetwright feed --pause", "it is told to a feed that is at it: tests/it/feeds.rs"),
