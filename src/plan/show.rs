@@ -62,6 +62,8 @@ fn details(action: &Action) -> String {
         | Action::StartWorker { .. }
         | Action::Unschedule { .. }
         | Action::Schedule { .. }
+        | Action::Adopt { .. }
+        | Action::Reap
         | Action::Terminate
         | Action::Volumes
         | Action::Template

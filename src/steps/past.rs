@@ -1,7 +1,7 @@
 //! What the journals of earlier runs tell later ones: intents that are ours, hosts that were launched, attempts used, slots.
 
-use super::Steps;
 use super::call::state;
+use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
 use crate::journal::{Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
@@ -17,11 +17,17 @@ const LAUNCH: &str = "CreateFleet";
 /// Actions that end what a survey shows.
 const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
-/// Intents that things of ours may carry: tokens, and runs for calls that have no token.
+/// Intents that things of ours may carry: tokens, runs for calls that have no token, and what was taken over.
 pub fn known_intents(history: &History) -> BTreeSet<String> {
     let mut known = history.known_intents();
     known.extend(history.runs().map(|past| run_intent(&past.dir.run().to_string())));
+    known.extend(history.runs().filter_map(adopted).flat_map(|adopted| adopted.intents));
     known
+}
+
+/// What a run took over, where it did.
+fn adopted(past: &PastRun) -> Option<Adopted> {
+    serde_json::from_value(past.fold.steps.get("adopt")?.clone()).ok()
 }
 
 /// What calls of these actions made or ended, and when that was known.
@@ -42,9 +48,10 @@ fn open(history: &History, which: impl Fn(&Draft) -> bool) -> Option<Timestamp> 
     history.intents().filter(|(_, intent)| open(intent)).map(|(_, intent)| intent.last).max()
 }
 
-/// Every host that a launch of ours brought, and when it was there at the latest.
+/// Every host that a launch of ours brought or that was taken over, and when it was there at the latest.
 pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
-    done(history, &[LAUNCH]).map(|(id, at)| (InstanceId::new(id), at)).collect()
+    let taken = history.runs().filter_map(adopted).flat_map(|one| one.slots.into_keys().map(move |id| (id, one.at)));
+    taken.chain(done(history, &[LAUNCH]).map(|(id, at)| (InstanceId::new(id), at))).collect()
 }
 
 /// Hosts that launches of ours brought within the last five minutes, that nobody has ended and that the look does not show.
@@ -98,14 +105,15 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
     used.into_values().collect()
 }
 
-/// Most hosts that launches of ours can have brought, those of unknown outcome among them.
+/// Most hosts that launches of ours can have brought, those of unknown outcome and those taken over among them.
 pub fn asked(history: &History) -> usize {
     let wanted = |past: &PastRun| {
         let plan: Plan = serde_json::from_value(past.fold.begun.as_ref()?.plan.clone()).ok()?;
         let started = past.fold.intents.iter().any(|intent| intent.call.action == LAUNCH);
         usize::try_from(plan.ladder()?.1.wanted()).ok().filter(|_| started)
     };
-    history.runs().filter_map(wanted).sum()
+    let taken = history.runs().filter_map(adopted).map(|adopted| adopted.slots.len());
+    history.runs().filter_map(wanted).chain(taken).sum()
 }
 
 /// Everything that a call of ours ended so recently that a reader that lags may still show it as it was. What is shown as
@@ -123,9 +131,14 @@ pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
     survey
 }
 
-/// Launch requests that were made under each epoch: their tokens are used.
+/// Launch requests that were made under each epoch: their tokens are used. Those of a lost journal are among them as they
+/// were taken over.
 pub fn attempts(history: &History) -> BTreeMap<String, u32> {
-    let mut attempts = BTreeMap::new();
+    let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
+    for (epoch, lost) in history.runs().filter_map(adopted).flat_map(|adopted| adopted.attempts) {
+        let known = attempts.entry(epoch).or_insert(0);
+        *known = lost.max(*known);
+    }
     for past in history.runs() {
         let Some(epoch) =
             past.fold.steps.get("epoch").and_then(|v| serde_json::from_value::<super::Epoch>(v.clone()).ok())
@@ -134,7 +147,8 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
         };
         let used = past.fold.steps.keys().filter(|step| step.starts_with("capacity.")).count();
         let started = past.fold.intents.iter().filter(|intent| intent.call.action == LAUNCH).count();
-        *attempts.entry(epoch.name()).or_insert(0) += u32::try_from(used.max(started)).unwrap_or(u32::MAX);
+        let known = attempts.entry(epoch.name()).or_insert(0);
+        *known = known.saturating_add(u32::try_from(used.max(started)).unwrap_or(u32::MAX));
     }
     attempts
 }
@@ -159,7 +173,7 @@ pub struct Wish {
     pub until: Until,
 }
 
-/// How many hosts this campaign wants: what its last launch or `scale` planned for.
+/// How many hosts this campaign wants: what its last launch or `scale` planned for, or what was taken over.
 pub fn wish(history: &History) -> Option<Wish> {
     let plans = history.campaign().filter_map(|past| {
         let begun = past.fold.begun.as_ref()?;
@@ -178,7 +192,11 @@ pub fn wish(history: &History) -> Option<Wish> {
             break;
         }
     }
-    let (until, existing) = until?;
+    let Some((until, existing)) = until else {
+        let taken = history.campaign().find_map(adopted)?;
+        let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
+        return Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh });
+    };
     let wanted = history.campaign().find_map(|past| {
         let plan = serde_json::from_value::<Plan>(past.fold.begun.as_ref()?.plan.clone()).ok()?;
         plan.ladder().map(|(_, ladder)| ladder.wanted())
@@ -196,11 +214,11 @@ pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
     open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
 }
 
-/// The slots that the newest launch gave.
+/// The slots that the newest launch or adoption gave.
 pub fn slots(history: &History) -> BTreeMap<InstanceId, u32> {
     history
         .runs()
-        .find_map(|past| past.fold.steps.get("settle").and_then(|output| output.get("slots")).cloned())
+        .find_map(|past| ["settle", "adopt"].iter().find_map(|step| past.fold.steps.get(*step)?.get("slots").cloned()))
         .and_then(|slots| serde_json::from_value(slots).ok())
         .unwrap_or_default()
 }
