@@ -45,8 +45,8 @@ pub struct GateFacts {
     pub candidates: Vec<Candidate>,
     /// Intents (ClientTokens) in the journals of this fleet; the candidate's intent tag must be among them.
     pub known_intents: BTreeSet<String>,
-    /// Whether a person said `--adopt`: tags alone are enough.
-    pub adopt: bool,
+    /// Whether only what is past its end may be ended: orphans are.
+    pub expired_only: bool,
     /// The template instance, never ended.
     pub template: Option<InstanceId>,
     /// Most things that may be ended in one go.
@@ -75,6 +75,8 @@ pub enum Reason {
     NotOurs,
     /// Carries our tag, but no journal here knows the intent that made it.
     UnknownIntent,
+    /// Only what is past its end was to be ended.
+    NotExpired,
     /// Another group was read than the spec names.
     OtherGroup,
     /// Is the template instance.
@@ -96,8 +98,9 @@ impl fmt::Display for Reason {
             Self::BlastRadius => "more things than may be ended in one go",
             Self::NotOurs => "it does not carry this fleet's tag",
             Self::UnknownIntent => {
-                "it carries this fleet's tag, but no journal here knows who made it (--adopt takes it over)"
+                "it carries this fleet's tag, but no journal here knows who made it (`adopt` takes it over)"
             }
+            Self::NotExpired => "it is not past its end",
             Self::OtherGroup => "another group was read than the spec names",
             Self::Template => "it is the template instance",
             Self::Protected => "it carries fleetwright:protect",
@@ -143,65 +146,62 @@ pub struct Passed {
     pub kept: Vec<(String, Reason)>,
 }
 
+/// A rule about the whole request: its reason, and whether it is broken, given how many things the other rules let through.
+type Whole = (Reason, fn(&GateFacts, usize) -> bool);
+/// A rule about one thing: its reason, and whether it keeps the thing back.
+type Each = (Reason, fn(&GateFacts, &Candidate) -> bool);
+
+/// When one of these is broken nothing is ended; the first that is broken is told.
+const WHOLE: [Whole; 6] = [
+    (Reason::Empty, |facts, _| facts.candidates.is_empty()),
+    (Reason::OtherAccount, |facts, _| facts.account != facts.caller),
+    (Reason::OtherRegion, |facts, _| facts.region != facts.read_region),
+    (Reason::Stale, |facts, _| {
+        let age = facts.now.duration_since(facts.read_at);
+        age > FRESH || age < SignedDuration::ZERO
+    }),
+    (Reason::NoClaim, |facts, _| !facts.claim_held),
+    (Reason::BlastRadius, |facts, passing| passing > facts.blast_radius),
+];
+
+/// A thing that breaks one of these is kept back.
+const EACH: [Each; 6] = [
+    (Reason::NotOurs, |facts, thing| thing.tags.get(tags::FLEET) != Some(facts.fleet.as_str())),
+    (Reason::Template, |facts, thing| facts.template.as_ref().is_some_and(|id| id.as_str() == thing.id)),
+    (Reason::Protected, |_, thing| thing.tags.get(tags::PROTECT).is_some()),
+    (Reason::TerminationProtected, |_, thing| thing.termination_protected),
+    (Reason::UnknownIntent, |facts, thing| {
+        !thing.tags.get(tags::INTENT).is_some_and(|intent| facts.known_intents.contains(intent))
+    }),
+    (Reason::NotExpired, |facts, thing| facts.expired_only && thing.tags.ends().is_none_or(|end| end > facts.now)),
+];
+
 /// Decides what may be ended.
 ///
 /// # Errors
 ///
 /// When a rule about the whole request is broken; then nothing may be ended.
 pub fn decide(facts: &GateFacts) -> Result<Passed, Refusal> {
-    let refuse = |reason| Err(Refusal { reason, count: facts.candidates.len() });
-    if facts.candidates.is_empty() {
-        return refuse(Reason::Empty);
-    }
-    if facts.account != facts.caller {
-        return refuse(Reason::OtherAccount);
-    }
-    if facts.region != facts.read_region {
-        return refuse(Reason::OtherRegion);
-    }
-    let age = facts.now.duration_since(facts.read_at);
-    if age > FRESH || age < SignedDuration::ZERO {
-        return refuse(Reason::Stale);
-    }
-    if !facts.claim_held {
-        return refuse(Reason::NoClaim);
-    }
+    by(&WHOLE, &EACH, facts)
+}
+
+/// Decides by these rules.
+fn by(whole: &[Whole], each: &[Each], facts: &GateFacts) -> Result<Passed, Refusal> {
     let mut ids = Vec::new();
     let mut kept = Vec::new();
     for candidate in &facts.candidates {
-        match why_kept(facts, candidate) {
-            Some(reason) => kept.push((candidate.id.clone(), reason)),
+        match each.iter().find(|(_, keeps)| keeps(facts, candidate)) {
+            Some((reason, _)) => kept.push((candidate.id.clone(), reason.clone())),
             None => ids.push(candidate.id.clone()),
         }
     }
-    if ids.len() > facts.blast_radius {
-        return refuse(Reason::BlastRadius);
-    }
     ids.sort();
     ids.dedup();
+    if let Some((reason, _)) = whole.iter().find(|(_, broken)| broken(facts, ids.len())) {
+        return Err(Refusal { reason: reason.clone(), count: facts.candidates.len() });
+    }
     let owned = if ids.is_empty() { None } else { Some(OwnedIds { ids }) };
     Ok(Passed { owned, kept })
-}
-
-/// The first rule that keeps this one thing from being ended.
-fn why_kept(facts: &GateFacts, candidate: &Candidate) -> Option<Reason> {
-    if candidate.tags.get(tags::FLEET) != Some(facts.fleet.as_str()) {
-        return Some(Reason::NotOurs);
-    }
-    if facts.template.as_ref().is_some_and(|template| template.as_str() == candidate.id) {
-        return Some(Reason::Template);
-    }
-    if candidate.tags.get(tags::PROTECT).is_some() {
-        return Some(Reason::Protected);
-    }
-    if candidate.termination_protected {
-        return Some(Reason::TerminationProtected);
-    }
-    let known = candidate.tags.get(tags::INTENT).is_some_and(|intent| facts.known_intents.contains(intent));
-    if !known && !facts.adopt {
-        return Some(Reason::UnknownIntent);
-    }
-    None
 }
 
 #[cfg(test)]

@@ -229,6 +229,27 @@ impl Context {
         })
     }
 
+    /// The same program about another fleet of the account, whatever was agreed to for this one agreed to.
+    pub(super) fn about(&self, fleet: Arc<Fleet>) -> Self {
+        Self {
+            global: self.global.clone(),
+            fleet,
+            verify: None,
+            deploy: None,
+            drain: None,
+            tools: self.tools.clone(),
+            tally: Arc::clone(&self.tally),
+            resuming: Mutex::new(None),
+            values: Vec::new(),
+            applied: None,
+            planning: OnceLock::new(),
+            in_ci: self.in_ci,
+            standing: AtomicBool::new(true),
+            recorder: Arc::clone(&self.recorder),
+            clients: self.clients.clone(),
+        }
+    }
+
     /// AWS; connected at the first call.
     pub(super) async fn clients(&self) -> Result<Arc<Clients>, Failure> {
         let settings = AwsSettings {

@@ -41,21 +41,17 @@ impl Context {
             return self.down_only(&wanted.only, wanted.adopt, !wanted.no_drain).await;
         }
         let held = self.hold("down").await?;
+        self.adopt_first(&held, wanted.adopt).await?;
         let answer = self.down_held(&held, wanted).await?;
         self.tell(Told::good(answer))
     }
 
     /// Tears down under a claim that is held already.
     pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<TornDown, Failure> {
-        let order = Order {
-            verb: "down",
-            arguments: format!("{wanted:?}"),
-            options: Options { adopt: wanted.adopt, ..Options::default() },
-        };
+        let order = Order { verb: "down", arguments: format!("{wanted:?}"), options: Options::default() };
         self.run(held, order, async |look| {
             let history = History::read(look.state).map_err(state)?;
-            // What another machine asked for a moment ago is in no journal here: it may be any call.
-            let open = if wanted.adopt { Some(self.clock.now()) } else { past::open_creation(&history) };
+            let open = past::open_creation(&history);
             let there = self.coming() > 0 || self.anything(&look, &history, wanted.images).await?;
             let mut plan = down::plan(&self.fleet, wanted.images, open, there, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();

@@ -6,7 +6,7 @@ use super::context::{Context, state};
 use crate::cli::request::Images;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::{History, Outcome};
+use crate::journal::{History, IntentState, Journal, Outcome};
 use crate::model::{Image, ImageId, ImageState, tags};
 use crate::plan::images::{Fate, fates, plan, users};
 use crate::report::answer::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
@@ -75,8 +75,9 @@ impl Context {
 
     async fn prune_images(&self, adopt: bool) -> Result<Exit, Failure> {
         let held = self.hold("images prune").await?;
-        let options = Options { adopt, ..Options::default() };
-        let arguments = format!("{adopt} {}", self.fleet.image.keep);
+        self.adopt_first(&held, adopt).await?;
+        let options = Options::default();
+        let arguments = self.fleet.image.keep.to_string();
         let order = Order { verb: "images prune", arguments, options };
         let ran = self
             .run(&held, order, async |look| {
@@ -84,18 +85,7 @@ impl Context {
                 Ok(plan(&self.fleet, look.survey, &loose, look.request))
             })
             .await?;
-        let ended: BTreeSet<String> = ran
-            .journal
-            .map(|journal| {
-                journal.with_fold(|fold| {
-                    let done = fold.intents.iter().filter_map(|intent| match &intent.outcome {
-                        Some(Outcome::Done { ids, .. }) => Some(ids.clone()),
-                        Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
-                    });
-                    done.flatten().collect()
-                })
-            })
-            .unwrap_or_default();
+        let ended = ended_by(ran.journal.as_deref());
         let images = self.own_images().await?.into_iter().map(|image| image.id.to_string());
         self.tell(Told::good(Pruned {
             fleet: self.fleet.name.to_string(),
@@ -150,6 +140,15 @@ impl Context {
                 .hint("fleetwright images list     # lists this fleet's images")
         })
     }
+}
+
+/// Ids of all that the calls of a run, which only ends things, ended.
+pub(super) fn ended_by(journal: Option<&Journal>) -> BTreeSet<String> {
+    let ids = |intent: &IntentState| match &intent.outcome {
+        Some(Outcome::Done { ids, .. }) => ids.clone(),
+        Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => Vec::new(),
+    };
+    journal.map(|journal| journal.with_fold(|fold| fold.intents.iter().flat_map(ids).collect())).unwrap_or_default()
 }
 
 /// Digest of the verify playbook that an image rests on, where a journal of this machine knows it.

@@ -24,6 +24,7 @@ const ROUNDS: usize = 3;
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
         let held = self.hold("launch").await?;
+        self.adopt_first(&held, launch.adopt).await?;
         let answer = self.launch_held(&held, &launch).await?;
         if !launch.watch || self.global.dry_run {
             return self.tell(Told::good(answer));
@@ -48,8 +49,7 @@ impl Context {
             let hosts = self.fleet.fleet.as_ref();
             let asked = Launch { watch: false, ..launch.clone() };
             let arguments = format!("{asked:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
-            let options = Options { adopt: launch.adopt, ..Options::default() };
-            let order = Order { verb: "launch", arguments, options };
+            let order = Order { verb: "launch", arguments, options: Options::default() };
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
             if ran.run.is_none() {
                 return self.launched(launch).await;
@@ -109,7 +109,7 @@ impl Context {
         };
         let history = History::read(look.state).map_err(state)?;
         let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-        Self::check_strangers(&survey, &past::known_intents(&history), launch.adopt)?;
+        Self::check_strangers(&survey, &past::known_intents(&history))?;
         let named;
         let image = match &launch.image {
             Some(id) => {
@@ -223,7 +223,7 @@ impl Context {
     }
 
     /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
-    pub(super) fn check_strangers(survey: &Survey, known: &BTreeSet<String>, adopt: bool) -> Result<(), Failure> {
+    pub(super) fn check_strangers(survey: &Survey, known: &BTreeSet<String>) -> Result<(), Failure> {
         let strangers: Vec<String> = survey
             .instances
             .iter()
@@ -232,7 +232,7 @@ impl Context {
             .collect();
         // Another machine's hosts of the same epoch carry tokens that this machine would make as well: they converge. Only
         // without any journal at all is the question asked.
-        if strangers.is_empty() || adopt || known.is_empty() && strangers.len() == survey.instances.len() {
+        if strangers.is_empty() || known.is_empty() && strangers.len() == survey.instances.len() {
             return Ok(());
         }
         if known.iter().any(|intent| intent.starts_with("fw")) {

@@ -1,5 +1,6 @@
 //! The composition root: builds clients, journal and displays, runs one verb, turns what came of it into an exit code.
 
+mod adopt;
 mod bake;
 mod campaign;
 mod context;
@@ -19,6 +20,7 @@ mod logs;
 mod mark;
 mod money;
 mod offers;
+mod orphans;
 mod plan;
 mod push;
 mod recycle;
@@ -175,6 +177,7 @@ fn or_its_plan(mut global: Global, verb: Verb) -> (Global, Verb) {
         | Verb::Images(Images::Prune { .. })
         | Verb::Recycle(Recycle::Apply | Recycle::Remove)
         | Verb::Renew(_)
+        | Verb::Adopt
         | Verb::Down(_)
             if global.dry_run =>
         {
@@ -214,6 +217,8 @@ async fn with_context(context: &Context, verb: Verb) -> Result<Exit, Failure> {
         Verb::Recycle(recycle) => context.recycle(recycle).await,
         Verb::Renew(renew) => context.renew(&renew).await,
         Verb::Down(down) => context.down(down).await,
+        Verb::Orphans(wanted) => context.orphans(wanted).await,
+        Verb::Adopt => context.adopt().await,
         Verb::Init(_)
         | Verb::Validate
         | Verb::Explain(_)

@@ -140,7 +140,7 @@ impl Context {
     async fn end_for_new(&self, held: &Held, drain: bool, hosts: &[InstanceId]) -> Result<(), Failure> {
         let arguments = format!("{RENEW} {hosts:?} {drain}");
         let ended = self
-            .shrink(held, &Launch::default(), arguments, async |look, live, unseen| {
+            .shrink(held, arguments, async |look, live, unseen| {
                 let mut plan = scale::of(&self.fleet, (live, unseen), hosts, drain, look.request.clone());
                 plan.notes.push(past::GIVES_WAY.to_owned());
                 Ok(plan)
@@ -167,7 +167,7 @@ impl Context {
             let nothing = async |look: &super::campaign::Look<'_>, live: &[Instance], unseen: usize| {
                 Ok(scale::of(&self.fleet, (live, unseen), &[], false, look.request.clone()))
             };
-            self.shrink(held, &Launch::default(), String::new(), nothing).await.map(drop)
+            self.shrink(held, String::new(), nothing).await.map(drop)
         })
         .await
     }

@@ -3,7 +3,7 @@
 use super::Told;
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
-use crate::cli::request::{GoesFirst, HostPick, Launch, Scale, Target as Picks};
+use crate::cli::request::{GoesFirst, HostPick, Scale, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};
 use crate::exit::Exit;
@@ -41,6 +41,7 @@ const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 409
 impl Context {
     pub(super) async fn scale(&self, wanted: Scale) -> Result<Exit, Failure> {
         let held = self.hold("scale").await?;
+        self.adopt_first(&held, wanted.launch.adopt).await?;
         let survey = self.survey().await?;
         let history = Self::whole_history(&held.state)?;
         let shrinking = history.unfinished().any(|past| past.fold.begun.as_ref().is_some_and(|b| b.verb == "scale"));
@@ -58,7 +59,7 @@ impl Context {
         }
         let arguments = format!("{} {:?} {}", wanted.n, wanted.order, wanted.drain);
         let answer = self
-            .shrink(&held, &wanted.launch, arguments, async |look, live, unseen| {
+            .shrink(&held, arguments, async |look, live, unseen| {
                 let loads = match wanted.order {
                     GoesFirst::Idlest => self.loads(look.state, live).await?,
                     GoesFirst::Oldest | GoesFirst::Newest => BTreeMap::new(),
@@ -87,10 +88,10 @@ impl Context {
     /// Drains and ends the hosts that were named, and no others.
     pub(super) async fn down_only(&self, only: &BTreeSet<HostPick>, adopt: bool, drain: bool) -> Result<Exit, Failure> {
         let held = self.hold("down").await?;
-        let launch = Launch { adopt, ..Launch::default() };
+        self.adopt_first(&held, adopt).await?;
         let arguments = format!("only {only:?} {drain}");
         let answer = self
-            .shrink(&held, &launch, arguments, async |look, live, unseen| {
+            .shrink(&held, arguments, async |look, live, unseen| {
                 let chosen = self.named(look.state, live, only)?;
                 Ok(scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone()))
             })
@@ -102,7 +103,6 @@ impl Context {
     pub(super) async fn shrink(
         &self,
         held: &Held,
-        launch: &Launch,
         arguments: String,
         planner: impl AsyncFn(&Look<'_>, &[Instance], usize) -> Result<Plan, Failure>,
     ) -> Result<Scaled, Failure> {
@@ -115,12 +115,12 @@ impl Context {
             )
             .hint("fleetwright resume     # finds out, and finishes the launch"));
         }
-        let options = Options { adopt: launch.adopt, ..Options::default() };
+        let options = Options::default();
         let ran = self
             .run(held, Order { verb: "scale", arguments, options }, async |look| {
                 let history = History::read(look.state).map_err(state)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-                Self::check_strangers(&survey, &past::known_intents(&history), launch.adopt)?;
+                Self::check_strangers(&survey, &past::known_intents(&history))?;
                 let unseen = past::unseen(&history, &survey).len();
                 let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
                 planner(&look, &live, unseen).await

@@ -46,7 +46,12 @@ impl Clients {
     }
 
     async fn instances(&self, filter: Filter) -> Result<Vec<Instance>, Fault> {
-        let raw = pages(DESCRIBE, |token| {
+        self.raw_instances(filter).await?.into_iter().map(instance).collect()
+    }
+
+    /// Instances as the SDK has them.
+    pub(super) async fn raw_instances(&self, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::Instance>, Fault> {
+        pages(DESCRIBE, |token| {
             let call = self.ec2().describe_instances().filters(filter.clone()).max_results(1000).set_next_token(token);
             async {
                 let answer = read(DESCRIBE, call.send()).await?;
@@ -54,8 +59,8 @@ impl Clients {
                 let instances = reservations.into_iter().flat_map(|r| r.instances.unwrap_or_default());
                 Ok((instances.collect(), answer.next_token))
             }
-        });
-        raw.await?.into_iter().map(instance).collect()
+        })
+        .await
     }
 
     /// Whether `disableApiTermination` is set.

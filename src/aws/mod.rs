@@ -16,6 +16,7 @@ mod hooks;
 mod images;
 mod instances;
 mod network;
+mod ours;
 mod prices;
 mod queues;
 #[cfg(test)]

@@ -41,7 +41,7 @@ impl Clients {
         }
     }
 
-    async fn versions(&self, id: &TemplateId) -> Result<Vec<TemplateVersion>, Fault> {
+    pub(super) async fn versions(&self, id: &TemplateId) -> Result<Vec<TemplateVersion>, Fault> {
         let raw = pages(VERSIONS, |token| {
             let call = self.ec2().describe_launch_template_versions().launch_template_id(id.as_str());
             let call = call.max_results(200).set_next_token(token);

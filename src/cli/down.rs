@@ -17,7 +17,7 @@ pub(super) struct DownArgs {
     /// End images that are not in use, too, except the newest of image.keep
     #[arg(long)]
     images: bool,
-    /// Act on what carries this fleet's tags but is in no journal here, too
+    /// Take over what carries this fleet's tags but is in no journal here first, as adopt does
     #[arg(long)]
     adopt: bool,
     /// Only these: ids, slots, names of `hosts`, or @FILE with one a line; can be repeated

@@ -38,7 +38,7 @@ struct ListArgs {}
   fleetwright images prune --dry-run
   fleetwright images prune --set image.keep=1 --yes")]
 struct PruneArgs {
-    /// Act on what carries this fleet's tags but is in no journal here, too
+    /// Take over what carries this fleet's tags but is in no journal here first, as adopt does
     #[arg(long)]
     adopt: bool,
 }

@@ -26,7 +26,7 @@ pub(super) struct LaunchArgs {
     /// Launch an image that carries no attestation
     #[arg(long)]
     unattested: bool,
-    /// Act on what carries this fleet's tags but is in no journal here, too
+    /// Take over what carries this fleet's tags but is in no journal here first, as adopt does
     #[arg(long)]
     adopt: bool,
     /// Replace hosts that are gone, while it lasts

@@ -2,6 +2,7 @@
 //!
 //! One file per verb holds its flags as written (doc comments are the help text); [`request`] holds them as checked.
 
+mod adopt;
 mod bake;
 mod completions;
 mod diff;
@@ -21,6 +22,7 @@ mod launch;
 mod logs;
 mod man;
 mod mark;
+mod orphans;
 mod plan;
 mod push;
 mod recycle;
@@ -115,6 +117,8 @@ enum VerbArgs {
     Quarantine(mark::QuarantineArgs),
     Recycle(recycle::RecycleArgs),
     Down(down::DownArgs),
+    Orphans(orphans::OrphansArgs),
+    Adopt(adopt::AdoptArgs),
     Schema(schema::SchemaArgs),
     Completions(completions::CompletionsArgs),
     Man(man::ManArgs),
@@ -157,6 +161,8 @@ impl VerbArgs {
             Self::Quarantine(args) => Verb::Mark(args.check()),
             Self::Down(args) => Verb::Down(args.check()?),
             Self::Recycle(args) => args.check(),
+            Self::Orphans(args) => Verb::Orphans(args.check()),
+            Self::Adopt(adopt::AdoptArgs {}) => Verb::Adopt,
             Self::Schema(args) => Verb::Schema(args.check()),
             Self::Completions(args) => Verb::Completions(args.check()),
             Self::Man(args) => Verb::Man(args.check()),

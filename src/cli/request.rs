@@ -6,7 +6,7 @@ mod rehearsal;
 pub use learn::{Document, Explain, Init, Man, Shell};
 pub use rehearsal::{HostsKind, Rehearse, SimServe};
 
-use crate::model::{InstanceId, Mark};
+use crate::model::{FleetName, InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::work::Options;
@@ -146,6 +146,10 @@ pub enum Verb {
     Renew(Renew),
     /// Gone, verified by a second look.
     Down(Down),
+    /// What is ours, past its end and nobody's.
+    Orphans(Orphans),
+    /// A journal from tags alone.
+    Adopt,
 }
 
 /// `feed --pause`, `--resume`, `--rate`
@@ -474,10 +478,21 @@ pub struct Renew {
 pub struct Down {
     /// Also end images that are not in use, beyond `image.keep`.
     pub images: bool,
-    /// Also end what carries this fleet's tags but is in no journal here.
+    /// Take over what carries this fleet's tags first.
     pub adopt: bool,
     /// Only these hosts; everything when empty.
     pub only: BTreeSet<HostPick>,
     /// Hosts that are named end without being drained.
     pub no_drain: bool,
+}
+
+/// `orphans`
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Orphans {
+    /// Only this fleet's.
+    pub fleet: Option<FleetName>,
+    /// End them after a second look.
+    pub reap: bool,
+    /// The most that may be ended; the brake's own bounds when absent.
+    pub max: Option<usize>,
 }

@@ -243,6 +243,13 @@ impl RunDir {
     pub fn peek(&self) -> Result<Fold, JournalError> {
         let path = self.journal();
         let bytes = store::read_only(&path)?;
-        Ok(log::fold_bytes(&path.display().to_string(), &bytes)?.fold)
+        let fold = log::fold_bytes(&path.display().to_string(), &bytes)?.fold;
+        // Its intents would open the gate for what is not this fleet's.
+        let of = fold.begun.as_ref().map(|begun| begun.fleet.to_string());
+        let here = self.path.ancestors().nth(2).and_then(Path::file_name);
+        match of.filter(|of| here.is_none_or(|here| here != of.as_str())) {
+            Some(fleet) => Err(JournalError::Foreign { place: path.display().to_string(), fleet }),
+            None => Ok(fold),
+        }
     }
 }

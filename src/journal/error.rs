@@ -33,6 +33,14 @@ pub enum JournalError {
         /// The journal.
         place: String,
     },
+    /// It is about another fleet than the directory that it lies in.
+    #[error("read {place}: it is the journal of fleet {fleet}")]
+    Foreign {
+        /// The journal.
+        place: String,
+        /// Whose it is.
+        fleet: String,
+    },
     /// What is there can't be believed.
     #[error("read {place}: {damage}")]
     Damaged {
@@ -85,6 +93,7 @@ impl JournalError {
             Self::Io { .. }
             | Self::Untrusted { .. }
             | Self::NotBegun { .. }
+            | Self::Foreign { .. }
             | Self::Damaged { .. }
             | Self::Poisoned { .. }
             | Self::Name { .. }
@@ -105,6 +114,7 @@ impl JournalError {
                 "state must belong to you alone: directories 0700, files 0600, no links; or name another --state-dir"
             }
             Self::NotBegun { .. } => "its directory can be deleted",
+            Self::Foreign { .. } => "move its run directory to the state directory of that fleet, or away",
             Self::Damaged { damage: Damage::Newer { .. }, .. } => "use the newer fleetwright for this fleet",
             Self::Damaged { .. } => {
                 "restore the file from a backup, or move its run directory away and run `fleetwright adopt`, which rebuilds \

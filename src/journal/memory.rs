@@ -9,6 +9,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 pub(crate) enum Trouble {
     /// The append writes this many bytes, then the disk is full.
     Full(usize),
+    /// The append writes this many bytes, then the disk answers with an error of its own.
+    Broken(usize),
+    /// Nothing can be read; reads are no operations.
+    ReadFails,
     /// The sync fails; what was appended may or may not be durable.
     SyncFails,
 }
@@ -83,27 +87,34 @@ impl MemoryStore {
     }
 }
 
+/// EIO.
+fn input_output() -> io::Error {
+    io::Error::other("input/output error")
+}
+
 impl Store for MemoryStore {
     fn place(&self) -> String {
         "memory".to_owned()
     }
 
     fn read(&mut self) -> io::Result<Vec<u8>> {
-        Ok(self.bytes())
+        match self.disk(|disk| disk.trouble) {
+            Some((_, Trouble::ReadFails)) => Err(input_output()),
+            Some((_, Trouble::Full(_) | Trouble::Broken(_) | Trouble::SyncFails)) | None => Ok(self.bytes()),
+        }
     }
 
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.disk(|disk| {
             let operation = disk.operations;
             disk.operations += 1;
-            if let Some((at, Trouble::Full(room))) = disk.trouble
-                && operation >= at
-            {
-                disk.seen.extend(bytes.iter().take(room));
-                return Err(io::ErrorKind::StorageFull.into());
-            }
-            disk.seen.extend(bytes);
-            Ok(())
+            let (written, failed) = match disk.trouble.filter(|(at, _)| operation >= *at) {
+                Some((_, Trouble::Full(room))) => (room, Err(io::ErrorKind::StorageFull.into())),
+                Some((_, Trouble::Broken(room))) => (room, Err(input_output())),
+                Some((_, Trouble::SyncFails | Trouble::ReadFails)) | None => (bytes.len(), Ok(())),
+            };
+            disk.seen.extend(bytes.iter().take(written));
+            failed
         })
     }
 
@@ -114,7 +125,7 @@ impl Store for MemoryStore {
             if let Some((at, Trouble::SyncFails)) = disk.trouble
                 && operation >= at
             {
-                return Err(io::Error::other("input/output error"));
+                return Err(input_output());
             }
             disk.syncs += 1;
             disk.durable.clone_from(&disk.seen);

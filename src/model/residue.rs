@@ -1,10 +1,11 @@
 //! What a failure or an interruption left behind.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
 /// One billable or named thing of ours in the account.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Thing {
     /// `instance`, `volume`, `image`, `snapshot`, `launch-template`, `queue` ...
     pub kind: String,

@@ -1,5 +1,6 @@
 //! Tags: the only durable truth on AWS's side.
 
+use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -56,6 +57,11 @@ impl Tags {
     /// The value under a key.
     pub fn get(&self, key: &str) -> Option<&str> {
         self.0.get(key).map(String::as_str)
+    }
+
+    /// When what bears them was to be gone, where they say so readably.
+    pub fn ends(&self) -> Option<Timestamp> {
+        self.get(EXPIRES).and_then(|text| text.parse().ok())
     }
 
     /// The same tags and one more.

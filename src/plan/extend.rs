@@ -1,7 +1,7 @@
 //! The plan of `extend`: hosts power themselves off later.
 
 use super::{Action, Plan, Step};
-use crate::model::{Instance, count, tags};
+use crate::model::{Instance, count};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
@@ -30,7 +30,7 @@ fn until(ends: impl Iterator<Item = Timestamp>, by: SignedDuration, now: Timesta
 
 /// When a host powers itself off, where its tag can be read.
 pub fn expires(host: &Instance) -> Option<Timestamp> {
-    host.tags.get(tags::EXPIRES).and_then(|text| text.parse().ok())
+    host.tags.ends()
 }
 
 #[cfg(test)]

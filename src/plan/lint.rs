@@ -71,6 +71,8 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             | Action::Unschedule { .. }
             | Action::Schedule { .. }
             | Action::Quiet { .. }
+            | Action::Adopt { .. }
+            | Action::Reap
             | Action::Terminate
             | Action::Volumes
             | Action::Template
@@ -86,6 +88,12 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
     let drained = position(|a| matches!(a, Action::End { drained: true, .. }));
     if drained.is_some() && position(|a| matches!(a, Action::Drain { .. })).is_none_or(|drain| Some(drain) > drained) {
         say("end", "hosts are ended that nobody drained");
+    }
+    let reaped = position(|a| matches!(a, Action::Reap));
+    if reaped.is_some()
+        && position(|a| matches!(a, Action::Adopt { orphans: Some(_), .. })).is_none_or(|look| Some(look) > reaped)
+    {
+        say("reap", "things are ended that nobody looked at a second time");
     }
     if position(|a| matches!(a, Action::Terminate)).is_some()
         && position(|a| matches!(a, Action::Sweep)) != plan.steps.len().checked_sub(1)

@@ -3,6 +3,7 @@
 //! Every choice that remains while a plan is carried out is [`Plan::next`], a pure function of the plan and of what the
 //! journal says has happened.
 
+pub mod adopt;
 pub mod bake;
 pub mod bill;
 pub mod boot;
@@ -19,6 +20,7 @@ pub mod ladder;
 pub mod launch;
 pub mod lint;
 pub mod mark;
+pub mod orphans;
 pub mod play;
 pub mod push;
 pub mod rates;
@@ -43,6 +45,7 @@ use crate::journal::Fold;
 use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 pub use ladder::{Ladder, Rung};
@@ -224,6 +227,15 @@ pub enum Action {
         /// How long after the last such call, seconds of world time.
         seconds: i64,
     },
+    /// Look what carries this fleet's tags, and write it down as ours.
+    Adopt {
+        /// Not before this instant of world time.
+        at: jiff::Timestamp,
+        /// Of these ids only those that are orphans; everything where absent.
+        orphans: Option<BTreeSet<String>>,
+    },
+    /// End the orphans that the step `adopt` found.
+    Reap,
     /// End every host of ours.
     Terminate,
     /// Delete volumes of ours that no host holds.
@@ -245,7 +257,8 @@ impl Action {
     /// Whether it may change something.
     pub fn changes(&self) -> bool {
         match self {
-            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Sweep => false,
+            // Adopting changes what this machine knows, and nothing that is there.
+            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Adopt { .. } | Self::Sweep => false,
             Self::Epoch { .. }
             | Self::Capacity(_)
             | Self::Rung(_)
@@ -267,6 +280,7 @@ impl Action {
             | Self::Unschedule { .. }
             | Self::Schedule { .. }
             | Self::Extend { .. }
+            | Self::Reap
             | Self::Terminate
             | Self::Volumes
             | Self::Template

@@ -63,6 +63,8 @@ fn details(action: &Action) -> String {
         | Action::StartWorker { .. }
         | Action::Unschedule { .. }
         | Action::Schedule { .. }
+        | Action::Adopt { .. }
+        | Action::Reap
         | Action::Terminate
         | Action::Volumes
         | Action::Template

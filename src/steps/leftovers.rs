@@ -121,7 +121,7 @@ impl Steps {
     }
 
     /// Looks and does what follows, anew while the look grows too old in the hands of it or AWS does not take a call.
-    async fn afresh<T>(
+    pub(super) async fn afresh<T>(
         &self,
         what: &str,
         work: impl AsyncFn(Timestamp) -> Result<Option<T>, Failure>,
@@ -146,7 +146,7 @@ impl Steps {
 
     /// Passes things through the gate and deletes them one by one; how many there were. Gone already counts as not deleted;
     /// what is kept back is told. `None` when the look is too old or AWS took no call: look again.
-    async fn delete_all(
+    pub(super) async fn delete_all(
         &self,
         step: &str,
         kind: &str,

@@ -1,6 +1,7 @@
 //! What each step of a plan does, one file per kind; the engine drives them through [`Steps`].
 
 mod accept;
+mod adopt;
 mod call;
 mod canary;
 mod checks;
@@ -15,6 +16,7 @@ mod mark;
 pub mod past;
 mod push;
 mod reach;
+mod reap;
 mod rung;
 mod scan;
 mod schedule;
@@ -38,6 +40,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::sync::Arc;
 
+pub use adopt::Adopted;
 pub use epoch::Epoch;
 pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
@@ -50,8 +53,6 @@ pub use settle::Settled;
 /// What the operator said beyond the spec.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
-    /// Things with our tags and no journal are ours all the same.
-    pub adopt: bool,
     /// The feed's first items, for the canary.
     pub items: Option<Arc<Vec<String>>>,
     /// What `feed` sends.
@@ -151,6 +152,8 @@ impl Driver for Steps {
                 | Action::Unschedule { .. }
                 | Action::Schedule { .. }
                 | Action::Quiet { .. }
+                | Action::Adopt { .. }
+                | Action::Reap
                 | Action::Terminate
                 | Action::Volumes
                 | Action::Template
@@ -189,6 +192,8 @@ impl Driver for Steps {
                 Action::Unschedule { group, names } => self.unschedule(id, group, names).await,
                 Action::Schedule { group, actions } => self.schedule(id, group, actions).await,
                 Action::Quiet { seconds } => self.quiet(*seconds).await,
+                Action::Adopt { at, orphans } => self.adopt(*at, orphans.as_ref()).await,
+                Action::Reap => self.reap(id).await,
                 Action::Terminate => self.terminate(id).await,
                 Action::Volumes => self.delete_volumes(id).await,
                 Action::Template => self.delete_template(id).await,

@@ -1,8 +1,8 @@
 //! What the journals of earlier runs tell later ones: intents that are ours, hosts that were launched, attempts used, slots.
 
-use super::Steps;
 use super::call::state;
 use super::settle::Settled;
+use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
 use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{InstanceId, Survey};
@@ -20,11 +20,17 @@ pub const GIVES_WAY: &str = "hosts are replaced: the fleet keeps its size";
 /// Actions that end what a survey shows.
 const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
-/// Intents that things of ours may carry: tokens, and runs for calls that have no token.
+/// Intents that things of ours may carry: tokens, runs for calls that have no token, and what was taken over.
 pub fn known_intents(history: &History) -> BTreeSet<String> {
     let mut known = history.known_intents();
     known.extend(history.runs().map(|past| run_intent(&past.dir.run().to_string())));
+    known.extend(history.runs().filter_map(adopted).flat_map(|adopted| adopted.intents));
     known
+}
+
+/// What a run took over, where it did.
+fn adopted(past: &PastRun) -> Option<Adopted> {
+    serde_json::from_value(past.fold.steps.get("adopt")?.clone()).ok()
 }
 
 /// What calls of these actions made or ended, and when that was known.
@@ -45,9 +51,10 @@ fn open(history: &History, which: impl Fn(&Draft) -> bool) -> Option<Timestamp> 
     history.intents().filter(|(_, intent)| open(intent)).map(|(_, intent)| intent.last).max()
 }
 
-/// Every host that a launch of ours brought, and when it was there at the latest.
+/// Every host that a launch of ours brought or that was taken over, and when it was there at the latest.
 pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
-    done(history, &[LAUNCH]).map(|(id, at)| (InstanceId::new(id), at)).collect()
+    let taken = history.runs().filter_map(adopted).flat_map(|one| one.slots.into_keys().map(move |id| (id, one.at)));
+    taken.chain(done(history, &[LAUNCH]).map(|(id, at)| (InstanceId::new(id), at))).collect()
 }
 
 /// Hosts that launches of ours brought within the last five minutes, that nobody has ended and that the look does not show.
@@ -101,14 +108,15 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
     used.into_values().collect()
 }
 
-/// Most hosts that launches of ours can have brought, those of unknown outcome among them.
+/// Most hosts that launches of ours can have brought, those of unknown outcome and those taken over among them.
 pub fn asked(history: &History) -> usize {
     let wanted = |past: &PastRun| {
         let plan: Plan = serde_json::from_value(past.fold.begun.as_ref()?.plan.clone()).ok()?;
         let started = past.fold.intents.iter().any(|intent| intent.call.action == LAUNCH);
         usize::try_from(plan.ladder()?.1.wanted()).ok().filter(|_| started)
     };
-    history.runs().filter_map(wanted).sum()
+    let taken = history.runs().filter_map(adopted).map(|adopted| adopted.slots.len());
+    history.runs().filter_map(wanted).chain(taken).sum()
 }
 
 /// Everything that a call of ours ended so recently that a reader that lags may still show it as it was. What is shown as
@@ -126,9 +134,14 @@ pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
     survey
 }
 
-/// Launch requests that were made under each epoch: their tokens are used.
+/// Launch requests that were made under each epoch: their tokens are used. Those of a lost journal are among them as they
+/// were taken over.
 pub fn attempts(history: &History) -> BTreeMap<String, u32> {
-    let mut attempts = BTreeMap::new();
+    let mut attempts: BTreeMap<String, u32> = BTreeMap::new();
+    for (epoch, lost) in history.runs().filter_map(adopted).flat_map(|adopted| adopted.attempts) {
+        let known = attempts.entry(epoch).or_insert(0);
+        *known = lost.max(*known);
+    }
     for past in history.runs() {
         let Some(epoch) =
             past.fold.steps.get("epoch").and_then(|v| serde_json::from_value::<super::Epoch>(v.clone()).ok())
@@ -137,7 +150,8 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
         };
         let used = past.fold.steps.keys().filter(|step| step.starts_with("capacity.")).count();
         let started = past.fold.intents.iter().filter(|intent| intent.call.action == LAUNCH).count();
-        *attempts.entry(epoch.name()).or_insert(0) += u32::try_from(used.max(started)).unwrap_or(u32::MAX);
+        let known = attempts.entry(epoch.name()).or_insert(0);
+        *known = known.saturating_add(u32::try_from(used.max(started)).unwrap_or(u32::MAX));
     }
     attempts
 }
@@ -167,7 +181,8 @@ pub fn gives_way(begun: &Begun) -> bool {
     begun.plan["notes"].as_array().is_some_and(|notes| notes.iter().any(|note| note == GIVES_WAY))
 }
 
-/// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart.
+/// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart, or what was taken
+/// over.
 pub fn wish(history: &History) -> Option<Wish> {
     let sized = || {
         history.campaign().filter_map(|past| {
@@ -188,7 +203,11 @@ pub fn wish(history: &History) -> Option<Wish> {
             break;
         }
     }
-    let (until, existing) = until?;
+    let Some((until, existing)) = until else {
+        let taken = history.campaign().find_map(adopted)?;
+        let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
+        return Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh });
+    };
     let wanted = sized().find_map(|plan| plan.ladder().map(|(_, ladder)| ladder.wanted()))?;
     Some(Wish { size: size.unwrap_or(existing + wanted), until })
 }
@@ -203,18 +222,19 @@ pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
     open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
 }
 
-/// Every host that a launch of ours saw up, as far as it was asked to look.
+/// Every host that a launch of ours saw up, as far as it was asked to look, and every one that was taken over.
 pub fn came_up(history: &History) -> BTreeSet<InstanceId> {
     let settled = history.runs().filter_map(|past| past.fold.steps.get("settle"));
     let settled = settled.filter_map(|output| serde_json::from_value::<Settled>(output.clone()).ok());
-    settled.flat_map(|settled| settled.ready).collect()
+    let adopted = history.runs().filter_map(adopted).flat_map(|taken| taken.slots.into_keys());
+    settled.flat_map(|settled| settled.ready).chain(adopted).collect()
 }
 
-/// The slots that the newest launch gave.
+/// The slots that the newest launch or adoption gave.
 pub fn slots(history: &History) -> BTreeMap<InstanceId, u32> {
     history
         .runs()
-        .find_map(|past| past.fold.steps.get("settle").and_then(|output| output.get("slots")).cloned())
+        .find_map(|past| ["settle", "adopt"].iter().find_map(|step| past.fold.steps.get(*step)?.get("slots").cloned()))
         .and_then(|slots| serde_json::from_value(slots).ok())
         .unwrap_or_default()
 }

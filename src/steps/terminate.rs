@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
 use crate::journal::History;
 use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
-use crate::plan::CONSISTENT;
+use crate::plan::{Action, CONSISTENT};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -44,8 +44,7 @@ impl Steps {
         let history = History::read(&self.state).map_err(state)?;
         let known_intents = past::known_intents(&history);
         let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
-        let blast_radius =
-            if self.options.adopt { candidates.len() } else { expected.max(past::asked(&history)).max(1) };
+        let blast_radius = expected.max(past::asked(&history)).max(1);
         let facts = GateFacts {
             account: self.fleet.account.clone(),
             caller: self.caller.clone(),
@@ -56,7 +55,7 @@ impl Steps {
             read_at,
             candidates,
             known_intents,
-            adopt: self.options.adopt,
+            expired_only: self.plan.steps.iter().any(|step| step.action == Action::Reap),
             template: self.fleet.template.as_ref().map(|template| template.instance.clone()),
             blast_radius,
             claim_held: self.claim_held,
@@ -70,7 +69,7 @@ impl Steps {
     }
 
     /// Ends these hosts and waits until they are gone; `None` means every host of the fleet, whatever the journal knows.
-    async fn end(
+    pub(super) async fn end(
         &self,
         step: &str,
         only: Option<&BTreeSet<InstanceId>>,

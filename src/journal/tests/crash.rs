@@ -36,14 +36,16 @@ fn every_issued_permit_survives_every_crash() {
     assert_eq!(operations, 24, "twelve batches, each one append and one sync");
     let mut tried = 0;
     for operation in 0..operations {
-        for trouble in [0, 1, 25, 26, 100, 150, 300].map(Trouble::Full).into_iter().chain([Trouble::SyncFails]) {
+        let short = [0, 1, 25, 26, 100, 150, 300];
+        let troubles = short.map(Trouble::Full).into_iter().chain(short.map(Trouble::Broken));
+        for trouble in troubles.chain([Trouble::SyncFails]) {
             for luck in [0, 1, 26, 64, 160, 1_000_000] {
                 let store = MemoryStore::default();
                 store.trouble_at(operation, trouble);
                 let mut issued = Vec::new();
-                if campaign(&store, &mut issued).is_ok() {
-                    continue;
-                }
+                let Err(error) = campaign(&store, &mut issued) else { continue };
+                assert_eq!(error.exit(), Exit::State, "{error}");
+                assert!(!error.hint().is_empty());
                 tried += 1;
                 store.crash(luck);
                 store.heal();
@@ -51,7 +53,7 @@ fn every_issued_permit_survives_every_crash() {
             }
         }
     }
-    assert!(tried > 500, "{tried} crashes tried");
+    assert!(tried > 1000, "{tried} crashes tried");
 }
 
 #[test]
@@ -80,8 +82,23 @@ fn a_journal_that_can_not_be_made_durable_on_opening_is_not_opened() {
 }
 
 #[test]
+fn a_journal_that_can_not_be_read_is_neither_opened_nor_begun_over() {
+    let store = MemoryStore::default();
+    campaign(&store, &mut Vec::new()).unwrap();
+    let before = store.bytes();
+    store.trouble_at(0, Trouble::ReadFails);
+    let create = Journal::create(Box::new(store.clone()), begun("run-2", "launch")).unwrap_err();
+    let open = Journal::open(Box::new(store.clone())).unwrap_err();
+    for error in [create, open] {
+        assert_eq!(error.to_string(), "read memory: input/output error");
+        assert_eq!(error.exit().code(), 9);
+    }
+    assert_eq!(store.bytes(), before);
+}
+
+#[test]
 fn after_one_failed_write_no_call_may_be_made() {
-    for trouble in [Trouble::Full(10), Trouble::SyncFails] {
+    for trouble in [Trouble::Full(10), Trouble::Broken(10), Trouble::SyncFails] {
         let store = MemoryStore::default();
         let journal = Journal::create(Box::new(store.clone()), begun("run-1", "launch")).unwrap();
         let first = journal.intend("launch", draft(1), at(1)).unwrap();

@@ -10,6 +10,7 @@ mod exec;
 mod images;
 mod inventory;
 mod made;
+mod orphans;
 mod plans;
 mod recycled;
 mod run_report;
@@ -30,6 +31,7 @@ pub use inventory::{Inventory, InventoryFormat, InventoryHost};
 pub use made::{
     Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, Scaled, TornDown, Verified,
 };
+pub use orphans::{OrphanLine, OrphanPage, Spared, TakenOver};
 pub use plans::Plans;
 pub use recycled::{ActionLine, Foretold, Recycled};
 pub use run_report::{CallCount, Given, HostEnd, ItemsFed, Retries, RunReport, TimedStep};
@@ -106,6 +108,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("recycle-preview", answer::<Foretold>()),
         ("recycle-remove", answer::<Recycled>()),
         ("down", answer::<TornDown>()),
+        ("orphans", answer::<OrphanPage>()),
+        ("adopt", answer::<TakenOver>()),
         ("resume", answer::<Resumed>()),
         ("runs-list", answer::<PastRuns>()),
         ("runs-show", answer::<RunPage>()),
@@ -129,7 +133,7 @@ pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",
         "verify" | "bake" | "launch" | "scale" | "push" | "feed" | "extend" | "protect" | "quarantine"
-        | "recycle-apply" | "recycle-remove" | "down" | "up" | "images-prune"
+        | "recycle-apply" | "recycle-remove" | "adopt" | "down" | "up" | "images-prune"
             if dry_run =>
         {
             "plan"

@@ -5,7 +5,7 @@ use super::network::done;
 use super::page::{Bounds, page};
 use super::params::{Node, invalid, missing};
 use super::power::ok;
-use super::records::Tags;
+use super::records::{State, Tags};
 use super::visible::Eye;
 use super::{Ask, Ec2, ids};
 use crate::sim::api::{ApiError, Handled};
@@ -206,7 +206,10 @@ impl Ec2 {
         let mut all: Vec<(String, Tags)> = Vec::new();
         for (_, found) in self.visible_instances(ask) {
             all.push((found.id.clone(), found.tags.clone()));
-            all.push((found.interface.id.clone(), found.interface.tags.clone()));
+            // Interfaces made by a launch are deleted on termination (NetworkInterfaceAttachment, DeleteOnTermination).
+            if found.state != State::Terminated {
+                all.push((found.interface.id.clone(), found.interface.tags.clone()));
+            }
             all.extend(found.spot_request.clone().map(|id| (id, found.spot_tags.clone())));
         }
         macro_rules! add {

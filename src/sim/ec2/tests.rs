@@ -352,6 +352,25 @@ fn tags_change_only_what_is_there() {
 }
 
 #[test]
+fn tags_of_an_interface_go_with_its_instance() {
+    let mut world = World::new();
+    let tags = [
+        ("TagSpecification.1.ResourceType", "network-interface"),
+        ("TagSpecification.1.Tag.1.Key", "a"),
+        ("TagSpecification.1.Tag.1.Value", "1"),
+    ];
+    let id = world.run(&tags).remove(0);
+    let mut tagged = |world: &mut World| {
+        let all = world.ok("DescribeTags", &[("Filter.1.Name", "key"), ("Filter.1.Value.1", "a")]);
+        texts(&all, "resourceType").len()
+    };
+    assert_eq!(tagged(&mut world), 1);
+    world.ok("TerminateInstances", &[("InstanceId.1", &id)]);
+    world.pass(600);
+    assert_eq!((world.state(&id).as_str(), tagged(&mut world)), ("terminated", 0));
+}
+
+#[test]
 fn decoys_are_told_apart_only_in_the_ground_truth() {
     let world = World::with(|seed| seed.decoys = true);
     let truth = world.ec2.world(world.now);

@@ -1,0 +1,66 @@
+//! The end of orphans: what two looks found to be one, through the gate, until a third sees none of it.
+
+use super::Steps;
+use super::adopt::Adopted;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::exit::Exit;
+use crate::model::{InstanceId, Residue, Thing};
+use crate::plan::CONSISTENT;
+use crate::plan::orphans::KINDS;
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Between two looks at what is on its way out.
+const LOOK: Duration = Duration::from_secs(10);
+
+impl Steps {
+    /// Ends the orphans that the second look left: hosts first, then what they held, then what made them.
+    pub(super) async fn reap(&self, step: &str) -> Result<Done, Failure> {
+        let adopted: Adopted = self.output_of("adopt")?;
+        let hosts = adopted.things.iter().filter(|thing| thing.kind == "instance");
+        let hosts: BTreeSet<InstanceId> = hosts.map(|thing| InstanceId::new(thing.id.as_str())).collect();
+        let mut ended = 0;
+        if !hosts.is_empty() {
+            let (gone, kept) = self.end(step, Some(&hosts)).await?;
+            ended += gone;
+            for (id, reason) in kept {
+                self.events.warn(format!("instance {id} is left alone: {reason}"));
+            }
+        }
+        for kind in KINDS.into_iter().filter(|kind| *kind != "instance") {
+            ended += self
+                .afresh("end orphans", async |read_at| {
+                    let named = |id: &str| adopted.things.contains(&Thing { kind: kind.to_owned(), id: id.to_owned() });
+                    // What a host holds ends with it, or is Busy.
+                    let still = self.orphans(|thing| thing.kind == kind && named(&thing.id)).await?;
+                    let still: Vec<_> = still.iter().map(|thing| (thing.id.as_str(), &thing.tags)).collect();
+                    self.delete_all(step, kind, &still, read_at).await
+                })
+                .await?;
+        }
+        self.see_gone(&adopted.things).await?;
+        Ok(Done::new(json!({ "n": ended }), format!("{ended} things are gone")))
+    }
+
+    /// Waits until a look shows none of these as an orphan any more.
+    async fn see_gone(&self, named: &BTreeSet<Thing>) -> Result<(), Failure> {
+        let deadline = self.clock.now() + CONSISTENT;
+        loop {
+            let left = self.orphans(|thing| named.iter().any(|one| one.id == thing.id)).await?;
+            if left.is_empty() {
+                return Ok(());
+            }
+            if self.clock.now() > deadline {
+                let things: Vec<Thing> =
+                    left.into_iter().map(|thing| Thing { kind: thing.kind, id: thing.id }).collect();
+                let list: Vec<String> = things.iter().map(ToString::to_string).collect();
+                return Err(Failure::to(Exit::Residue, format!("end every orphan; still there: {}", list.join(", ")))
+                    .leaving(Residue::Remaining(things))
+                    .hint("fleetwright orphans --reap     # tries again"));
+            }
+            self.pause(LOOK).await?;
+        }
+    }
+}
