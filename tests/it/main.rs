@@ -44,6 +44,7 @@ mod saved;
 mod scale;
 mod schema;
 mod sim_hosts;
+mod smoke;
 mod source;
 mod ssh;
 mod sshd;

@@ -13,7 +13,7 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 21] = [
+const ELSEWHERE: [(&str, &str); 22] = [
     ("fleetwright recycle", "the world of a page has no group: tests/it/recycle.rs"),
     ("fleetwright protect", "what is protected stays, and the page's `down` would say so: tests/it/marks.rs"),
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
@@ -27,6 +27,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("fleetwright images diff", "images of other nights: tests/it/images.rs"),
     ("cargo ", "it builds what runs this"),
     ("install -m 755 target/release/", "no optimised build is made for the tests"),
+    ("scripts/real-aws-smoke", "a world of its own: tests/it/smoke.rs"),
     ("tests/run", "it runs this"),
     ("fleetwright rehearse", "whole campaigns: tests/it/rehearse.rs"),
     ("fleetwright -f your/fleet.yaml rehearse", "somebody else's spec: tests/it/rehearse.rs"),
