@@ -10,6 +10,7 @@ use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
 use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
+use crate::survey::For;
 use std::sync::{Arc, PoisonError};
 
 /// What a planner may look at besides the spec.
@@ -112,10 +113,22 @@ impl Context {
         Ok((Some(claim), state))
     }
 
-    /// The account as it is now.
+    /// The account as it is now, for planning.
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
+        self.look(For::Planning).await
+    }
+
+    /// The account as it is now; that of other credentials is refused, which are asked for at the same time.
+    pub(super) async fn own_survey(&self, what_for: For) -> Result<Survey, Failure> {
+        let (right, survey) = tokio::join!(Box::pin(self.check_account()), Box::pin(self.look(what_for)));
+        right.and(survey)
+    }
+
+    /// The account as it is now.
+    pub(super) async fn look(&self, what_for: For) -> Result<Survey, Failure> {
         let clients = self.clients().await?;
-        self.read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await).await
+        let look = async || crate::survey::look(&clients, &self.fleet, &*self.clock, what_for).await;
+        self.read("look at the account", look).await
     }
 
     /// Refuses a wrong account before anything is changed.

@@ -4,7 +4,7 @@ use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, History};
-use crate::model::{Cost, Offer, Offers, Survey};
+use crate::model::{Cost, Market, Offer, Offers, Survey};
 use crate::plan::bill::{self, End, Used};
 use crate::plan::estimate::{Estimate, length};
 use crate::plan::launch::rates;
@@ -12,6 +12,8 @@ use crate::plan::rates::Rates;
 use crate::report::answer::Spent;
 use crate::spec::fleet::Budget;
 use crate::steps::past;
+use crate::survey::For;
+use crate::survey::offers::{Extras, price};
 use jiff::SignedDuration;
 
 /// Where the length of a job is not known, a launch must leave the budget an hour.
@@ -46,11 +48,15 @@ impl Context {
                     offers.types.push(Offer { name: host.instance_type.clone(), ..Offer::default() });
                 }
             }
-            let volume = self.fleet.fleet.as_ref().map_or("gp3", |hosts| hosts.root.volume_type.as_str());
-            let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
+            let hosts = self.fleet.fleet.as_ref();
+            let extras = Extras {
+                spot: hosts.is_some_and(|hosts| hosts.spot_percent > 0)
+                    || used.iter().any(|host| host.market == Market::Spot),
+                volume: hosts.map_or("gp3", |hosts| hosts.root.volume_type.as_str()),
+                addresses: survey.subnets.iter().any(|subnet| subnet.public_addresses),
+            };
             if let Ok(clients) = self.clients().await {
-                let now = self.clock.now();
-                crate::survey::offers::price(&clients, &mut offers, volume, addresses, now).await;
+                price(&clients, &mut offers, extras, self.clock.now()).await;
             }
             offers
         };
@@ -63,7 +69,7 @@ impl Context {
             return Ok(None);
         }
         let history = History::read(dir).map_err(state)?;
-        let survey = self.survey().await?;
+        let survey = self.look(For::Telling).await?;
         Ok(Some(self.spent(&survey, &history, prices).await))
     }
 

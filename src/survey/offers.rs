@@ -1,5 +1,6 @@
 //! What a launch can be made of: types that the region has, the zones that offer them, and what they cost.
 
+use super::when;
 use crate::aws::Clients;
 use crate::model::{Fault, Money, Offer, Offers, Zone};
 use crate::plan::types::Wanted;
@@ -27,16 +28,28 @@ pub async fn offers(clients: &Clients, wanted: &Wanted<'_>, zones: &[Zone], spot
     Ok(types)
 }
 
+/// What hosts have besides their types, as far as it decides which prices are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Extras<'a> {
+    /// Whether some are spot.
+    pub spot: bool,
+    /// The type of their root volumes.
+    pub volume: &'a str,
+    /// Whether they have public addresses.
+    pub addresses: bool,
+}
+
 /// Asks what these types cost, and what their volumes and addresses do. A price that nobody tells stays unknown, and why is
 /// said: a price is never a reason not to launch.
-pub async fn price(clients: &Clients, offers: &mut Offers, volume: &str, addresses: bool, now: Timestamp) {
+pub async fn price(clients: &Clients, offers: &mut Offers, extras: Extras<'_>, now: Timestamp) {
     let names: Vec<String> = offers.types.iter().map(|offer| offer.name.clone()).collect();
     let (listed, spot, volume, address) = tokio::join!(
         clients.list_prices(&names),
-        clients.spot_price_history(&names, now),
-        clients.volume_price(volume),
-        async { if addresses { clients.address_price().await } else { Ok(None) } },
+        when(extras.spot, clients.spot_price_history(&names, now)),
+        clients.volume_price(extras.volume),
+        when(extras.addresses, clients.address_price()),
     );
+    let (spot, address) = (spot.unwrap_or_else(|| Ok(BTreeMap::new())), address.unwrap_or(Ok(None)));
     let mut doubts = BTreeSet::new();
     let mut known = |what: &str, fault: &Fault| {
         doubts.insert(format!("{what} could not be read: {fault}"));
