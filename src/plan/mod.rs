@@ -19,6 +19,7 @@ pub mod images;
 pub mod ladder;
 pub mod launch;
 pub mod lint;
+pub mod listed;
 pub mod mark;
 pub mod orphans;
 pub mod play;

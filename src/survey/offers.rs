@@ -3,8 +3,10 @@
 use super::when;
 use crate::aws::Clients;
 use crate::model::{Fault, Money, Offer, Offers, Zone};
+use crate::plan::listed::on_demand;
 use crate::plan::types::Wanted;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks at the types that are wanted, in these zones. Prices are still to be asked for.
@@ -54,6 +56,7 @@ pub async fn price(clients: &Clients, offers: &mut Offers, extras: Extras<'_>, n
     let mut known = |what: &str, fault: &Fault| {
         doubts.insert(format!("{what} could not be read: {fault}"));
     };
+    offers.listed = listed.as_ref().is_ok_and(|listed| !listed.is_empty());
     let listed: BTreeMap<String, Money> = listed.unwrap_or_else(|fault| {
         known("list prices", &fault);
         BTreeMap::new()
@@ -69,8 +72,16 @@ pub async fn price(clients: &Clients, offers: &mut Offers, extras: Extras<'_>, n
             offer.spot_price.insert(zone, price);
         }
     }
+    let mut dated: BTreeMap<Date, Vec<&str>> = BTreeMap::new();
     for offer in &mut offers.types {
         offer.on_demand = listed.get(&offer.name).copied();
+        if let (None, Some(old)) = (offer.on_demand, on_demand(clients.region(), &offer.name)) {
+            offer.on_demand = Some(old.price);
+            dated.entry(old.day).or_default().push(&offer.name);
+        }
     }
-    offers.doubts.extend(doubts);
+    let dated = dated.iter().map(|(day, types)| {
+        format!("the built-in table of {day} has the on-demand price of {}: AWS may have changed it", types.join(", "))
+    });
+    offers.doubts.extend(doubts.into_iter().chain(dated));
 }
