@@ -8,6 +8,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
 use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
+use crate::plan::session::{LONGER, Session, job_length, session};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
 use crate::survey::For;
@@ -202,6 +203,7 @@ impl Context {
             return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
         }
         self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
+        self.warn_of_session(&mut plan).await?;
         if self.planning() {
             return Err(self.shown(run, plan));
         }
@@ -353,6 +355,24 @@ impl Context {
         Ok(None)
     }
 
+    /// Warns where the credentials end before the job that a plan begins is estimated to end.
+    async fn warn_of_session(&self, plan: &mut Plan) -> Result<(), Failure> {
+        if !BEGINS.contains(&plan.verb.as_str()) || plan.is_empty() {
+            return Ok(());
+        }
+        // Credentials that can't be read fail at the next call, in its own words.
+        let Ok(Some(end)) = self.clients().await?.session_end().await else { return Ok(()) };
+        if let Session::Short(why) = session(self.clock.now(), end, job_length(&self.fleet, &self.job()).as_ref()) {
+            let warning = format!("the session of these credentials is too short: {why}; {LONGER}");
+            if self.planning() {
+                plan.notes.push(warning);
+            } else {
+                self.events.warn(warning);
+            }
+        }
+        Ok(())
+    }
+
     /// Shows the plan and asks, unless it only looks.
     async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if !plan.changes() {
@@ -367,6 +387,9 @@ impl Context {
         self.agree(&plan.verb, "Go ahead?").await
     }
 }
+
+/// Verbs that begin the job or go on with it.
+const BEGINS: [&str; 3] = ["launch", "scale", "feed"];
 
 /// Whether a verb makes what is there equal to the spec, whatever an unfinished run of it had planned.
 fn declares(verb: &str) -> bool {

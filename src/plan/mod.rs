@@ -29,6 +29,7 @@ pub mod recycle;
 pub mod renew;
 pub mod saved;
 pub mod scale;
+pub mod session;
 mod shelltext;
 pub mod shortfall;
 pub mod show;
