@@ -258,6 +258,8 @@ impl Context {
             None => (exit, summary),
         };
         let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
+        // What a campaign came to is asked for before its end is written: after that it is another one's.
+        let cost = if order.verb == "down" && result.is_ok() { self.spent_in_all(&held.state).await } else { None };
         if !resumable(exit, open) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
@@ -265,7 +267,7 @@ impl Context {
             Err(failure) => Err(steps.worker_left(failure, resumable(exit, open)).await),
             Ok(()) => Ok(()),
         };
-        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost: None });
+        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost });
         match result {
             Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
             Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
