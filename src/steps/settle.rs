@@ -283,32 +283,9 @@ fn not_up(stuck: &[String], what: &str) -> Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{ImageId, Market, Tags, Zone};
 
     fn seen(id: &str, state: InstanceState) -> Instance {
-        Instance {
-            id: id.into(),
-            state,
-            instance_type: "m7i.large".into(),
-            zone: Zone::new("us-east-1a"),
-            subnet: None,
-            market: Market::Spot,
-            image: ImageId::new("ami-1"),
-            private_ip: None,
-            public_ip: None,
-            tags: Tags::default(),
-            launched: jiff::Timestamp::UNIX_EPOCH,
-            state_reason: None,
-            security_groups: Vec::new(),
-            key_name: None,
-            instance_profile: None,
-            architecture: None,
-            volumes: Vec::new(),
-            group: None,
-            imds_hop_limit: None,
-            ipv6: None,
-            imds_tokens_required: None,
-        }
+        Instance { state, ..Instance::sample(id) }
     }
 
     #[test]
