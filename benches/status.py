@@ -20,6 +20,9 @@ import time
 import urllib.parse
 
 GOAL = 1.3
+# How each service is spoken to: the version of the query protocol, or the JSON protocol's target.
+QUERY = {"ec2": "2016-11-15", "sts": "2011-06-15"}
+TARGET = {"pricing": "AWSPriceListService"}
 # Every rehearsal cloud has this image.
 IMAGE = "ami-0f1ee7000000ba5e1"
 binary = os.path.abspath(sys.argv[1] if len(sys.argv) > 1 else "target/release/fleetwright")
@@ -74,14 +77,17 @@ class Cloud:
         connection = http.client.HTTPConnection(self.authority)
         begun = time.perf_counter()
         for call in calls:
-            version = {"ec2": "2016-11-15", "sts": "2011-06-15"}[call["service"]]
-            form = {"Action": call["action"], "Version": version, **call["parameters"]}
             scope = f"REHEARSAL/20260101/us-east-1/{call['service']}/aws4_request"
-            headers = {
-                "content-type": "application/x-www-form-urlencoded",
-                "authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00",
-            }
-            connection.request("POST", "/", urllib.parse.urlencode(form), headers)
+            headers = {"authorization": f"AWS4-HMAC-SHA256 Credential={scope}, SignedHeaders=host, Signature=00"}
+            if call["service"] in QUERY:
+                form = {"Action": call["action"], "Version": QUERY[call["service"]], **call["parameters"]}
+                body = urllib.parse.urlencode(form)
+                headers["content-type"] = "application/x-www-form-urlencoded"
+            else:
+                body = json.dumps(call["parameters"])
+                headers["content-type"] = "application/x-amz-json-1.1"
+                headers["x-amz-target"] = f"{TARGET[call['service']]}.{call['action']}"
+            connection.request("POST", "/", body, headers)
             answer = connection.getresponse()
             body = answer.read()
             if answer.status != 200:

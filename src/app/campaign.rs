@@ -8,8 +8,10 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
 use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
+use crate::plan::session::{LONGER, Session, job_length, session};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
+use crate::survey::For;
 use std::sync::{Arc, PoisonError};
 
 /// What a planner may look at besides the spec.
@@ -112,10 +114,22 @@ impl Context {
         Ok((Some(claim), state))
     }
 
-    /// The account as it is now.
+    /// The account as it is now, for planning.
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
+        self.look(For::Planning).await
+    }
+
+    /// The account as it is now; that of other credentials is refused, which are asked for at the same time.
+    pub(super) async fn own_survey(&self, what_for: For) -> Result<Survey, Failure> {
+        let (right, survey) = tokio::join!(Box::pin(self.check_account()), Box::pin(self.look(what_for)));
+        right.and(survey)
+    }
+
+    /// The account as it is now.
+    pub(super) async fn look(&self, what_for: For) -> Result<Survey, Failure> {
         let clients = self.clients().await?;
-        self.read("look at the account", async || crate::survey::look(&clients, &self.fleet, &*self.clock).await).await
+        let look = async || crate::survey::look(&clients, &self.fleet, &*self.clock, what_for).await;
+        self.read("look at the account", look).await
     }
 
     /// Refuses a wrong account before anything is changed.
@@ -189,6 +203,7 @@ impl Context {
             return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
         }
         self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
+        self.warn_of_session(&mut plan).await?;
         if self.planning() {
             return Err(self.shown(run, plan));
         }
@@ -243,6 +258,8 @@ impl Context {
             None => (exit, summary),
         };
         let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
+        // What a campaign came to is asked for before its end is written: after that it is another one's.
+        let cost = if order.verb == "down" && result.is_ok() { self.spent_in_all(&held.state).await } else { None };
         if !resumable(exit, open) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
@@ -250,7 +267,7 @@ impl Context {
             Err(failure) => Err(steps.worker_left(failure, resumable(exit, open)).await),
             Ok(()) => Ok(()),
         };
-        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost: None });
+        self.events.emit(Event::RunFinished { exit: told.0.code(), summary: told.1, cost });
         match result {
             Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
             Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
@@ -340,6 +357,24 @@ impl Context {
         Ok(None)
     }
 
+    /// Warns where the credentials end before the job that a plan begins is estimated to end.
+    async fn warn_of_session(&self, plan: &mut Plan) -> Result<(), Failure> {
+        if !BEGINS.contains(&plan.verb.as_str()) || plan.is_empty() {
+            return Ok(());
+        }
+        // Credentials that can't be read fail at the next call, in its own words.
+        let Ok(Some(end)) = self.clients().await?.session_end().await else { return Ok(()) };
+        if let Session::Short(why) = session(self.clock.now(), end, job_length(&self.fleet, &self.job()).as_ref()) {
+            let warning = format!("the session of these credentials is too short: {why}; {LONGER}");
+            if self.planning() {
+                plan.notes.push(warning);
+            } else {
+                self.events.warn(warning);
+            }
+        }
+        Ok(())
+    }
+
     /// Shows the plan and asks, unless it only looks.
     async fn confirm(&self, plan: &Plan) -> Result<(), Failure> {
         if !plan.changes() {
@@ -354,6 +389,9 @@ impl Context {
         self.agree(&plan.verb, "Go ahead?").await
     }
 }
+
+/// Verbs that begin the job or go on with it.
+const BEGINS: [&str; 3] = ["launch", "scale", "feed"];
 
 /// Whether a verb makes what is there equal to the spec, whatever an unfinished run of it had planned.
 fn declares(verb: &str) -> bool {

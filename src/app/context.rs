@@ -53,15 +53,30 @@ pub(super) struct Context {
     clients: OnceCell<Arc<Clients>>,
 }
 
-/// Copies events into the directory of the run under way. Its failure must not stop work.
+/// Copies events into the directory of the run under way, and into that of a wait during which it happens. Its failure must
+/// not stop work.
 #[derive(Default)]
-struct Recorder(Mutex<Option<Jsonl>>);
+struct Recorder {
+    run: Mutex<Option<Jsonl>>,
+    wait: Mutex<Option<Jsonl>>,
+}
 
 impl Sink for Recorder {
     fn emit(&self, event: &Stamped) {
-        if let Some(file) = self.0.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
-            file.emit(event);
+        for file in [&self.run, &self.wait] {
+            if let Some(file) = file.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
+                file.emit(event);
+            }
         }
+    }
+}
+
+/// As long as it is kept, events are copied into the directory of a wait.
+pub(super) struct Recording(Arc<Recorder>);
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        *self.0.wait.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
 
@@ -295,7 +310,17 @@ impl Context {
     /// From now on events are copied into the run's directory.
     pub(super) fn record_events(&self, state: &FleetDir, run: RunId) {
         let file = Jsonl::record(&state.run(run).events());
-        *self.recorder.0.lock().unwrap_or_else(PoisonError::into_inner) = file.ok();
+        *self.recorder.run.lock().unwrap_or_else(PoisonError::into_inner) = file.ok();
+    }
+
+    /// Copies events into a directory for a wait, which changes nothing and so has no journal. Without a place for them the
+    /// wait goes on.
+    pub(super) fn record_wait(&self, state: &FleetDir, run: RunId) -> Recording {
+        let file = state.observe(run).ok().and_then(|dir| Jsonl::record(&dir.events()).ok());
+        // The run before it is over.
+        *self.recorder.run.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.recorder.wait.lock().unwrap_or_else(PoisonError::into_inner) = file;
+        Recording(Arc::clone(&self.recorder))
     }
 }
 

@@ -11,6 +11,7 @@ use crate::plan::slots;
 use crate::report::answer::{FleetDiff, HostDiff};
 use crate::spec::Need;
 use crate::steps::past;
+use crate::survey::For;
 use sha2::{Digest, Sha256};
 
 impl Context {
@@ -19,9 +20,9 @@ impl Context {
         let Some(hosts) = &self.fleet.fleet else {
             return Err(Failure::new(Exit::Usage, "diff: the spec has no `fleet` section"));
         };
-        self.check_account().await?;
+        let survey = self.own_survey(For::Planning).await?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
-        let survey = past::without_ended(self.survey().await?, &history);
+        let survey = past::without_ended(survey, &history);
         let mut unknown = Vec::new();
         let image = survey.images.iter().find(|image| image.state == ImageState::Available);
         if image.is_none() {

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::model::checkup::{Checkup, Way};
 use crate::model::{Instance, InstanceState};
 use crate::plan::doctor::{State, exit, judge};
+use crate::plan::session::job_length;
 use crate::report::answer::Diagnosis;
 use crate::report::count;
 use crate::ssh::Target;
@@ -30,6 +31,7 @@ impl Context {
         way.extend(endpoint.filter(|url| !url.is_empty()).map(|url| ("AWS_ENDPOINT_URL", url)));
         let clients = self.clients().await?;
         let mut checkup = Box::pin(crate::survey::examine(&clients, &self.fleet, way, &*self.clock)).await;
+        checkup.job = job_length(&self.fleet, &self.job());
         checkup.ssh = self.enter(&checkup).await?;
         let findings = judge(&self.fleet, &checkup);
         let exit = exit(&findings);

@@ -11,6 +11,7 @@ use crate::model::{Image, ImageId, ImageState, tags};
 use crate::plan::images::{Fate, fates, plan, users};
 use crate::report::answer::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 use crate::steps::{Attestation, Options, leftovers};
+use crate::survey::For;
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Context {
@@ -23,8 +24,7 @@ impl Context {
     }
 
     async fn list_images(&self) -> Result<Exit, Failure> {
-        self.check_account().await?;
-        let survey = self.survey().await?;
+        let survey = self.own_survey(For::Planning).await?;
         let keep = self.fleet.image.keep;
         let row = |(image, fate): (&Image, Fate)| {
             let users = users(&survey, image);

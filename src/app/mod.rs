@@ -23,6 +23,7 @@ mod offers;
 mod orphans;
 mod plan;
 mod push;
+mod recall;
 mod recycle;
 mod rehearse;
 mod rein;

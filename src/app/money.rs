@@ -4,7 +4,7 @@ use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, History};
-use crate::model::{Cost, Offer, Offers, Survey};
+use crate::model::{Cost, Market, Money, Offer, Offers, Survey};
 use crate::plan::bill::{self, End, Used};
 use crate::plan::estimate::{Estimate, length};
 use crate::plan::launch::rates;
@@ -12,10 +12,22 @@ use crate::plan::rates::Rates;
 use crate::report::answer::Spent;
 use crate::spec::fleet::Budget;
 use crate::steps::past;
-use jiff::SignedDuration;
+use crate::survey::For;
+use crate::survey::offers::{Extras, price};
+use jiff::{SignedDuration, Timestamp};
 
 /// Where the length of a job is not known, a launch must leave the budget an hour.
 const HOUR: i64 = 3600;
+
+/// Between two looks at the money where no budget asks for it, world time: it tells, and decides nothing.
+const LOOK: SignedDuration = SignedDuration::from_mins(5);
+
+/// What is known of the money while a job is waited for.
+#[derive(Default)]
+pub(super) struct Purse {
+    prices: Option<Offers>,
+    seen: Option<(Timestamp, Spent)>,
+}
 
 impl Context {
     /// What the campaign has cost and costs. Prices are asked for once, and again when a type comes that was not there.
@@ -46,11 +58,15 @@ impl Context {
                     offers.types.push(Offer { name: host.instance_type.clone(), ..Offer::default() });
                 }
             }
-            let volume = self.fleet.fleet.as_ref().map_or("gp3", |hosts| hosts.root.volume_type.as_str());
-            let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
+            let hosts = self.fleet.fleet.as_ref();
+            let extras = Extras {
+                spot: hosts.is_some_and(|hosts| hosts.spot_percent > 0)
+                    || used.iter().any(|host| host.market == Market::Spot),
+                volume: hosts.map_or("gp3", |hosts| hosts.root.volume_type.as_str()),
+                addresses: survey.subnets.iter().any(|subnet| subnet.public_addresses),
+            };
             if let Ok(clients) = self.clients().await {
-                let now = self.clock.now();
-                crate::survey::offers::price(&clients, &mut offers, volume, addresses, now).await;
+                price(&clients, &mut offers, extras, self.clock.now()).await;
             }
             offers
         };
@@ -63,42 +79,72 @@ impl Context {
             return Ok(None);
         }
         let history = History::read(dir).map_err(state)?;
-        let survey = self.survey().await?;
+        let survey = self.look(For::Telling).await?;
         Ok(Some(self.spent(&survey, &history, prices).await))
     }
 
     /// At the end of a wait: the money is worth telling, but is no reason to fail.
-    pub(super) async fn spent_at_last(&self, dir: &FleetDir, mut prices: Option<Offers>) -> Option<Spent> {
-        self.spent_now(dir, &mut prices).await.ok().flatten()
+    pub(super) async fn spent_at_last(&self, dir: &FleetDir, mut purse: Purse) -> Option<Spent> {
+        self.spent_now(dir, &mut purse.prices).await.ok().flatten()
+    }
+
+    /// What the campaign has cost, where all of it is known.
+    pub(super) async fn spent_in_all(&self, dir: &FleetDir) -> Option<Money> {
+        let spent = self.spent_at_last(dir, Purse::default()).await?;
+        spent.so_far.micro_usd.filter(|_| spent.so_far.complete)
+    }
+
+    /// The money while a job is waited for, with what is left to pay: looked at in each round where a budget stops the wait,
+    /// else now and then, once the end can be told.
+    pub(super) async fn spent_meanwhile(
+        &self,
+        dir: &FleetDir,
+        purse: &mut Purse,
+        eta: Option<SignedDuration>,
+    ) -> Result<Option<Spent>, Failure> {
+        let now = self.clock.now();
+        let fresh = |(at, _): &&(Timestamp, Spent)| now.duration_since(*at) < LOOK;
+        let seen = match (self.fleet.budget, purse.seen.as_ref().filter(fresh)) {
+            (None, Some((_, spent))) => Some(spent.clone()),
+            (None, None) if eta.is_none() => None,
+            // Telling what it costs is no reason to fail.
+            (None, None) => self.spent_now(dir, &mut purse.prices).await.ok().flatten(),
+            (Some(budget), _) => {
+                let first = purse.prices.is_none();
+                let spent = self.spent_now(dir, &mut purse.prices).await?;
+                if let Some(spent) = spent.as_ref().filter(|spent| first && !spent.so_far.complete) {
+                    self.doubt(&budget, &spent.doubts);
+                }
+                spent
+            }
+        };
+        if purse.seen.as_ref().is_none_or(|seen| !fresh(&seen)) {
+            purse.seen = seen.clone().map(|spent| (now, spent));
+        }
+        let left = |spent: &Spent| eta.map(|eta| spent.per_hour.per_hour_for(eta.as_secs()));
+        Ok(seen.map(|spent| Spent { to_finish: left(&spent), ..spent }))
     }
 
     /// How it stands when the budget is used up; none while it is not, or where the spec has none.
-    pub(super) async fn over_budget(
-        &self,
-        dir: &FleetDir,
-        prices: &mut Option<Offers>,
-        outlook: &str,
-        eta: Option<SignedDuration>,
-    ) -> Result<Option<String>, Failure> {
-        let Some(budget) = self.fleet.budget else { return Ok(None) };
-        let first = prices.is_none();
-        let Some(spent) = self.spent_now(dir, prices).await? else { return Ok(None) };
-        if first && !spent.so_far.complete {
-            self.doubt(&budget, &spent.doubts);
-        }
-        Ok(match bill::stand(budget.stop_at, spent.so_far) {
+    pub(super) fn over_budget(&self, spent: Option<&Spent>, outlook: &str) -> Option<String> {
+        let (budget, spent) = (self.fleet.budget?, spent?);
+        match bill::stand(budget.stop_at, spent.so_far) {
             bill::Budget::Left(_) => None,
             bill::Budget::Reached(so_far) => {
-                let left = eta.map(|eta| spent.per_hour.per_hour_for(eta.as_secs()));
-                let left = left.map(|left| format!(", about {left} to finish at today's pace")).unwrap_or_default();
+                let left = spent.to_finish.map(|left| format!(", about {left} to finish at today's pace"));
+                let left = left.unwrap_or_default();
                 Some(format!("{so_far} of the budget's {} are spent{left}; still {outlook}", budget.stop_at))
             }
-        })
+        }
     }
 
     /// Refuses what can't be paid any more: items are not fed into a fleet whose budget is used up.
     pub(super) async fn check_budget(&self, verb: &str, dir: &FleetDir) -> Result<(), Failure> {
-        match self.over_budget(dir, &mut None, "nothing was started", None).await? {
+        if self.fleet.budget.is_none() {
+            return Ok(());
+        }
+        let spent = self.spent_meanwhile(dir, &mut Purse::default(), None).await?;
+        match self.over_budget(spent.as_ref(), "nothing was started") {
             None => Ok(()),
             Some(why) => Err(Failure::to(Exit::Refused, format!("{verb}: {why}")).hint(RAISE).hint(END)),
         }

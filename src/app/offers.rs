@@ -7,6 +7,7 @@ use crate::model::{FaultKind, Offers, Survey, Zone};
 use crate::plan::estimate::Job;
 use crate::plan::types::{Wanted, wanted};
 use crate::spec::fleet::{FeedSource, HostsSpec};
+use crate::survey::offers::{Extras, offers, price};
 
 impl Context {
     /// How long the job takes, as far as the spec tells: the items of a file are counted, a command is not run for that.
@@ -44,11 +45,7 @@ impl Context {
         zones.sort();
         zones.dedup();
         let spot = hosts.spot_percent > 0;
-        let read = self
-            .read("look at instance types", async || {
-                crate::survey::offers::offers(&clients, &wanted, &zones, spot).await
-            })
-            .await;
+        let read = self.read("look at instance types", async || offers(&clients, &wanted, &zones, spot).await).await;
         let types = match (read, wanted) {
             (Ok(types), _) => types,
             (Err(failure), Wanted::Named(_)) if failure.fault.as_ref().is_some_and(|f| f.kind == FaultKind::Denied) => {
@@ -60,8 +57,8 @@ impl Context {
         };
         let mut offers = Offers { types, ..Offers::default() };
         let addresses = survey.subnets.iter().any(|subnet| subnet.public_addresses);
-        let now = self.clock.now();
-        crate::survey::offers::price(&clients, &mut offers, &hosts.root.volume_type, addresses, now).await;
+        let extras = Extras { spot, volume: &hosts.root.volume_type, addresses };
+        price(&clients, &mut offers, extras, self.clock.now()).await;
         Ok(Some(offers))
     }
 }

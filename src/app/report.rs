@@ -1,72 +1,49 @@
 //! `runs report`: what a run's journal and events tell a reader who was not there.
 
-use super::context::Context;
-use super::runs::{exit, summary};
-use crate::engine::failure::Failure;
+use super::recall::Recalled;
 use crate::event::{Event, Stamped, StepEnd};
-use crate::exit::Exit;
-use crate::journal::{Fold, History, Outcome, PastRun};
-use crate::model::{FaultKind, HostReport, InstanceId, RunId};
-use crate::report::answer::{CallCount, Given, HostEnd, ItemsFed, Retries, RunReport, RunState, TimedStep};
+use crate::journal::{Fold, Outcome};
+use crate::model::{FaultKind, HostReport, InstanceId};
+use crate::report::answer::{CallCount, Given, HostEnd, ItemsFed, QueueSeen, Retries, RunReport, RunState, TimedStep};
 use crate::report::failures;
 use std::collections::{BTreeMap, BTreeSet};
 
-impl Context {
-    /// The report of a run that is there.
-    pub(super) fn run_report(history: &History, past: &PastRun, running: Option<RunId>) -> Result<RunReport, Failure> {
-        let run = past.dir.run();
-        let summary = summary(history, past, running).ok_or_else(|| {
-            Failure::to(Exit::State, format!("read the journal of run {run}: it does not say what it began"))
-        })?;
-        let verdict = match (exit(&past.fold), summary.state) {
-            (Some(exit), _) => format!("{} (exit {})", exit.meaning(), exit.code()),
-            (None, RunState::Running) => "under way".to_owned(),
-            (None, RunState::Superseded) => "stopped; a down since has ended what it made".to_owned(),
-            (None, RunState::Unfinished | RunState::Ended) => "stopped before its end".to_owned(),
-        };
-        let (events, incomplete) = match std::fs::read_to_string(past.dir.events()) {
-            Ok(text) => read(&text),
-            Err(error) => (Vec::new(), Some(format!("what the run showed can't be read: {error}"))),
-        };
-        let mut told = Told::default();
-        for stamped in events {
-            told.hear(stamped);
-        }
-        let reports: Vec<HostReport> = told.hosts.into_values().collect();
-        let mut hosts: Vec<HostEnd> = reports.iter().map(host).collect();
-        hosts.sort_by_key(|host| host.slot);
-        Ok(RunReport {
-            summary,
-            verdict,
-            last_words: told.last_words,
-            sittings: told.sittings,
-            timeline: told.timeline,
-            calls: calls(&past.fold),
-            retries: told.retries.into_values().collect(),
-            capacity: told.capacity,
-            hosts,
-            failures: failures::lines(&reports),
-            items: told.items,
-            warnings: told.warnings,
-            cost: told.cost,
-            incomplete,
-            folder: past.dir.path().display().to_string(),
-        })
+/// The report of a run that is there.
+pub(super) fn run_report(run: &Recalled) -> RunReport {
+    let verdict = match (run.exit, run.summary.state) {
+        (Some(exit), _) => format!("{} (exit {})", exit.meaning(), exit.code()),
+        (None, RunState::Running) => "under way".to_owned(),
+        (None, RunState::Superseded) => "stopped; a down since has ended what it made".to_owned(),
+        (None, RunState::Open) => "under way, or stopped; it changes nothing".to_owned(),
+        (None, RunState::Unfinished | RunState::Ended) => "stopped before its end".to_owned(),
+    };
+    let (events, incomplete) = match std::fs::read_to_string(run.dir.events()) {
+        Ok(text) => read(&text),
+        Err(error) => (Vec::new(), Some(format!("what the run showed can't be read: {error}"))),
+    };
+    let mut told = Told::of(&run.summary.run);
+    for stamped in events {
+        told.hear(stamped);
     }
-
-    /// The run that is meant; the newest when none is named.
-    pub(super) fn reported<'a>(&self, history: &'a History, name: Option<&str>) -> Result<&'a PastRun, Failure> {
-        let missing = |what: String| Failure::to(Exit::Usage, what).hint("fleetwright runs list     # lists all runs");
-        let Some(name) = name else {
-            return history
-                .runs()
-                .next()
-                .ok_or_else(|| missing(format!("find a run of {}: this machine knows none", self.fleet.name)));
-        };
-        let meant = super::runs::named(history.runs().map(|past| past.dir.run()), name)?;
-        meant
-            .and_then(|run| history.runs().find(|past| past.dir.run() == run))
-            .ok_or_else(|| missing(format!("find a run {name} of {} on this machine", self.fleet.name)))
+    let reports: Vec<HostReport> = told.hosts.into_values().collect();
+    let mut hosts: Vec<HostEnd> = reports.iter().map(host).collect();
+    hosts.sort_by_key(|host| host.slot);
+    RunReport {
+        summary: run.summary.clone(),
+        verdict,
+        last_words: told.last_words,
+        sittings: told.sittings,
+        timeline: told.timeline,
+        calls: calls(&run.fold),
+        retries: told.retries.into_values().collect(),
+        capacity: told.capacity,
+        hosts,
+        failures: failures::lines(&reports),
+        items: told.items,
+        queue: told.queue,
+        warnings: told.warnings,
+        incomplete,
+        folder: run.dir.path().display().to_string(),
     }
 }
 
@@ -81,6 +58,7 @@ fn read(text: &str) -> (Vec<Stamped>, Option<String>) {
 /// What events add up to.
 #[derive(Default)]
 struct Told {
+    run: String,
     sittings: usize,
     timeline: Vec<TimedStep>,
     retries: BTreeMap<(String, String), Retries>,
@@ -90,13 +68,18 @@ struct Told {
     warnings: Vec<String>,
     seen: BTreeSet<String>,
     last_words: Option<String>,
-    cost: Option<crate::model::Money>,
+    queue: Option<QueueSeen>,
 }
 
 impl Told {
+    fn of(run: &str) -> Self {
+        Self { run: run.to_owned(), ..Self::default() }
+    }
+
     fn hear(&mut self, Stamped { at, event }: Stamped) {
         match event {
-            Event::RunStarted { .. } => self.sittings += 1,
+            // What was launched in place of lost hosts while it waited is a run of its own.
+            Event::RunStarted { run, .. } => self.sittings += usize::from(run == self.run),
             Event::StepStarted { step, title } => {
                 let detail = String::new();
                 self.timeline.push(TimedStep { step, title, started: at, seconds: None, end: None, detail });
@@ -132,11 +115,12 @@ impl Told {
                     self.warnings.push(message);
                 }
             }
-            Event::RunFinished { summary, cost, .. } => {
-                self.last_words = Some(summary);
-                self.cost = cost.or(self.cost);
+            Event::RunFinished { summary, .. } => self.last_words = Some(summary),
+            Event::Sampled { sample, outlook, .. } => {
+                let looks = self.queue.take().map_or(0, |seen| seen.looks) + 1;
+                self.queue = Some(QueueSeen { looks, sample, outlook });
             }
-            Event::StepProgress { .. } | Event::HostStarted { .. } | Event::Sampled { .. } | Event::Note { .. } => {}
+            Event::StepProgress { .. } | Event::HostStarted { .. } | Event::Note { .. } => {}
         }
     }
 }

@@ -2,13 +2,15 @@
 
 use super::Told;
 use super::context::{Context, state};
+use super::recall::{Recalled, recall};
+use super::report::run_report;
 use crate::cli::request::Runs;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::{Fold, History, IntentState, Outcome, PastRun};
+use crate::journal::{FleetDir, Fold, History, IntentState, Outcome, RunDir};
 use crate::model::RunId;
 use crate::plan::{Next, Plan};
-use crate::report::answer::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
+use crate::report::answer::{CallLine, CallOutcome, PastRuns, RunPage, StepLine, StepState};
 use crate::steps::Pushed;
 
 impl Context {
@@ -16,43 +18,63 @@ impl Context {
         let dir = self.state_dir()?;
         // Before the journals: a run that ends meanwhile is told as ended.
         let running = dir.holder().map_err(state)?.and_then(|holder| holder.run);
-        let history = History::read(&dir).map_err(state)?;
+        let mut history = History::read(&dir).map_err(state)?;
+        let unreadable = history.take_unreadable();
+        let all = recall(&dir, history, running)?;
         match wanted {
             Runs::List => {
                 let answer = PastRuns {
                     fleet: self.fleet.name.to_string(),
-                    runs: history.runs().filter_map(|past| summary(&history, past, running)).collect(),
-                    unreadable: history.unreadable().map(ToString::to_string).collect(),
+                    runs: all.into_iter().map(|run| run.summary).collect(),
+                    unreadable: unreadable.iter().map(ToString::to_string).collect(),
                 };
-                let failure = history
-                    .unreadable()
-                    .next()
+                let failure = unreadable
+                    .first()
                     .map(|error| Failure::to(error.exit(), format!("list every run: {error}")).hint(error.hint()));
                 self.tell(Told { answer, failure })
             }
             Runs::Report(name) => {
-                let past = self.reported(&history, name.as_deref())?;
-                self.tell(Told::good(Self::run_report(&history, past, running)?))
+                let run = match name {
+                    Some(name) => Some(self.one_of(&dir, all, name)?),
+                    None => all.into_iter().next(),
+                };
+                let run = run.ok_or_else(|| {
+                    Failure::to(Exit::Usage, format!("find a run of {}: this machine knows none", self.fleet.name))
+                        .hint("fleetwright launch --help     # one verb that leaves a run")
+                })?;
+                self.tell(Told::good(run_report(&run)))
             }
             Runs::Show(name) => {
-                let run = named(dir.runs().map_err(state)?.iter().map(crate::journal::RunDir::run), name)?.ok_or_else(
-                    || {
-                        Failure::to(Exit::Usage, format!("find a run {name} of {} on this machine", self.fleet.name))
-                            .hint("fleetwright runs list     # lists all runs")
-                    },
-                )?;
-                let past = PastRun { dir: dir.run(run), fold: dir.run(run).peek().map_err(state)? };
-                let summary = summary(&history, &past, running).ok_or_else(|| {
-                    Failure::to(Exit::State, format!("read the journal of run {run}: it does not say what it began"))
-                })?;
+                let run = self.one_of(&dir, all, name)?;
                 self.tell(Told::good(RunPage {
-                    summary,
-                    steps: steps(&past.fold),
-                    calls: past.fold.intents.iter().map(call).collect(),
-                    folder: past.dir.path().display().to_string(),
+                    steps: steps(&run.fold),
+                    calls: run.fold.intents.iter().map(call).collect(),
+                    folder: run.dir.path().display().to_string(),
+                    summary: run.summary,
                 }))
             }
         }
+    }
+
+    /// The run that somebody means; one whose journal can't be read is said to be so.
+    fn one_of(&self, dir: &FleetDir, all: Vec<Recalled>, name: &str) -> Result<Recalled, Failure> {
+        let runs = dir.runs().map_err(state)?;
+        let run = named(runs.iter().map(RunDir::run), name)?.ok_or_else(|| self.no_run(name))?;
+        match all.into_iter().find(|known| known.dir.run() == run) {
+            Some(known) => Ok(known),
+            None => match dir.run(run).peek() {
+                Err(error) => Err(state(error)),
+                Ok(_) => Err(Failure::to(
+                    Exit::State,
+                    format!("read the journal of run {run}: it does not say what it began"),
+                )),
+            },
+        }
+    }
+
+    fn no_run(&self, name: &str) -> Failure {
+        Failure::to(Exit::Usage, format!("find a run {name} of {} on this machine", self.fleet.name))
+            .hint("fleetwright runs list     # lists all runs")
     }
 }
 
@@ -75,28 +97,6 @@ fn plan(fold: &Fold) -> Option<Plan> {
     fold.begun.as_ref().and_then(|begun| serde_json::from_value(begun.plan.clone()).ok())
 }
 
-pub(super) fn summary(history: &History, past: &PastRun, running: Option<RunId>) -> Option<RunSummary> {
-    let begun = past.fold.begun.as_ref()?;
-    let steps = steps(&past.fold);
-    let run_state = match past.fold.ended {
-        Some(_) => RunState::Ended,
-        None if running == Some(past.dir.run()) => RunState::Running,
-        None if history.unfinished().any(|other| other.dir.run() == past.dir.run()) => RunState::Unfinished,
-        None => RunState::Superseded,
-    };
-    Some(RunSummary {
-        run: begun.run.clone(),
-        verb: begun.verb.clone(),
-        state: run_state,
-        started: begun.at,
-        ended: past.fold.ended.and(past.fold.last),
-        exit: exit(&past.fold).map(Exit::code),
-        steps_done: steps.iter().filter(|step| step.state == StepState::Done).count(),
-        steps_planned: steps.len(),
-        unresolved_calls: past.fold.unresolved().count(),
-    })
-}
-
 /// The exit code of the command: a push is carried out to its end however its hosts come out, and judged then.
 pub(super) fn exit(fold: &Fold) -> Option<Exit> {
     let pushed = fold.steps.get("push").and_then(|output| serde_json::from_value::<Pushed>(output.clone()).ok());
@@ -105,7 +105,7 @@ pub(super) fn exit(fold: &Fold) -> Option<Exit> {
 }
 
 /// The plan's steps, and how far the run came.
-fn steps(fold: &Fold) -> Vec<StepLine> {
+pub(super) fn steps(fold: &Fold) -> Vec<StepLine> {
     let Some(plan) = plan(fold) else {
         let done = |id: &String| StepLine { step: id.clone(), title: id.clone(), state: StepState::Done };
         return fold.steps.keys().map(done).collect();

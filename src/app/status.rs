@@ -3,35 +3,27 @@
 use super::Told;
 use super::context::{Context, state};
 use super::fed::Fed;
+use crate::aws::Clients;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Mark, Survey, tags};
+use crate::model::{Mark, Sample, Survey, tags};
 use crate::plan::slots;
 use crate::plan::verdict::Feeding;
 use crate::report::answer::{FeedLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
+use crate::survey::For;
 
 impl Context {
     pub(super) async fn status(&self) -> Result<Exit, Failure> {
-        self.check_account().await?;
         let clients = self.clients().await?;
-        let survey = self.survey().await?;
+        let (survey, queue) = tokio::join!(self.own_survey(For::Telling), self.counters(&clients));
+        let survey = survey?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
-        let queue = match &self.fleet.queue {
-            // The hosts are worth showing all the same.
-            Some(queue) => self
-                .read("look at the queue", async || clients.sample(&queue.url, None, &*self.clock).await)
-                .await
-                .map_err(|failure| {
-                    let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
-                    self.events.warn(format!("{failure}{why}"));
-                })
-                .ok(),
-            None => None,
-        };
+        // The hosts are worth showing all the same.
+        let queue = queue.and_then(|counters| counters.map_err(|why| self.events.warn(why)).ok());
         let unfinished = history
             .unfinished()
             .filter_map(|past| {
@@ -97,6 +89,16 @@ impl Context {
 }
 
 impl Context {
+    /// The queue's counters, where the spec has a queue, or why they can't be read.
+    async fn counters(&self, clients: &Clients) -> Option<Result<Sample, String>> {
+        let queue = self.fleet.queue.as_ref()?;
+        let sample = async || clients.sample(&queue.url, None, &*self.clock).await;
+        Some(self.read("look at the queue", sample).await.map_err(|failure| {
+            let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
+            format!("{failure}{why}")
+        }))
+    }
+
     /// The feed that is not finished, and what it was told.
     fn feed_line(&self) -> Result<Option<FeedLine>, Failure> {
         let Some(queue) = &self.fleet.queue else { return Ok(None) };

@@ -3,6 +3,7 @@
 use super::Told;
 use super::context::Context;
 use super::fed::Fed;
+use super::money::Purse;
 use super::watch::{Watch, Watched};
 use crate::cli::request::Wait;
 use crate::engine::failure::Failure;
@@ -54,6 +55,7 @@ impl Context {
             None => None,
         };
         let run = self.new_run();
+        let _recording = self.record_wait(&dir, run);
         self.started(run, "wait", false);
         let over = CancellationToken::new();
         let judging = async {
@@ -92,7 +94,7 @@ impl Context {
         let mut baseline: Option<u64> = None;
         let mut session: Option<Session> = None;
         let planned = self.fleet.feed.is_some();
-        let mut prices = None;
+        let mut purse = Purse::default();
         loop {
             let fed = Fed::read(dir, queue, planned)?;
             // The ledger first: its command may take a minute, and the counts must be fresh.
@@ -125,14 +127,17 @@ impl Context {
             };
             let now = verdict(&seen, &self.fleet.done);
             let (outlook, eta) = words(&now);
+            let working = matches!(now, Verdict::Working { .. });
+            let spent = if working { self.spent_meanwhile(dir, &mut purse, eta).await? } else { None };
             if let Some(sample) = sample {
-                self.events.emit(Event::Sampled { sample, outlook: outlook.clone(), eta });
+                let to_finish = spent.as_ref().and_then(|spent| spent.to_finish);
+                self.events.emit(Event::Sampled { sample, outlook: outlook.clone(), eta, to_finish });
             }
-            if !matches!(now, Verdict::Working { .. }) {
-                return Ok((now, fed, self.spent_at_last(dir, prices).await));
+            if !working {
+                return Ok((now, fed, self.spent_at_last(dir, purse).await));
             }
-            if let Some(over) = self.over_budget(dir, &mut prices, &outlook, eta).await? {
-                return Ok((Verdict::Budget { outlook: over }, fed, self.spent_at_last(dir, prices).await));
+            if let Some(over) = self.over_budget(spent.as_ref(), &outlook) {
+                return Ok((Verdict::Budget { outlook: over }, fed, spent));
             }
             self.pause(self.fleet.done.poll).await?;
         }

@@ -13,6 +13,7 @@ use crate::report::answer::Why;
 use crate::ssh::output::{self, Bounds};
 use crate::ssh::{Input, Limits, Target};
 use crate::steps::past;
+use crate::survey::For;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -23,9 +24,8 @@ const LIMITS: Limits = Limits { timeout: Duration::from_secs(15), max_output: 40
 
 impl Context {
     pub(super) async fn why(&self, name: &HostName) -> Result<Exit, Failure> {
-        self.check_account().await?;
         let clients = self.clients().await?;
-        let survey = self.survey().await?;
+        let survey = self.own_survey(For::Telling).await?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
         let live: Vec<Instance> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let known = past::slots(&history);

@@ -3,7 +3,7 @@
 use super::classify::chain;
 use super::hooks::{Counter, Named, WholeAnswer};
 use super::transport::Transport;
-use crate::model::{Fault, FaultKind, Region, RunId};
+use crate::model::{Caller, Fault, FaultKind, Region, RunId};
 use aws_config::profile::ProfileFileCredentialsProvider;
 use aws_config::retry::RetryConfig;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -14,6 +14,7 @@ use jiff::Timestamp;
 use std::collections::BTreeMap;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::OnceCell;
 
 /// Longest wait for a TCP and TLS connection (the SDK's own default, set here so that it stays).
 const CONNECT: Duration = Duration::from_millis(3100);
@@ -45,6 +46,7 @@ struct Shared {
     region: Region,
     counter: Counter,
     named: Named,
+    caller: OnceCell<Caller>,
     autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
@@ -107,6 +109,7 @@ impl Clients {
             region,
             counter: Counter::default(),
             named: Named::default(),
+            caller: OnceCell::new(),
             autoscaling: OnceLock::new(),
             ec2: OnceLock::new(),
             sqs: OnceLock::new(),
@@ -132,6 +135,11 @@ impl Clients {
     /// Calls sent so far, by action.
     pub fn calls(&self) -> BTreeMap<String, u64> {
         self.shared.counter.counts()
+    }
+
+    /// Whose credentials these are, once it was asked.
+    pub(super) fn whose(&self) -> &OnceCell<Caller> {
+        &self.shared.caller
     }
 
     pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {

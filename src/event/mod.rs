@@ -5,7 +5,7 @@
 //! [`Event::HostStarted`] by exactly one [`Event::HostFinished`]; an engine that is dropped emits the missing ends.
 //! Text in events may come from hosts or from AWS: displays escape it before it reaches a terminal.
 
-use crate::model::{Fault, Host, HostReport, Market, Money, Sample};
+use crate::model::{Cost, Fault, Host, HostReport, Market, Money, Sample};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -107,6 +107,9 @@ pub enum Event {
         outlook: String,
         /// World time to the end at today's pace, where it can be told.
         eta: Option<SignedDuration>,
+        /// What the living hosts cost until then, where that can be told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        to_finish: Option<Cost>,
     },
     /// Items handed to the queue so far.
     Fed {

@@ -95,6 +95,19 @@ impl FleetDir {
         Ok((directory, journal))
     }
 
+    /// Makes the directory of a run that changes nothing: it has events and no journal, so that nobody goes on with it.
+    ///
+    /// # Errors
+    ///
+    /// When something can't be made or trusted.
+    pub fn observe(&self, run: RunId) -> Result<RunDir, JournalError> {
+        self.ensure()?;
+        store::ensure_directory(&self.root.join("runs"))?;
+        let directory = self.run(run);
+        store::ensure_directory(&directory.path)?;
+        Ok(directory)
+    }
+
     /// The directory of a run; perhaps not there.
     pub fn run(&self, run: RunId) -> RunDir {
         RunDir { run, path: self.root.join("runs").join(run.to_string()) }

@@ -43,6 +43,16 @@ impl History {
         self.runs.iter().filter_map(|run| run.as_ref().ok())
     }
 
+    /// The same, one by one.
+    pub fn into_runs(self) -> impl Iterator<Item = PastRun> {
+        self.runs.into_iter().filter_map(Result::ok)
+    }
+
+    /// Takes out why the others could not be read.
+    pub fn take_unreadable(&mut self) -> Vec<JournalError> {
+        self.runs.extract_if(.., |run| run.is_err()).filter_map(Result::err).collect()
+    }
+
     /// Why the others could not be read.
     pub fn unreadable(&self) -> impl Iterator<Item = &JournalError> {
         self.runs.iter().filter_map(|run| run.as_ref().err())

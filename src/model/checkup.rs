@@ -4,7 +4,7 @@ use super::{
     AccountId, Fault, Image, ImageId, Instance, InstanceId, LaunchTemplate, Market, Offer, SecurityGroupId, Subnet,
     SubnetId, Tags, TemplateId,
 };
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
 /// One read: what it saw, or why it saw nothing. Absent around it: the spec does not need it, so nobody asked.
@@ -172,6 +172,8 @@ pub struct Checkup {
     pub caller: Seen<Caller>,
     /// Until when they hold; none for those that do not end.
     pub session_end: Option<Seen<Option<Timestamp>>>,
+    /// How long the job may take, and what says so.
+    pub job: Option<(SignedDuration, String)>,
     /// The template instance, none where it is not there.
     pub template: Option<Seen<Option<Instance>>>,
     /// Whether SSH enters the template: none where it was not tried, else why it did not and what to do.
@@ -214,6 +216,7 @@ impl Checkup {
             way,
             caller,
             session_end: None,
+            job: None,
             template: None,
             ssh: None,
             images: None,

@@ -12,7 +12,9 @@ pub struct Offers {
     pub gib_month: Option<Money>,
     /// A public IPv4 address for an hour, where the price list says so.
     pub address_hour: Option<Money>,
-    /// Why prices are unknown, where they are; for people.
+    /// Whether AWS's price list was asked just now, and answered.
+    pub listed: bool,
+    /// Why prices are unknown or not of today, where they are; for people.
     pub doubts: Vec<String>,
 }
 

@@ -42,7 +42,7 @@ pub struct Estimate {
     pub calls: BTreeMap<String, u64>,
     /// What all this rests on.
     pub assumptions: Vec<String>,
-    /// Why prices are unknown, where they are.
+    /// Why prices are unknown or not of today, where they are.
     pub doubts: Vec<String>,
 }
 
@@ -115,6 +115,9 @@ pub fn estimate(input: &Input<'_>) -> Estimate {
                 None => "spot that can't be had is asked for on demand, at a price that is not known".to_owned(),
             });
         }
+    }
+    if input.rates.offers.listed && (input.on_demand > 0 || input.spot > 0 && input.fallback) {
+        assumptions.push("on demand at AWS's list price, asked for just now".to_owned());
     }
     if per_hour.low != per_hour.high {
         assumptions
@@ -262,7 +265,13 @@ mod tests {
                 .unwrap_or_default(),
             ..Offer::default()
         });
-        Offers { types: types.collect(), gib_month: m(Some(80_000)), address_hour: m(Some(5_000)), doubts: Vec::new() }
+        Offers {
+            types: types.collect(),
+            gib_month: m(Some(80_000)),
+            address_hour: m(Some(5_000)),
+            listed: true,
+            doubts: Vec::new(),
+        }
     }
 
     fn made(offers: &Offers, spot: u32, on_demand: u32, job: Job, max_price: Option<i64>) -> Estimate {

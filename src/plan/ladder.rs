@@ -9,7 +9,7 @@ use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, Subnet
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// How long a pool that had no room is left alone, as Karpenter does it.
 pub const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
@@ -339,13 +339,15 @@ pub fn launched(outcomes: &[RungOutcome]) -> Vec<InstanceId> {
     ids
 }
 
-/// Why capacity was refused: each reason once, with how many pools said it, most frequent first.
+/// Why capacity was refused: each reason once, with how many pools said it, most frequent first. A pool counts once, however
+/// often there was time to ask it.
 pub fn reasons(outcomes: &[RungOutcome]) -> Vec<String> {
-    let mut counts = BTreeMap::<(String, String), usize>::new();
+    let mut pools = BTreeMap::<(&str, &str), BTreeSet<(Option<&str>, Option<&SubnetId>)>>::new();
     for pool in outcomes.iter().flat_map(|o| &o.refused) {
-        *counts.entry((pool.market.to_string(), pool.code.clone())).or_default() += 1;
+        let place = (pool.instance_type.as_deref(), pool.subnet.as_ref());
+        pools.entry((pool.market.as_str(), &pool.code)).or_default().insert(place);
     }
-    let mut lines: Vec<_> = counts.into_iter().collect();
+    let mut lines: Vec<_> = pools.into_iter().map(|(reason, pools)| (reason, pools.len())).collect();
     lines.sort_by(|a, b| b.1.cmp(&a.1).then_with(|| a.0.cmp(&b.0)));
     lines.into_iter().map(|((market, code), n)| format!("{market}: {code} ({})", count(n, "pool"))).collect()
 }

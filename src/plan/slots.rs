@@ -8,13 +8,10 @@ use std::collections::{BTreeMap, BTreeSet};
 pub fn assign(known: &BTreeMap<InstanceId, u32>, live: &[Instance]) -> BTreeMap<InstanceId, u32> {
     let mut slots: BTreeMap<InstanceId, u32> =
         live.iter().filter_map(|instance| known.get(&instance.id).map(|slot| (instance.id.clone(), *slot))).collect();
-    let mut taken: BTreeSet<u32> = slots.values().copied().collect();
+    let taken: BTreeSet<u32> = slots.values().copied().collect();
     let mut new: Vec<&Instance> = live.iter().filter(|instance| !slots.contains_key(&instance.id)).collect();
     new.sort_by_key(|instance| (instance.tags.get(tags::INTENT).map(str::to_owned), instance.id.clone()));
-    for instance in new {
-        let slot = (0..=u32::MAX).find(|slot| !taken.contains(slot)).unwrap_or(u32::MAX);
-        taken.insert(slot);
-        slots.insert(instance.id.clone(), slot);
-    }
+    let free = (0..=u32::MAX).filter(|slot| !taken.contains(slot));
+    slots.extend(new.into_iter().map(|instance| instance.id.clone()).zip(free));
     slots
 }

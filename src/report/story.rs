@@ -3,8 +3,8 @@
 use super::failures::{self, Cause};
 use super::{count, escape, span};
 use crate::event::{Event, Stamped, StepEnd};
-use crate::model::{FaultKind, HostReport, Sample};
-use jiff::Timestamp;
+use crate::model::{Cost, FaultKind, HostReport, Sample};
+use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeSet, HashMap};
 
 /// How much is said.
@@ -73,6 +73,13 @@ pub(super) struct Story {
     fed: Option<u64>,
 }
 
+/// `; 14m left, about $0.35 to finish`: as far as it can be told.
+pub(super) fn left(eta: Option<SignedDuration>, to_finish: Option<Cost>) -> String {
+    let eta = eta.map(|eta| format!("; {} left", span(eta))).unwrap_or_default();
+    let known = to_finish.filter(|cost| cost.micro_usd.is_some());
+    eta + &known.map(|cost| format!(", about {cost} to finish")).unwrap_or_default()
+}
+
 /// `355 waiting, 8 in flight, 0 delayed, ? dead`: unknown is never shown as zero.
 pub(super) fn sample(sample: &Sample) -> String {
     let show = |n: Option<u64>| n.map_or_else(|| "?".to_owned(), |n| n.to_string());
@@ -138,12 +145,11 @@ impl Story {
             }
             Event::HostStarted { host } => say("host", Mark::Plain, Level::Detail, format!("{host} started")),
             Event::HostFinished { report } => vec![self.host_end(report)],
-            Event::Sampled { sample: seen, outlook, eta } => {
+            Event::Sampled { sample: seen, outlook, eta, to_finish } => {
                 if !self.worth_saying(seen, outlook) {
                     return Vec::new();
                 }
-                let eta = eta.map(|eta| format!("; {} left", span(eta))).unwrap_or_default();
-                let text = format!("{}; {}{eta}", sample(seen), safe(outlook));
+                let text = format!("{}; {}{}", sample(seen), safe(outlook), left(*eta, *to_finish));
                 say("queue", Mark::Plain, Level::Passing, text)
             }
             Event::Fed { sent, total } => {

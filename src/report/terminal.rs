@@ -4,7 +4,7 @@
 //! are taken away, so the two never interleave. Nothing is drawn in the first 250 ms: a fast verb shows no bars at all.
 
 use super::story::{self, Level, Line, Mark, Story};
-use super::{Out, Style, Verbosity, count, escape, span};
+use super::{Out, Style, Verbosity, count, escape};
 use crate::event::{Event, Sink, Stamped};
 use crate::model::HostResult;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -168,14 +168,14 @@ impl Terminal {
                 measure(&hosts.bar, hosts.results.len() as u64, Some(hosts.started));
                 hosts.bar.set_message(hosts.tell());
             }
-            Event::Sampled { sample, outlook, eta } => {
+            Event::Sampled { sample, outlook, eta, to_finish } => {
                 let (bar, most) = state.queue.get_or_insert_with(|| (self.add("queue".to_owned()), 0));
                 if let Some(left) = sample.remaining() {
                     *most = (*most).max(left);
                     measure(bar, *most - left, Some(*most));
                 }
-                let eta = eta.map(|eta| format!("; {} left", span(eta))).unwrap_or_default();
-                bar.set_message(format!("{}; {}{eta}", story::sample(sample), escape::line(outlook)));
+                let left = story::left(*eta, *to_finish);
+                bar.set_message(format!("{}; {}{left}", story::sample(sample), escape::line(outlook)));
             }
             Event::Fed { sent, total } => {
                 let bar = state.feed.get_or_insert_with(|| self.add("feed".to_owned()));

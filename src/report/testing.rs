@@ -2,7 +2,7 @@
 
 use super::Out;
 use crate::event::{Event, Sink, Stamped, StepEnd};
-use crate::model::{Address, Fault, FaultKind, Host, HostReport, HostResult, Market, Money, Sample};
+use crate::model::{Address, Cost, Fault, FaultKind, Host, HostReport, HostResult, Market, Money, Sample};
 use jiff::{SignedDuration, Timestamp};
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -96,7 +96,8 @@ pub(crate) fn campaign() -> Vec<Stamped> {
             dead: None,
         };
         let eta = (waiting > 0).then(|| SignedDuration::from_secs(840));
-        Event::Sampled { sample, outlook: if waiting > 0 { "working" } else { "quiet" }.into(), eta }
+        let to_finish = eta.map(|_| Cost::of(Some(Money::from_micros(35_000)), 4));
+        Event::Sampled { sample, outlook: if waiting > 0 { "working" } else { "quiet" }.into(), eta, to_finish }
     };
     let step = |step: &str, title: &str| Event::StepStarted { step: step.into(), title: title.into() };
     let end = |step: &str, end, detail: &str| Event::StepFinished { step: step.into(), end, detail: detail.into() };

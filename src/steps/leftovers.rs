@@ -12,6 +12,7 @@ use crate::journal::History;
 use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, tags};
 use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
+use crate::survey::For;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -89,7 +90,7 @@ impl Steps {
     pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
         let gone = self
             .afresh("end images", async |read_at| {
-                let look = async || crate::survey::look(&self.clients, &self.fleet, &*self.clock).await;
+                let look = async || crate::survey::look(&self.clients, &self.fleet, &*self.clock, For::Planning).await;
                 let survey = self.read("look at the account", look).await?;
                 let survey = past::without_ended(survey, &History::read(&self.state).map_err(state)?);
                 let surplus = surplus(&survey, keep);

@@ -60,11 +60,10 @@ pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
 /// Hosts that launches of ours brought within the last five minutes, that nobody has ended and that the look does not show.
 pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timestamp> {
     let ended = ended(history, survey.at);
+    let shown: BTreeSet<&InstanceId> = survey.instances.iter().map(|instance| &instance.id).collect();
     let mut recent = launched(history);
     recent.retain(|id, at| {
-        survey.at.duration_since(*at) < CONSISTENT
-            && !ended.contains(id.as_str())
-            && !survey.instances.iter().any(|instance| instance.id == *id)
+        survey.at.duration_since(*at) < CONSISTENT && !ended.contains(id.as_str()) && !shown.contains(id)
     });
     recent
 }

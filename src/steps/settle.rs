@@ -35,6 +35,8 @@ pub struct Settled {
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// Between two looks.
 const LOOK: Duration = Duration::from_secs(5);
+/// Hosts that are not up and are named in the message; what is left in the account names all.
+const NAMED: usize = 8;
 /// Lines of a console that are shown of a host that did not come up.
 const TAIL: usize = 8;
 /// So many hosts ending for the same reason is a broken image or account, not bad luck.
@@ -102,6 +104,7 @@ impl Steps {
     ) -> Result<(Vec<Instance>, BTreeMap<InstanceId, String>), Failure> {
         let mut good = 0;
         loop {
+            let begun = self.clock.now();
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
             let up = |i: &&Instance| i.state == InstanceState::Running && self.address(i).is_some();
             let running: Vec<Instance> = seen.iter().filter(up).cloned().collect();
@@ -115,13 +118,13 @@ impl Steps {
                 return Ok((running, dead));
             }
             self.progress(step, running.len(), new.len(), "running");
-            if self.clock.now() > deadline {
-                let late = seen.iter().filter(|i| i.state.live() && !up(i));
-                if let Some(first) = late.clone().next() {
+            // A look may take long itself: only one that was begun too late and saw them not up ends the wait.
+            if good == 0 && begun > deadline {
+                let late: Vec<&Instance> = seen.iter().filter(|i| i.state.live() && !up(i)).collect();
+                if let Some(first) = late.first() {
                     self.last_words(&first.id, &format!("is {}", first.state)).await;
                 }
-                let stuck = late.map(|i| i.id.to_string());
-                return Err(not_up(&stuck.collect::<Vec<_>>(), "run"));
+                return Err(not_up(&stuck(new, &seen, &late), "run"));
             }
             self.pause(LOOK).await?;
         }
@@ -139,6 +142,7 @@ impl Steps {
         let mut waiting: BTreeSet<usize> = (0..hosts.len()).collect();
         let mut why: BTreeMap<usize, String> = BTreeMap::new();
         loop {
+            let begun = self.clock.now();
             let mut tries = JoinSet::new();
             for index in waiting.clone() {
                 let Some(host) = hosts.get(index) else { continue };
@@ -173,7 +177,7 @@ impl Steps {
             if waiting.is_empty() {
                 return Ok(());
             }
-            if self.clock.now() > deadline {
+            if begun > deadline {
                 if let Some(host) = waiting.first().and_then(|index| hosts.get(*index)) {
                     self.last_words(&host.id, "runs and can't be entered").await;
                 }
@@ -248,16 +252,58 @@ fn circuit(dead: &BTreeMap<InstanceId, String>) -> Result<(), Failure> {
     }
 }
 
+/// The hosts that are not up, in words: those that EC2 does not show are not up either.
+fn stuck(new: &[InstanceId], seen: &[Instance], late: &[&Instance]) -> Vec<String> {
+    let shown: BTreeSet<&InstanceId> = seen.iter().map(|instance| &instance.id).collect();
+    let late = late.iter().map(|instance| match instance.state {
+        InstanceState::Running => format!("{} (it has no address)", instance.id),
+        _ => format!("{} (it is {})", instance.id, instance.state),
+    });
+    late.chain(new.iter().filter(|id| !shown.contains(id)).map(|id| format!("{id} (EC2 does not show it)"))).collect()
+}
+
 fn not_up(stuck: &[String], what: &str) -> Failure {
     let things = stuck
         .iter()
         .map(|id| Thing { kind: "instance".to_owned(), id: id.split(' ').next().unwrap_or_default().to_owned() })
         .collect();
+    let mut told = stuck.iter().take(NAMED).map(String::as_str).collect::<Vec<_>>().join(", ");
+    if let Some(more) = stuck.len().checked_sub(NAMED).filter(|more| *more > 0) {
+        told = format!("{told} and {}", count(more, "other"));
+    }
     Failure::to(
         Exit::Partial,
-        format!("see {} hosts {what} within {} minutes: {}", stuck.len(), PATIENCE.as_mins(), stuck.join(", ")),
+        format!("see {} {what} within {} minutes: {told}", count(stuck.len(), "host"), PATIENCE.as_mins()),
     )
     .leaving(Residue::Remaining(things))
     .hint("aws ec2 get-console-output --latest --instance-id ...     # what the host said")
     .hint("fleetwright down       # ends the fleet")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(id: &str, state: InstanceState) -> Instance {
+        Instance { state, ..Instance::sample(id) }
+    }
+
+    #[test]
+    fn who_is_not_up_is_counted_whether_ec2_shows_it_or_not() {
+        let new: Vec<InstanceId> = ["i-1", "i-2", "i-3", "i-4"].map(InstanceId::new).into();
+        let seen = [
+            seen("i-1", InstanceState::Running),
+            seen("i-2", InstanceState::Pending),
+            seen("i-3", InstanceState::Terminated),
+        ];
+        let late: Vec<&Instance> = seen[..2].iter().collect();
+        let stuck = stuck(&new, &seen, &late);
+        assert_eq!(stuck, ["i-1 (it has no address)", "i-2 (it is pending)", "i-4 (EC2 does not show it)"]);
+        let failure = not_up(&stuck, "run");
+        assert!(failure.to_string().contains("see 3 hosts run within 15 minutes: i-1 (it has no address), i-2"));
+        let many: Vec<String> = (0..1000).map(|n| format!("i-{n}")).collect();
+        let failure = not_up(&many, "run");
+        assert!(failure.to_string().ends_with("i-7 and 992 others"), "{failure}");
+        assert!(matches!(failure.residue, Residue::Remaining(all) if all.len() == 1000));
+    }
 }

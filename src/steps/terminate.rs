@@ -103,6 +103,9 @@ impl Steps {
             if !candidates.is_empty() {
                 let Some(passed) = self.gate(candidates, read_at)? else {
                     self.check_cancel()?;
+                    if read_at > deadline {
+                        return Err(too_slow(&seen));
+                    }
                     continue;
                 };
                 kept.extend(passed.kept);
@@ -126,13 +129,8 @@ impl Steps {
                 return Ok((told.len(), kept.into_iter().collect()));
             }
             if self.clock.now() > deadline {
-                let things = seen
-                    .iter()
-                    .filter(|i| i.state != InstanceState::Terminated)
-                    .map(|i| Thing { kind: "instance".to_owned(), id: i.id.to_string() })
-                    .collect();
                 return Err(Failure::to(Exit::Residue, format!("end every host: {left} are still not gone"))
-                    .leaving(Residue::Remaining(things))
+                    .leaving(remaining(&seen))
                     .hint("fleetwright down       # tries again"));
             }
             self.pause(LOOK).await?;
@@ -182,9 +180,10 @@ impl Steps {
     /// Hosts that journals of this fleet launched less than five minutes ago and that the look does not show.
     fn recently_launched(&self, seen: &[Instance], only: Option<&BTreeSet<InstanceId>>) -> Vec<InstanceId> {
         let now = self.clock.now();
+        let seen: BTreeSet<&InstanceId> = seen.iter().map(|instance| &instance.id).collect();
         self.launched()
             .into_iter()
-            .filter(|(id, at)| now.duration_since(*at) < CONSISTENT && !seen.iter().any(|i| &i.id == id))
+            .filter(|(id, at)| now.duration_since(*at) < CONSISTENT && !seen.contains(id))
             .map(|(id, _)| id)
             .filter(|id| only.is_none_or(|only| only.contains(id)))
             .collect()
@@ -240,6 +239,20 @@ impl Steps {
     fn age(&self, instance: &Instance) -> SignedDuration {
         self.clock.now().duration_since(instance.launched)
     }
+}
+
+/// What is not gone.
+fn remaining(seen: &[Instance]) -> Residue {
+    let left = seen.iter().filter(|i| i.state != InstanceState::Terminated);
+    Residue::Remaining(left.map(|i| Thing { kind: "instance".to_owned(), id: i.id.to_string() }).collect())
+}
+
+/// Reading them takes longer than what was read may be acted upon.
+fn too_slow(seen: &[Instance]) -> Failure {
+    let what = "end every host: AWS takes so long to list them that the list is too old to end anything by";
+    Failure::to(Exit::Residue, what)
+        .leaving(remaining(seen))
+        .hint("fleetwright down       # tries again, when AWS or the way to it is faster")
 }
 
 /// Things the gate kept back are a failure of `down`: something billable remains.

@@ -1,5 +1,6 @@
 //! A doctor's look at the account: everything that the spec needs, side by side, each read failing for itself.
 
+use super::when;
 use crate::aws::Clients;
 use crate::model::checkup::{Checkup, KeyFacts, QueueFacts, QuotaFacts, Seen, Way};
 use crate::model::{Caller, Fault, Market, Offer};
@@ -23,11 +24,6 @@ pub async fn examine(clients: &Clients, fleet: &Fleet, way: Way, clock: &dyn Clo
         Box::pin(account(clients, fleet, clock, &mut checkup)).await;
     }
     checkup
-}
-
-/// A read that is made only where it is needed.
-async fn when<T>(needed: bool, read: impl Future<Output = T>) -> Option<T> {
-    if needed { Some(Box::pin(read).await) } else { None }
 }
 
 /// What everything else depends on: template, images, hosts.

@@ -6,40 +6,72 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Fault, InstanceId, SubnetId, Survey};
+use crate::model::{Fault, Instance, InstanceId, Subnet, Survey};
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
 use crate::time::Clock;
 
-/// Looks at everything that planning rests on: template instance, hosts, launch template, images, subnets.
+/// What a look is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum For {
+    /// Planning: everything.
+    Planning,
+    /// Telling what is there: the launch template is not read, and absent.
+    Telling,
+}
+
+/// Looks at template instance, hosts, launch template, images and subnets, side by side.
 ///
 /// # Errors
 ///
-/// The first read that failed; nothing was changed.
-pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock) -> Result<Survey, Fault> {
-    let caller = clients.caller().await?;
-    let template = match &fleet.template {
-        Some(template) => clients.instance(&template.instance).await?,
-        None => None,
-    };
-    let instances = clients.instances_of_fleet(&fleet.name).await?;
-    let launch_template = clients.launch_template(&template_name(fleet.name.as_str())).await?;
-    let mut images = clients.images_of_fleet(&fleet.name).await?;
+/// Of the reads that failed always the same one, whichever was answered first; nothing was changed.
+pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for: For) -> Result<Survey, Fault> {
+    let name = template_name(fleet.name.as_str());
+    let (caller, instances, placed, launch_template, images) = tokio::join!(
+        Box::pin(clients.caller()),
+        Box::pin(clients.instances_of_fleet(&fleet.name)),
+        Box::pin(placed(clients, fleet)),
+        when(what_for == For::Planning, clients.launch_template(&name)),
+        Box::pin(clients.images_of_fleet(&fleet.name)),
+    );
+    let (caller, instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
-    let named = fleet.fleet.as_ref().map(|hosts| hosts.subnets.clone()).unwrap_or_default();
-    let wanted: Vec<SubnetId> =
-        if named.is_empty() { template.iter().filter_map(|instance| instance.subnet.clone()).collect() } else { named };
-    let subnets = if wanted.is_empty() { Vec::new() } else { clients.subnets(&wanted).await? };
     Ok(Survey {
         at: clock.now(),
         account: caller.account,
         region: fleet.region.clone(),
         template,
         instances,
-        launch_template,
+        launch_template: launch_template.transpose()?.flatten(),
         images,
         subnets,
     })
+}
+
+/// The template instance, and the subnets that hosts go to: where the spec names none, that of the template.
+async fn placed(clients: &Clients, fleet: &Fleet) -> Result<(Option<Instance>, Vec<Subnet>), Fault> {
+    let named = fleet.fleet.as_ref().map(|hosts| hosts.subnets.as_slice()).unwrap_or_default();
+    let (template, subnets) = tokio::join!(
+        async {
+            match &fleet.template {
+                Some(template) => Box::pin(clients.instance(&template.instance)).await,
+                None => Ok(None),
+            }
+        },
+        when(!named.is_empty(), clients.subnets(named)),
+    );
+    let template = template?;
+    let subnets = match (subnets, template.as_ref().and_then(|instance| instance.subnet.clone())) {
+        (Some(subnets), _) => subnets?,
+        (None, Some(own)) => Box::pin(clients.subnets(&[own])).await?,
+        (None, None) => Vec::new(),
+    };
+    Ok((template, subnets))
+}
+
+/// A read that is made only where it is needed.
+async fn when<T>(needed: bool, read: impl Future<Output = T>) -> Option<T> {
+    if needed { Some(Box::pin(read).await) } else { None }
 }
 
 /// Ids of live hosts, sorted.

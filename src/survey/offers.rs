@@ -1,9 +1,12 @@
 //! What a launch can be made of: types that the region has, the zones that offer them, and what they cost.
 
+use super::when;
 use crate::aws::Clients;
 use crate::model::{Fault, Money, Offer, Offers, Zone};
+use crate::plan::listed::on_demand;
 use crate::plan::types::Wanted;
 use jiff::Timestamp;
+use jiff::civil::Date;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Looks at the types that are wanted, in these zones. Prices are still to be asked for.
@@ -27,20 +30,33 @@ pub async fn offers(clients: &Clients, wanted: &Wanted<'_>, zones: &[Zone], spot
     Ok(types)
 }
 
+/// What hosts have besides their types, as far as it decides which prices are asked for.
+#[derive(Clone, Copy, Debug)]
+pub struct Extras<'a> {
+    /// Whether some are spot.
+    pub spot: bool,
+    /// The type of their root volumes.
+    pub volume: &'a str,
+    /// Whether they have public addresses.
+    pub addresses: bool,
+}
+
 /// Asks what these types cost, and what their volumes and addresses do. A price that nobody tells stays unknown, and why is
 /// said: a price is never a reason not to launch.
-pub async fn price(clients: &Clients, offers: &mut Offers, volume: &str, addresses: bool, now: Timestamp) {
+pub async fn price(clients: &Clients, offers: &mut Offers, extras: Extras<'_>, now: Timestamp) {
     let names: Vec<String> = offers.types.iter().map(|offer| offer.name.clone()).collect();
     let (listed, spot, volume, address) = tokio::join!(
         clients.list_prices(&names),
-        clients.spot_price_history(&names, now),
-        clients.volume_price(volume),
-        async { if addresses { clients.address_price().await } else { Ok(None) } },
+        when(extras.spot, clients.spot_price_history(&names, now)),
+        clients.volume_price(extras.volume),
+        when(extras.addresses, clients.address_price()),
     );
+    let (spot, address) = (spot.unwrap_or_else(|| Ok(BTreeMap::new())), address.unwrap_or(Ok(None)));
     let mut doubts = BTreeSet::new();
     let mut known = |what: &str, fault: &Fault| {
         doubts.insert(format!("{what} could not be read: {fault}"));
     };
+    offers.listed = listed.as_ref().is_ok_and(|listed| !listed.is_empty());
     let listed: BTreeMap<String, Money> = listed.unwrap_or_else(|fault| {
         known("list prices", &fault);
         BTreeMap::new()
@@ -56,8 +72,16 @@ pub async fn price(clients: &Clients, offers: &mut Offers, volume: &str, address
             offer.spot_price.insert(zone, price);
         }
     }
+    let mut dated: BTreeMap<Date, Vec<&str>> = BTreeMap::new();
     for offer in &mut offers.types {
         offer.on_demand = listed.get(&offer.name).copied();
+        if let (None, Some(old)) = (offer.on_demand, on_demand(clients.region(), &offer.name)) {
+            offer.on_demand = Some(old.price);
+            dated.entry(old.day).or_default().push(&offer.name);
+        }
     }
-    offers.doubts.extend(doubts);
+    let dated = dated.iter().map(|(day, types)| {
+        format!("the built-in table of {day} has the on-demand price of {}: AWS may have changed it", types.join(", "))
+    });
+    offers.doubts.extend(doubts.into_iter().chain(dated));
 }

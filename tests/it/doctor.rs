@@ -1,6 +1,6 @@
 //! `doctor` against the rehearsal cloud: a healthy account, and each thing that can ail it.
 
-use crate::env::{Cloud, expect};
+use crate::env::{Cloud, IMAGE, expect};
 use serde_json::{Value, json};
 
 const FIVE: &str = "tests/specs/it/five.yaml";
@@ -226,4 +226,42 @@ fn a_queue_needs_only_its_queue() {
         cloud.audit()[before..].iter().map(|call| call["action"].as_str().unwrap().to_owned()).collect();
     asked.sort();
     assert_eq!(asked, ["GetCallerIdentity", "GetQueueAttributes", "GetQueueUrl"]);
+}
+
+/// Credentials that hold for so many hours, from a command as single sign-on tools have one.
+fn session(cloud: &Cloud, hours: i64, arguments: &[&str]) -> std::process::Command {
+    let dir = cloud.state("aws");
+    std::fs::create_dir_all(&dir).unwrap();
+    let end = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+    let keys = json!({"Version": 1, "AccessKeyId": "REHEARSAL", "SecretAccessKey": "x", "SessionToken": "y", "Expiration": end});
+    std::fs::write(dir.join("keys.json"), keys.to_string()).unwrap();
+    let config = format!("[profile night]\ncredential_process = cat {}\n", dir.join("keys.json").display());
+    std::fs::write(dir.join("config"), config).unwrap();
+    let mut command = cloud.cli("laptop", &[&["--profile", "night"], arguments].concat());
+    command.env("AWS_CONFIG_FILE", dir.join("config"));
+    command
+}
+
+#[test]
+fn a_session_that_ends_before_the_job_is_warned_of_by_doctor_and_plan() {
+    let cloud = Cloud::start(FIVE, 1, &json!({}));
+    let plan = ["plan", "launch", "--unattested", "--image", IMAGE, "--set", "done.deadline=10h"];
+    let notes = |hours, arguments: &[&str]| {
+        let output = expect(&mut session(&cloud, hours, arguments), 0);
+        let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+        answer["plans"][0]["notes"].to_string()
+    };
+    let short = notes(3, &plan);
+    assert!(short.contains("the session of these credentials is too short: it ends at "), "{short}");
+    assert!(short.contains("the job may take 10 h 00 min (the deadline") && short.contains("log in again"), "{short}");
+    assert!(!notes(11, &plan).contains("session"));
+    // A teardown begins no job.
+    assert!(!notes(3, &["plan", "down"]).contains("session"));
+    let answer = examined_as(session(&cloud, 3, &["doctor", "--set", "done.deadline=10h"]));
+    says(&answer, "session", "warning", "the job may take 10 h 00 min (the deadline", "log in again");
+    says(&examined_as(session(&cloud, 13, &["doctor"])), "session", "ok", "it ends at", "");
+}
+
+fn examined_as(mut doctor: std::process::Command) -> Value {
+    serde_json::from_slice(&expect(&mut doctor, 0).stdout).unwrap()
 }

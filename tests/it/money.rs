@@ -27,6 +27,7 @@ fn a_plan_says_what_it_costs() {
     let hour = 5 * 100_000 + 5 * 877;
     let spot = estimate["per_hour"].clone();
     assert_eq!((&spot["low"]["complete"], &estimate["doubts"]), (&json!(true), &json!([])), "{estimate:#}");
+    assert!(estimate["assumptions"].to_string().contains("at AWS's list price, asked for just now"), "{estimate:#}");
     // Spot was dearer or cheaper by a tenth yesterday.
     let expected = 3.0 * 35_000.0 + 2.0 * 100_000.0;
     assert!((0.9..1.1).contains(&(spot["low"]["micro_usd"].as_f64().unwrap() / expected)), "{spot:#}");
@@ -41,14 +42,35 @@ fn a_plan_says_what_it_costs() {
 }
 
 #[test]
+fn without_the_price_list_the_built_in_table_tells_and_says_its_day() {
+    let cloud = Cloud::start(SPEC, 300, &json!({ "deny": ["GetProducts"] }));
+    let launch = [&LISTED[..], &LAUNCH].concat();
+    let plan = json_of(&expect(&mut cloud.cli("laptop", &[&["--dry-run"], &launch[..]].concat()), 0));
+    let estimate = &plan["plans"][0]["estimate"];
+    // m7i.large and m6i.large in us-east-1 on the day that the table names; what the volume costs nobody tells.
+    assert_eq!(estimate["per_hour"]["low"], json!({"micro_usd": 5 * 96_000, "complete": false}), "{estimate:#}");
+    assert_eq!(estimate["per_hour"]["high"]["micro_usd"], json!(5 * 100_800));
+    let doubts = estimate["doubts"].to_string();
+    assert!(doubts.contains("list prices could not be read"), "{doubts}");
+    assert!(
+        doubts.contains("the built-in table of 2026-01-19 has the on-demand price of m6i.large, m7i.large"),
+        "{doubts}"
+    );
+    assert!(!estimate["assumptions"].to_string().contains("list price, asked"), "{estimate:#}");
+    expect(&mut cloud.cli("laptop", &launch), 0);
+    let status = json_of(&expect(&mut cloud.cli("laptop", &[&LISTED[..], &["status"]].concat()), 0));
+    assert!(status["cost"]["doubts"].to_string().contains("table of 2026-01-19"), "{status:#}");
+}
+
+#[test]
 fn a_price_that_nobody_tells_is_unknown_and_stops_no_launch() {
     let cloud = Cloud::start(SPEC, 300, &json!({ "deny": ["GetProducts", "DescribeSpotPriceHistory"] }));
-    let dry = [&["--dry-run"], &LAUNCH[..]].concat();
-    let plan = json_of(&expect(&mut cloud.cli("laptop", &dry), 0));
+    let spot = [&["--set", "fleet.spot=100%", "--set", "fleet.fallback=none"], &LAUNCH[..]].concat();
+    let plan = json_of(&expect(&mut cloud.cli("laptop", &[&["--dry-run"], &spot[..]].concat()), 0));
     let estimate = &plan["plans"][0]["estimate"];
     assert_eq!(estimate["per_hour"]["low"], json!({"micro_usd": null, "complete": false}));
-    assert!(estimate["doubts"].to_string().contains("list prices could not be read"), "{estimate:#}");
-    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    assert!(estimate["doubts"].to_string().contains("spot prices could not be read"), "{estimate:#}");
+    expect(&mut cloud.cli("laptop", &spot), 0);
     let status = json_of(&expect(&mut cloud.cli("laptop", &["status"]), 0));
     assert_eq!(status["cost"]["per_hour"], json!({"micro_usd": null, "complete": false}), "{status:#}");
 }
@@ -122,4 +144,41 @@ fn a_campaign_stops_at_its_budget_and_goes_on_with_a_larger_one() {
     assert!((2.0..2.1).contains(&json_of(&output)["cost_usd"].as_f64().unwrap()), "{}", talk(&output));
     cloud.control("POST", "clock", &json!({"speed": 300}));
     expect(&mut cloud.cli("laptop", &["down"]), 0);
+    // What each run says of the money, and what the waits saw.
+    let runs = json_of(&expect(&mut cloud.cli("laptop", &["runs", "list"]), 0))["runs"].clone();
+    let told: Vec<(&str, &str, &Value)> = runs
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| (run["verb"].as_str().unwrap(), run["state"].as_str().unwrap(), &run["exit"]))
+        .collect();
+    let (done, limit) = (json!(0), json!(13));
+    assert_eq!(
+        told,
+        [
+            ("down", "ended", &done),
+            ("wait", "ended", &limit),
+            ("wait", "ended", &limit),
+            ("feed", "ended", &done),
+            ("launch", "ended", &done)
+        ],
+        "{runs:#}"
+    );
+    let cost = |n: usize| runs[n]["cost"].as_f64().map(|micros| micros / 1e6);
+    assert!((1.0..1.1).contains(&cost(2).unwrap()) && (2.0..2.1).contains(&cost(1).unwrap()), "{runs:#}");
+    assert!(cost(0).unwrap() >= cost(1).unwrap() && cost(4).is_none(), "{runs:#}");
+    assert!(runs[4]["per_hour"]["low"]["micro_usd"].as_u64().unwrap() > 400_000, "{runs:#}");
+    let run = runs[2]["run"].as_str().unwrap();
+    let report = json_of(&expect(&mut cloud.cli("laptop", &["runs", "report", run]), 0));
+    assert!(report["verdict"].as_str().unwrap().ends_with("(exit 13)"), "{report:#}");
+    assert!(report["last_words"].as_str().unwrap().starts_with("budget: "), "{report:#}");
+    assert_eq!((&report["queue"]["sample"]["waiting"], &report["sittings"]), (&json!(25), &json!(1)), "{report:#}");
+    assert!(report["queue"]["looks"].as_u64().unwrap() > 1 && report["calls"] == json!([]), "{report:#}");
+    let page = expect(&mut cloud.cli_as("laptop", "table", &["runs", "show", run]), 0);
+    let page = String::from_utf8(page.stdout).unwrap();
+    assert!(page.starts_with(&format!("wait {run}")) && page.contains("\ncost     $1.0"), "{page}");
+    // Nobody goes on with a wait.
+    expect(&mut cloud.cli("laptop", &["resume"]), 0);
+    let after = json_of(&expect(&mut cloud.cli("laptop", &["runs", "list"]), 0))["runs"].clone();
+    assert_eq!(after, runs);
 }

@@ -4,8 +4,8 @@ use super::finding::Notes;
 use crate::exit::Exit;
 use crate::model::checkup::Checkup;
 use crate::model::{FaultKind, Partition};
+use crate::plan::session::{LONGER, Session, session};
 use crate::spec::Fleet;
-use jiff::{SignedDuration, Timestamp};
 
 pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
     let partition = fleet.region.partition();
@@ -36,12 +36,15 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
         Ok(caller) => notes.ok("credentials", format!("{} of account {}", caller.arn, caller.account)),
     }
     region(fleet, partition, notes);
-    let job = job(fleet);
     match &checkup.session_end {
         None => {}
         Some(Err(fault)) => notes.unseen("session", fault),
         Some(Ok(None)) => notes.ok("session", "the credentials do not end by themselves"),
-        Some(Ok(Some(end))) => session(checkup.at, *end, job, notes),
+        Some(Ok(Some(end))) => match session(checkup.at, *end, checkup.job.as_ref()) {
+            Session::Ended(when) => notes.problem("session", Exit::Denied, when, "log in again: aws sso login"),
+            Session::Short(why) => notes.warning("session", why, LONGER),
+            Session::Enough(until) => notes.ok("session", until),
+        },
     }
 }
 
@@ -64,40 +67,12 @@ fn region(fleet: &Fleet, partition: Partition, notes: &mut Notes) {
         "aws-us-gov" => notes.warning(
             "region",
             format!("{place}; the Price List API has no endpoint there"),
-            "on-demand prices show as unknown; docs/iam-policy.json needs arn:aws-us-gov: in place of arn:aws:",
+            "on-demand prices come from a built-in table, with its day; docs/iam-policy.json needs arn:aws-us-gov: in place of arn:aws:",
         ),
         other => notes.warning(
             "region",
             format!("{place}; nobody has run fleetwright there yet"),
             format!("docs/iam-policy.json needs arn:{other}: in place of arn:aws:; try a small fleet first"),
         ),
-    }
-}
-
-/// How long the job may take, and what says so.
-fn job(fleet: &Fleet) -> Option<(SignedDuration, &'static str)> {
-    let long = |span| SignedDuration::try_from(span).unwrap_or(SignedDuration::MAX);
-    let deadline = fleet.done.deadline.map(|deadline| (long(deadline), "done.deadline"));
-    deadline.or_else(|| fleet.fleet.as_ref().map(|hosts| (long(hosts.expires), "fleet.expires")))
-}
-
-fn session(at: Timestamp, end: Timestamp, job: Option<(SignedDuration, &str)>, notes: &mut Notes) {
-    let left = end.duration_since(at);
-    if left <= SignedDuration::ZERO {
-        return notes.problem("session", Exit::Denied, format!("it ended at {end:.0}"), "log in again: aws sso login");
-    }
-    let left = (left.as_secs() / 60).max(1);
-    let hours = |minutes: i64| format!("{} h {:02} min", minutes / 60, minutes % 60);
-    match job {
-        Some((length, field)) if end.duration_since(at) < length => notes.warning(
-            "session",
-            format!(
-                "it ends at {end:.0}, in {}; the job may take {} ({field})",
-                hours(left),
-                hours(length.as_secs() / 60)
-            ),
-            "log in again just before the job, for a longer session; one that ends stops a run resumably (exit 5)",
-        ),
-        Some(_) | None => notes.ok("session", format!("it ends at {end:.0}, in {}", hours(left))),
     }
 }

@@ -3,6 +3,8 @@
 use super::*;
 use crate::model::checkup::{KeyFacts, Permission, ProfileFacts, QueueFacts, QuotaFacts, Way};
 use crate::model::{Caller, Fault, FaultKind, Instance, Market, Offer, Subnet};
+use crate::plan::estimate::Job;
+use crate::plan::session::job_length;
 use jiff::Timestamp;
 
 pub(super) const SPEC: &str = r#"
@@ -77,6 +79,7 @@ pub(super) fn healthy() -> Checkup {
     let arn = "arn:aws:iam::123456789012:user/ops".to_owned();
     let mut c = Checkup::begun(now(), Way::new(), Ok(Caller { account: "123456789012".into(), arn }));
     c.session_end = Some(Ok(None));
+    c.job = job_length(&fleet(), &Job::default());
     c.template = Some(Ok(Some(template())));
     c.ssh = Some(Ok(()));
     c.images = Some(Ok(Vec::new()));

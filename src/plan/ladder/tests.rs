@@ -171,3 +171,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn a_pool_is_counted_once_however_often_it_said_no() {
+    let ladder = ladder(0, 2, false);
+    let at = Timestamp::from_second(1_000_000).unwrap();
+    let Climb::Ask(rung) = ladder.climb(&[]) else { panic!("nothing is asked") };
+    let named = |subnet: &str| {
+        let mut outcome = outcome(&rung, 0, 0, FaultKind::Capacity, at);
+        for pool in &mut outcome.refused {
+            (pool.instance_type, pool.subnet) = (Some("m7i.large".into()), Some(SubnetId::new(subnet)));
+        }
+        outcome
+    };
+    let one = ["on-demand: InsufficientInstanceCapacity (1 pool)"];
+    assert_eq!(reasons(&[named("subnet-a")]), one);
+    assert_eq!(reasons(&[named("subnet-a"), named("subnet-a"), named("subnet-a")]), one);
+    let two = reasons(&[named("subnet-a"), named("subnet-b"), named("subnet-a")]);
+    assert_eq!(two, ["on-demand: InsufficientInstanceCapacity (2 pools)"]);
+}

@@ -34,7 +34,7 @@ pub use made::{
 pub use orphans::{OrphanLine, OrphanPage, Spared, TakenOver};
 pub use plans::Plans;
 pub use recycled::{ActionLine, Foretold, Recycled};
-pub use run_report::{CallCount, Given, HostEnd, ItemsFed, Retries, RunReport, TimedStep};
+pub use run_report::{CallCount, Given, HostEnd, ItemsFed, QueueSeen, Retries, RunReport, TimedStep};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
 pub use status::{FeedLine, HostLine, ImageLine, RunLine, Spent, Status};

@@ -2,7 +2,7 @@
 
 use super::Answer;
 use super::runs::{RunState, RunSummary};
-use crate::model::{Market, Money};
+use crate::model::{Market, Sample};
 use crate::report::table::{self, Column};
 use crate::report::{count, escape, span};
 use jiff::{SignedDuration, Timestamp};
@@ -36,10 +36,10 @@ pub struct RunReport {
     pub failures: Vec<String>,
     /// Items handed to the queue; none when it fed nothing.
     pub items: Option<ItemsFed>,
+    /// What it saw of the queue; none when it did not look.
+    pub queue: Option<QueueSeen>,
     /// Warnings, each once.
     pub warnings: Vec<String>,
-    /// What it cost so far, where it said so.
-    pub cost: Option<Money>,
     /// Why what it showed can't be read, or can't be read whole; timeline, retries, hosts and warnings then lack something.
     pub incomplete: Option<String>,
     /// The folder of its journal, of its events and of what its hosts said.
@@ -128,6 +128,17 @@ pub struct ItemsFed {
     pub total: u64,
 }
 
+/// The queue, as a wait saw it.
+#[derive(Clone, Debug, PartialEq, Serialize, JsonSchema)]
+pub struct QueueSeen {
+    /// How often it looked.
+    pub looks: u64,
+    /// What the last look saw.
+    pub sample: Sample,
+    /// What was made of it.
+    pub outlook: String,
+}
+
 impl RunReport {
     fn head(&self) -> String {
         let run = &self.summary;
@@ -139,6 +150,7 @@ impl RunReport {
             }
             (None, RunState::Unfinished) => writeln!(text, "ended    not yet: fleetwright resume {}", run.run),
             (None, RunState::Running) => writeln!(text, "ended    not yet: it is under way"),
+            (None, RunState::Open) => writeln!(text, "ended    not yet, or it was stopped: it changes nothing"),
             (None, RunState::Superseded | RunState::Ended) => writeln!(text, "ended    never"),
         };
         if self.sittings > 1 {
@@ -150,8 +162,12 @@ impl RunReport {
         if let Some(ItemsFed { sent, total }) = self.items {
             let _infallible = writeln!(text, "items    {sent} of {total} fed");
         }
-        if let Some(cost) = self.cost {
-            let _infallible = writeln!(text, "cost     ${:.4}", cost.dollars());
+        if let Some(seen) = &self.queue {
+            let sample = crate::report::story::sample(&seen.sample);
+            let _infallible = writeln!(text, "queue    {sample}, in the last of {}", count(seen.looks, "look"));
+        }
+        if let Some(money) = run.money() {
+            let _infallible = writeln!(text, "cost     {money}");
         }
         if run.unresolved_calls > 0 {
             let calls = count(run.unresolved_calls as u64, "call");

@@ -1,6 +1,8 @@
 //! What `runs list` and `runs show` answer: runs as their journals tell them.
 
 use super::Answer;
+use crate::model::Money;
+use crate::plan::estimate::Range;
 use crate::report::table::{self, Column};
 use crate::report::{count, escape, span};
 use jiff::Timestamp;
@@ -40,6 +42,21 @@ pub struct RunSummary {
     pub steps_planned: usize,
     /// Calls of which nobody knows yet whether AWS carried them out.
     pub unresolved_calls: usize,
+    /// What the campaign had cost when this run ended, where it asked: a wait and a `down` do, and all of it must be known.
+    pub cost: Option<Money>,
+    /// What the hosts that it planned to launch were estimated to cost an hour.
+    pub per_hour: Option<Range>,
+}
+
+impl RunSummary {
+    /// The money in a few words.
+    pub(super) fn money(&self) -> Option<String> {
+        match (self.cost, self.per_hour) {
+            (Some(cost), _) => Some(cost.to_string()),
+            (None, Some(hour)) => Some(format!("{hour} an hour")),
+            (None, None) => None,
+        }
+    }
 }
 
 /// Whether a run is over.
@@ -54,6 +71,8 @@ pub enum RunState {
     Unfinished,
     /// It was stopped, and a `down` since then has ended what it made: nobody goes on with it.
     Superseded,
+    /// A wait that has not told its end: it is under way, or was stopped. It changes nothing, so nobody goes on with it.
+    Open,
 }
 
 impl RunState {
@@ -63,6 +82,7 @@ impl RunState {
             Self::Running => "running",
             Self::Unfinished => "unfinished",
             Self::Superseded => "superseded",
+            Self::Open => "open",
         }
     }
 }
@@ -171,6 +191,7 @@ impl Answer for PastRuns {
             Column::spare("unresolved"),
             Column::spare("started"),
             Column::spare("took"),
+            Column::spare("cost"),
         ];
         let rows: Vec<Vec<String>> = self
             .runs
@@ -185,6 +206,7 @@ impl Answer for PastRuns {
                     run.unresolved_calls.to_string(),
                     second(run.started),
                     run.ended.map_or("-".to_owned(), |ended| span(ended.duration_since(run.started))),
+                    run.money().unwrap_or_else(|| "-".to_owned()),
                 ]
             })
             .collect();
@@ -209,8 +231,12 @@ impl Answer for RunPage {
                 RunState::Superseded => {
                     writeln!(text, "ended    never; a down since has ended what it made")
                 }
+                RunState::Open => writeln!(text, "ended    not yet, or it was stopped: it changes nothing"),
             },
         };
+        if let Some(money) = run.money() {
+            let _infallible = writeln!(text, "cost     {money}");
+        }
         let _infallible = writeln!(text, "folder   {}\n", escape::line(&self.folder));
         let columns = [Column::keep("step"), Column::keep("state"), Column::wrap("what")];
         let rows: Vec<Vec<String>> = self
