@@ -19,6 +19,7 @@ mod logs;
 mod mark;
 mod money;
 mod offers;
+mod others;
 mod plan;
 mod push;
 mod recycle;
