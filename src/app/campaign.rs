@@ -185,7 +185,8 @@ impl Context {
         let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
         let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
         // Foreign machines and scheduled actions are about nothing that a survey knows.
-        let apart = order.options.push.is_some() && self.fleet.is_foreign() || declares(order.verb);
+        let foreign = order.options.push.as_ref().is_some_and(|push| push.foreign);
+        let apart = foreign || declares(order.verb);
         let survey = if apart {
             Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone())
         } else {
@@ -230,7 +231,8 @@ impl Context {
     async fn carry_out(&self, held: &Held, opened: Opened, order: Order<'_>) -> Result<Ran, Failure> {
         let Opened { run, journal, plan, resumed } = opened;
         self.record_events(&held.state, run);
-        self.started(run, order.verb, resumed);
+        let said = order.options.push.as_ref().map(|push| push.said.as_str()).unwrap_or_default();
+        self.started(run, &format!("{}{said}", order.verb), resumed);
         let steps = Steps {
             run,
             fleet: Arc::clone(&self.fleet),

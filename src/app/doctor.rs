@@ -59,7 +59,7 @@ impl Context {
             return Ok(None);
         };
         let reach = self.reach(&self.state_dir()?)?;
-        Ok(Some(match reach.ssh.connect(&Target::of(&host), &reach.template_trust).await {
+        Ok(Some(match reach.ssh.connect(&Target::of(&host), &reach.others_trust).await {
             Ok(_session) => Ok(()),
             Err(fault) => {
                 let why = format!("{} does not let us in ({}): {}", host.id, fault.stage, fault.message);

@@ -2,6 +2,7 @@
 
 use super::Told;
 use super::context::{Context, state};
+use super::others::asks_aws;
 use super::push::{NOTHING, max_fail, verdict};
 use crate::cli::request::Exec;
 use crate::engine::cancel::{Cancel, Level};
@@ -15,7 +16,7 @@ use crate::plan::waves::{MaxFail, Waves};
 use crate::report::answer::{DRY_RUN, Executed, HostOutput};
 use crate::report::{Summary, failures};
 use crate::ssh::console::learn_from_console;
-use crate::ssh::{Limits, Status, Target, output};
+use crate::ssh::{Limits, Status, Target, Trust, output};
 use crate::steps::{Pushed, Reach};
 use std::time::{Duration, Instant};
 
@@ -24,7 +25,8 @@ const MAX_OUTPUT: usize = 64 * 1024;
 
 impl Context {
     pub(super) async fn exec(&self, wanted: Exec) -> Result<Exit, Failure> {
-        if !self.fleet.is_foreign() {
+        let others = self.others(&wanted.target);
+        if others.is_none_or(asks_aws) {
             self.check_account().await?;
         }
         let dir = self.state_dir()?;
@@ -34,8 +36,8 @@ impl Context {
             words => words.iter().map(|word| shell_word(word)).collect::<Vec<_>>().join(" "),
         };
         if hosts.is_empty() {
-            self.events.note("no host is running");
-            return self.tell(Told::good(self.executed(NOTHING, command, &[])));
+            let failure = Some(self.no_host(&wanted.target));
+            return self.tell(Told { answer: self.executed(NOTHING, command, &[]), failure });
         }
         if self.global.dry_run {
             let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
@@ -43,14 +45,18 @@ impl Context {
         }
         self.agree("exec", &format!("Run {command:?} on {}?", count(hosts.len(), "host"))).await?;
         let reach = self.reach(&dir)?;
-        if !self.fleet.is_foreign() {
-            self.learn_all(&reach, &dir, &hosts).await?;
+        match others {
+            None => self.learn_all(&reach, &dir, &hosts).await?,
+            Some(others) if asks_aws(others) => self.learn_others(&reach, &dir, &hosts).await?,
+            Some(_) => {}
         }
         let n = hosts.len();
         let waves = Waves::plan(n, 0, wanted.target.max_fail.map_or(MaxFail::Percent(100), max_fail));
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
-        self.started(self.new_run(), "exec", false);
-        let job = Job { reach, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
+        let said = format!("exec{}", wanted.target.said);
+        self.started(self.new_run(), &said, false);
+        let trust = if others.is_none() { reach.trust.clone() } else { reach.others_trust.clone() };
+        let job = Job { reach, trust, command: command.clone(), within: wanted.within, cancel: self.cancel.clone() };
         let done = fan_out(hosts, &waves, &lanes, self.cancel.stop_token(), &self.events, |host, lane| {
             job.clone().run(Target::of(&host), host, lane)
         })
@@ -58,7 +64,7 @@ impl Context {
         let allowed = wanted.target.max_fail.map_or(0, |limit| max_fail(limit).allowed(n));
         let pushed = Pushed { stopped: done.stopped.is_some(), allowed, reports: done.reports };
         let failed = self.finish("exec", &wanted.target, &pushed).unwrap_or_else(Some);
-        let failure = self.stopped().map(|exit| interrupted(exit, &pushed)).or(failed);
+        let failure = self.stopped().map(|exit| interrupted(exit, &said, &pushed)).or(failed);
         let (exit, summary) = match &failure {
             None => (Exit::Done, "exec done".to_owned()),
             Some(failure) => (failure.exit, failure.to_string()),
@@ -109,10 +115,10 @@ fn skipped(host: Host) -> HostReport {
 }
 
 /// Stopped on request: what each host came to is told already.
-fn interrupted(exit: Exit, pushed: &Pushed) -> Failure {
+fn interrupted(exit: Exit, said: &str, pushed: &Pushed) -> Failure {
     let left = pushed.reports.iter().filter(|report| report.result == HostResult::Skipped).count();
     let failure = Failure::new(exit, format!("exec was stopped on request; not tried: {}", count(left, "host")));
-    match failures::rerun("exec", &pushed.reports) {
+    match failures::rerun(said, &pushed.reports) {
         Some(again) => failure.hint(again),
         None => failure,
     }
@@ -122,6 +128,7 @@ fn interrupted(exit: Exit, pushed: &Pushed) -> Failure {
 #[derive(Clone)]
 struct Job {
     reach: Reach,
+    trust: Trust,
     command: String,
     within: Duration,
     cancel: Cancel,
@@ -149,7 +156,7 @@ impl Job {
 
     async fn follow(&self, target: &Target, host: &Host, mut lane: Lane) -> HostReport {
         let (begun, host) = (Instant::now(), host.clone());
-        let session = match self.reach.ssh.connect(target, &self.reach.trust).await {
+        let session = match self.reach.ssh.connect(target, &self.trust).await {
             Ok(session) => session,
             Err(fault) => return fault.host_report(host, begun.elapsed()),
         };

@@ -157,7 +157,7 @@ impl Context {
             Failure::to(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))
         })?;
         let target = crate::ssh::Target::of(&host);
-        let reached = reach.ssh.connect(&target, &reach.template_trust).await;
+        let reached = reach.ssh.connect(&target, &reach.others_trust).await;
         let session = reached.map_err(|fault| Failure::to(Exit::Partial, format!("reach {id}: {}", fault.message)))?;
         let execution = session
             .exec(command, Input::Empty, limits)

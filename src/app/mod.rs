@@ -21,6 +21,7 @@ mod mark;
 mod money;
 mod offers;
 mod orphans;
+mod others;
 mod plan;
 mod push;
 mod recall;

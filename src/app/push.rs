@@ -3,6 +3,7 @@
 use super::Told;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
+use super::others::asks_aws;
 use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
@@ -13,7 +14,6 @@ use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
 use crate::report::{Summary, failures, junit};
 use crate::spec::Need;
-use crate::spec::fleet::ForeignHost;
 use crate::ssh::{HostKeys, Identities, Ssh, Trust, UserKnownHosts};
 use crate::steps::{Options, PushOrder, Pushed, Reach, past};
 use sha2::{Digest, Sha256};
@@ -26,7 +26,8 @@ pub(super) const NOTHING: &str = "nothing to do";
 
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
-        let held = if self.fleet.is_foreign() { self.hold_foreign("push")? } else { self.hold("push").await? };
+        let asks = self.others(&wanted.target).is_none_or(asks_aws);
+        let held = if asks { self.hold("push").await? } else { self.hold_foreign("push")? };
         let told = self.push_held(&held, &wanted).await?;
         self.tell(told)
     }
@@ -44,14 +45,22 @@ impl Context {
         let hosts = self.pick(&held.state, &wanted.target).await?;
         let coming = self.coming();
         if hosts.is_empty() && coming == 0 {
-            self.nothing("push", "no host is running: nothing to push to".to_owned());
-            return Ok(Told::good(self.tally.summary(NOTHING)));
+            if self.planning() {
+                self.nothing("push", "no host is running: nothing to push to".to_owned());
+            }
+            let failure = Some(self.no_host(&wanted.target)).filter(|_| !self.planning());
+            return Ok(Told { answer: self.tally.summary(NOTHING), failure });
+        }
+        if !self.planning() && self.others(&wanted.target).is_some_and(asks_aws) {
+            self.learn_others(&self.reach(&held.state)?, &held.state, &hosts).await?;
         }
         let digest = data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes));
         let order = PushOrder {
             canary: usize::try_from(wanted.canary.unwrap_or(release.canary)).unwrap_or(1),
             max_fail: wanted.target.max_fail.map_or(MaxFail::Percent(release.max_fail_percent), max_fail),
             force: wanted.force,
+            foreign: self.others(&wanted.target).is_some(),
+            said: wanted.target.said.clone(),
             release: bytes.into(),
             hosts,
         };
@@ -99,16 +108,34 @@ impl Context {
                 pushed.allowed
             ),
         );
-        if let Some(again) = failures::rerun(verb, &pushed.reports) {
+        if let Some(again) = failures::rerun(&format!("{verb}{}", target.said), &pushed.reports) {
             failure = failure.hint(again);
         }
         Ok(Some(failure))
     }
 
+    /// Nobody to work on: a script that goes on after that would take silence for success.
+    pub(super) fn no_host(&self, target: &Picks) -> Failure {
+        match self.others(target) {
+            None => Failure::to(Exit::Usage, format!("find a host of {}: none is running", self.fleet.name))
+                .hint("fleetwright launch     # brings the fleet up")
+                .hint("fleetwright status     # lists the hosts there are"),
+            Some(others) => {
+                let named: Vec<String> = others.iter().map(|other| other.which.to_string()).collect();
+                let place = if asks_aws(others) { format!(" in {}", self.fleet.region) } else { String::new() };
+                let what = format!("find a machine by {}: none is running{place}", named.join(", "));
+                Failure::to(Exit::Usage, what).hint("key and value count as they are written, capitals too")
+            }
+        }
+    }
+
     /// Running hosts in slot order, as far as they were asked for; one in quarantine only by its name.
     pub(super) async fn pick(&self, dir: &FleetDir, target: &Picks) -> Result<Vec<Host>, Failure> {
-        let (mut hosts, aside) =
-            if self.fleet.is_foreign() { (self.foreign(), BTreeSet::new()) } else { self.running(dir).await? };
+        let others = self.others(target);
+        let (mut hosts, aside) = match others {
+            Some(others) => self.find_others(others).await?,
+            None => self.running(dir).await?,
+        };
         if target.only.is_empty() {
             for host in hosts.extract_if(.., |host| aside.contains(&host.id)) {
                 self.events.note(format!("{host} is in quarantine and left out; --only {} names it", host.id));
@@ -130,10 +157,9 @@ impl Context {
             .collect();
         if !lacking.is_empty() {
             return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", "))).hint(
-                if self.fleet.is_foreign() {
-                    "the names and numbers of `hosts` in the spec count"
-                } else {
-                    "fleetwright status     # lists ids and slots"
+                match others {
+                    Some(_) => "the names, ids and numbers of the machines that were named count",
+                    None => "fleetwright status     # lists ids and slots",
                 },
             ));
         }
@@ -150,26 +176,25 @@ impl Context {
         let aside = live.iter().filter(|i| !i.counts()).map(|i| i.id.clone()).collect();
         let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
         let mut hosts: Vec<Host> =
-            live.iter().filter_map(|instance| self.host(instance, *slots.get(&instance.id)?)).collect();
+            live.iter().filter_map(|instance| self.host_or_note(instance, *slots.get(&instance.id)?)).collect();
         hosts.sort_by_key(|host| host.slot);
         Ok((hosts, aside))
-    }
-
-    /// The spec's own list of machines, as written.
-    fn foreign(&self) -> Vec<Host> {
-        let host = |(slot, host): (u32, &ForeignHost)| Host {
-            slot,
-            id: InstanceId::new(&host.name),
-            address: host.address.clone(),
-            user: host.user.clone(),
-        };
-        (0..).zip(&self.fleet.hosts).map(host).collect()
     }
 
     /// An instance as a host; none while EC2 has not told its address.
     pub(super) fn host(&self, instance: &Instance, slot: u32) -> Option<Host> {
         let address = self.fleet.ssh.address(instance)?;
         Some(Host { slot, id: instance.id.clone(), address, user: self.fleet.ssh.user.clone() })
+    }
+
+    /// The same; one without an address is told, since it is left out.
+    pub(super) fn host_or_note(&self, instance: &Instance, slot: u32) -> Option<Host> {
+        let host = self.host(instance, slot);
+        if host.is_none() {
+            let why = "has no address of the kind that `ssh.connect` asks for, and is left out";
+            self.events.warn(format!("{} is running but {why}", instance.id));
+        }
+        host
     }
 
     /// The SSH side of a run.
@@ -191,13 +216,11 @@ impl Context {
         let user =
             UserKnownHosts::load(&paths).map_err(|e| Failure::to(Exit::Usage, format!("read known_hosts: {e}")))?;
         let (pinned, user) = (Trust::pinned(keys.clone()), Arc::new(user));
-        // Only the user knows foreign machines; a fleet's hosts are known by what their consoles said.
-        let trust = if self.fleet.is_foreign() { Trust::default().or_user(user.clone()) } else { pinned.clone() };
         Ok(Reach {
             ssh: Arc::new(Ssh::new(identities, self.fleet.ssh.timeout)),
             keys,
-            template_trust: pinned.or_user(user),
-            trust,
+            trust: pinned.clone(),
+            others_trust: pinned.or_user(user),
         })
     }
 }

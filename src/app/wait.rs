@@ -183,7 +183,7 @@ impl Context {
         let instance = self.clients().await.ok()?.instance(&template.instance).await.ok()??;
         let host = self.host(&instance, 0)?;
         let target = Target::of(&host);
-        reach.ssh.connect(&target, &reach.template_trust).await.ok()
+        reach.ssh.connect(&target, &reach.others_trust).await.ok()
     }
 
     fn judged(&self, verdict: &Verdict, fed: &Fed, spent: Option<&Spent>) -> Told<Summary> {

@@ -7,7 +7,7 @@ use super::exact::{capture, invalid, send};
 use crate::gate::OwnedIds;
 use crate::journal::{Draft, Permit};
 use crate::model::{
-    Fault, FaultKind, FleetName, ImageId, Instance, InstanceId, InstanceState, Market, Zone, tags as keys,
+    Fault, FaultKind, FleetName, ImageId, Instance, InstanceId, InstanceState, Market, Tags, Zone, tags as keys,
 };
 use aws_sdk_ec2::types::{
     Filter, HttpTokensState, InstanceAttributeName, InstanceLifecycleType, InstanceMetadataOptionsResponse,
@@ -21,23 +21,32 @@ const CONSOLE: &str = "GetConsoleOutput";
 /// Ids in one TerminateInstances: EC2 takes 1,000 and advises fewer; Karpenter's batches have 500.
 const TERMINATE_AT_ONCE: usize = 500;
 
-/// The tag that Auto Scaling puts on the members of a group.
-const GROUP: &str = "aws:autoscaling:groupName";
-
 impl Clients {
     /// The instances with these ids, in any state; those that AWS does not know are simply absent. No ids, no call: to EC2 an
     /// empty list means every instance of the region.
     pub async fn instances_by_ids(&self, ids: &[InstanceId]) -> Result<Vec<Instance>, Fault> {
         let mut found = Vec::with_capacity(ids.len());
         for chunk in ids.chunks(FILTER_VALUES) {
-            found.extend(self.instances(filter("instance-id", chunk.iter().map(InstanceId::as_str))).await?);
+            found.extend(self.instances(vec![filter("instance-id", chunk.iter().map(InstanceId::as_str))]).await?);
         }
         Ok(found)
     }
 
     /// Every instance that carries the fleet's tag, in any state, foreign accounts' excepted.
     pub async fn instances_of_fleet(&self, fleet: &FleetName) -> Result<Vec<Instance>, Fault> {
-        self.instances(filter(&format!("tag:{}", keys::FLEET), [fleet.as_str()])).await
+        self.instances_with(&Tags::default().with(keys::FLEET, fleet.as_str())).await
+    }
+
+    /// Every instance that carries all of these tags, in any state; there must be at least one tag. What EC2 takes for a
+    /// wildcard finds nothing more than what is written.
+    pub async fn instances_with(&self, tags: &Tags) -> Result<Vec<Instance>, Fault> {
+        let filters: Vec<Filter> = tags.iter().map(|(key, value)| filter(&format!("tag:{key}"), [value])).collect();
+        if filters.is_empty() {
+            return Err(invalid(DESCRIBE, "no tag to look for"));
+        }
+        let mut found = self.instances(filters).await?;
+        found.retain(|instance| tags.iter().all(|(key, value)| instance.tags.get(key) == Some(value)));
+        Ok(found)
     }
 
     /// One instance, absent if AWS does not know it.
@@ -45,14 +54,19 @@ impl Clients {
         Ok(self.instances_by_ids(std::slice::from_ref(id)).await?.into_iter().find(|instance| instance.id == *id))
     }
 
-    async fn instances(&self, filter: Filter) -> Result<Vec<Instance>, Fault> {
-        self.raw_instances(filter).await?.into_iter().map(instance).collect()
+    async fn instances(&self, filters: Vec<Filter>) -> Result<Vec<Instance>, Fault> {
+        self.raw_instances(filters).await?.into_iter().map(instance).collect()
     }
 
     /// Instances as the SDK has them.
-    pub(super) async fn raw_instances(&self, filter: Filter) -> Result<Vec<aws_sdk_ec2::types::Instance>, Fault> {
+    pub(super) async fn raw_instances(&self, filters: Vec<Filter>) -> Result<Vec<aws_sdk_ec2::types::Instance>, Fault> {
         pages(DESCRIBE, |token| {
-            let call = self.ec2().describe_instances().filters(filter.clone()).max_results(1000).set_next_token(token);
+            let call = self
+                .ec2()
+                .describe_instances()
+                .set_filters(Some(filters.clone()))
+                .max_results(1000)
+                .set_next_token(token);
             async {
                 let answer = read(DESCRIBE, call.send()).await?;
                 let reservations = answer.reservations.unwrap_or_default();
@@ -144,7 +158,7 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
         state_reason: Some(reason.join(": ")).filter(|reason| !reason.is_empty()),
         security_groups: groups.map(Into::into).collect(),
         volumes: volumes.map(Into::into).collect(),
-        group: tags.get(GROUP).map(str::to_owned),
+        group: tags.get(keys::GROUP).map(str::to_owned),
         imds_tokens_required: metadata.and_then(|m| m.http_tokens()).map(|tokens| *tokens == HttpTokensState::Required),
         imds_hop_limit: metadata.and_then(InstanceMetadataOptionsResponse::http_put_response_hop_limit),
         instance_profile: raw.iam_instance_profile.as_ref().and_then(|profile| profile.arn()).map(str::to_owned),

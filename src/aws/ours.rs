@@ -62,7 +62,7 @@ impl Clients {
     async fn held(&self, ids: &[&str]) -> Result<BTreeMap<String, Option<String>>, Fault> {
         let mut held = BTreeMap::new();
         for chunk in ids.chunks(FILTER_VALUES) {
-            for instance in self.raw_instances(filter("instance-id", chunk.iter().copied())).await? {
+            for instance in self.raw_instances(vec![filter("instance-id", chunk.iter().copied())]).await? {
                 let state = instance.state.as_ref().and_then(|state| state.name()).map(|name| name.as_str());
                 if state == Some(InstanceState::Terminated.as_str()) {
                     continue;

@@ -14,6 +14,7 @@ use std::time::Duration;
 #[command(after_help = "Examples:
   fleetwright exec -- uname -r
   fleetwright exec --within 30s -- systemctl is-active worker
+  fleetwright exec --group api-prod -- uptime    # machines that fleetwright did not launch
   fleetwright exec --only 0,3 -- 'systemctl is-active worker | tail -n 1'")]
 pub(super) struct ExecArgs {
     #[command(flatten)]

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 /// Longest `-h`, lines, on a terminal of 80 columns.
 const MOST_LINES: usize = 76;
 
-/// `--hosts` counts in a rehearsal and is a kind in `sim serve`; its value name tells them apart.
+/// `--hosts` counts in a rehearsal, is a kind in `sim serve` and a file for `push`; its value name tells them apart.
 const HOMONYMS: [&str; 1] = ["hosts"];
 
 /// A verb whose own letter is another's elsewhere: `logs -f` follows, as with kubectl, docker and tail.

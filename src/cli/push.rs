@@ -11,7 +11,8 @@ use super::target::TargetArgs;
 #[command(after_help = "Examples:
   fleetwright push
   fleetwright push --canary 1 --max-fail 5% --failed-to failed.txt
-  fleetwright push --only @failed.txt --junit push.xml")]
+  fleetwright push --only @failed.txt --junit push.xml
+  fleetwright push --tag Role=web --tag Stage=prod    # machines that fleetwright did not launch")]
 pub(super) struct PushArgs {
     #[command(flatten)]
     target: TargetArgs,

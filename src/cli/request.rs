@@ -9,6 +9,7 @@ pub use rehearsal::{HostsKind, Rehearse, SimServe};
 use crate::model::{FleetName, InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
+use crate::spec::fleet::ForeignHost;
 use crate::work::Options;
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -284,6 +285,10 @@ pub struct Scale {
 pub struct Target {
     /// Only these; every host of the fleet when empty.
     pub only: BTreeSet<HostPick>,
+    /// Machines that fleetwright did not launch, in place of those of the spec; those of the spec when empty.
+    pub others: Vec<ForeignHost>,
+    /// The flags that named these machines, each after a space; empty without them.
+    pub said: String,
     /// File that gets the ids of hosts that did not come out well, one a line; `--only @FILE` reads it.
     pub failed_to: Option<PathBuf>,
     /// Most hosts that may fail.

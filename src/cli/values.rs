@@ -2,7 +2,10 @@
 
 use super::request::{HostName, HostPick, MaxFail, ReinRate, Setting};
 use crate::model::InstanceId;
+use crate::spec::fleet::ForeignHost;
+use crate::spec::named;
 use std::collections::BTreeSet;
+use std::path::Path;
 use std::time::Duration;
 
 /// Reads `90s`, `45m`, `1h30m`; more than zero.
@@ -75,6 +78,29 @@ pub(super) fn setting(text: &str) -> Result<Setting, String> {
         }
         Some(_) | None => Err("expected PATH=VALUE such as fleet.size=60".to_owned()),
     }
+}
+
+/// Reads `Role=web`.
+pub(super) fn tag(text: &str) -> Result<(String, String), String> {
+    named::tag(text).map_err(|wanted| format!("expected {wanted}"))
+}
+
+/// Reads the name of an Auto Scaling group.
+pub(super) fn group(text: &str) -> Result<String, String> {
+    named::group(text).map_err(|wanted| format!("expected {wanted}"))
+}
+
+/// Reads a file of machines, one a line; what is empty or starts with `#` is left out.
+pub(super) fn machines(file: &Path) -> Result<Vec<ForeignHost>, String> {
+    let content = std::fs::read_to_string(file).map_err(|error| format!("failed to read it: {error}"))?;
+    let mut machines = Vec::new();
+    for (line, text) in (1..).zip(content.lines().map(str::trim)) {
+        if !text.is_empty() && !text.starts_with('#') {
+            let machine = named::machine(text);
+            machines.push(machine.map_err(|wanted| format!("line {line}: expected {wanted}, not {text:?}"))?);
+        }
+    }
+    if machines.is_empty() { Err("it names no machine".to_owned()) } else { Ok(machines) }
 }
 
 /// Reads a run's id, or a part of it.

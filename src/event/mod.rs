@@ -35,7 +35,7 @@ pub enum Event {
     RunStarted {
         /// The run's id.
         run: String,
-        /// The verb, for example `launch`.
+        /// The verb, for example `launch`, with the flags that name its machines where some do.
         verb: String,
         /// The fleet's name.
         fleet: String,

@@ -89,7 +89,8 @@ pub fn lines(reports: &[HostReport]) -> Vec<String> {
     lines
 }
 
-/// The command that tries the failed hosts again; `None` when there are none.
+/// The command that tries the failed hosts again; `None` when there are none. The verb stands with the flags that named its
+/// machines, where some did.
 pub fn rerun(verb: &str, reports: &[HostReport]) -> Option<String> {
     let bad = bad(reports);
     let ids = || bad.iter().map(|report| report.host.id.as_str()).collect::<Vec<_>>().join(",");
@@ -97,8 +98,8 @@ pub fn rerun(verb: &str, reports: &[HostReport]) -> Option<String> {
     if verb == "scale" {
         return (!bad.is_empty()).then(|| format!("fleetwright down --only {} --no-drain", ids()));
     }
-    let verb = if verb == "exec" { "exec" } else { "push" };
-    let rest = if verb == "exec" { " -- COMMAND" } else { "" };
+    let verb = if verb.split(' ').next().is_some_and(|word| ["push", "exec"].contains(&word)) { verb } else { "push" };
+    let rest = if verb.starts_with("exec") { " -- COMMAND" } else { "" };
     match bad.len() {
         0 => None,
         1..=NAMED => Some(format!("fleetwright {verb} --only {}{rest}", ids())),
@@ -153,6 +154,8 @@ mod tests {
         let reports = [report(1, HostResult::Failed, None, ""), report(0, HostResult::Ok, None, "")];
         assert_eq!(rerun("up", &reports).unwrap(), "fleetwright push --only i-00000000000000001");
         assert_eq!(rerun("exec", &reports).unwrap(), "fleetwright exec --only i-00000000000000001 -- COMMAND");
+        let tagged = "fleetwright push --tag Role=web --only i-00000000000000001";
+        assert_eq!(rerun("push --tag Role=web", &reports).unwrap(), tagged);
         assert_eq!(rerun("scale", &reports).unwrap(), "fleetwright down --only i-00000000000000001 --no-drain");
         assert_eq!((lines(&reports[1..]).len(), rerun("push", &reports[1..])), (0, None));
     }

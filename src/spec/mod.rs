@@ -7,6 +7,7 @@ pub mod explain;
 pub mod fields;
 pub mod fleet;
 mod load;
+pub mod named;
 mod need;
 pub mod origin;
 pub mod playbook;

@@ -28,6 +28,11 @@ impl Trust {
         self
     }
 
+    /// Whether a key of the host is known.
+    pub fn knows(&self, target: &Target) -> bool {
+        !self.about(target).keys.is_empty()
+    }
+
     /// What is known of the host.
     pub(super) fn about(&self, target: &Target) -> Known {
         let pinned =

@@ -60,7 +60,7 @@ impl Steps {
             play.steps.insert(at, enabled(&worker.service));
         }
         let target = Target::of(&host);
-        let runner = Runner::new(&self.reach.ssh, &target, &self.reach.template_trust);
+        let runner = Runner::new(&self.reach.ssh, &target, &self.reach.others_trust);
         let begun = Instant::now();
         let report = runner.run(session, &play, None, Marker::None, &mut |_| {}).await;
         let n = playbook.steps.len();

@@ -12,7 +12,7 @@ use crate::plan::play::{Files, HostFacts, render};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::spec::Playbook;
 use crate::spec::playbook::{Action, PutContent};
-use crate::ssh::{Marker, Runner, SshFault, SshFaultKind, Target};
+use crate::ssh::{Marker, Runner, Ssh, SshFault, SshFaultKind, Target, Trust};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::fs::File;
@@ -34,6 +34,10 @@ pub struct PushOrder {
     pub max_fail: MaxFail,
     /// Also to hosts that have it already.
     pub force: bool,
+    /// To machines that fleetwright did not launch: they get no tag.
+    pub foreign: bool,
+    /// The flags that named them, each after a space; empty without them.
+    pub said: String,
 }
 
 /// How many hosts came out how: the step's output.
@@ -99,7 +103,7 @@ impl Steps {
         let vars = Arc::new(self.fleet.release.as_ref().map(|release| release.vars.clone()).unwrap_or_default());
         let run_dir = self.state.run(self.run);
         run_dir.ensure_hosts().map_err(state)?;
-        let foreign = self.fleet.is_foreign();
+        let foreign = order.foreign;
         for host in order.hosts.iter().filter(|_| !foreign) {
             if !self.learn(&host.id).await? {
                 self.events.warn(format!("{}: its console shows no host key", host.id));
@@ -113,7 +117,8 @@ impl Steps {
                 let job = Job {
                     host,
                     lane,
-                    steps: self.reach.clone(),
+                    ssh: Arc::clone(&self.reach.ssh),
+                    trust: if foreign { self.reach.others_trust.clone() } else { self.reach.trust.clone() },
                     playbook: Arc::clone(&playbook),
                     vars: Arc::clone(&vars),
                     files: Arc::clone(&files),
@@ -163,7 +168,8 @@ impl Steps {
 struct Job {
     host: Host,
     lane: Lane,
-    steps: super::Reach,
+    ssh: Arc<Ssh>,
+    trust: Trust,
     playbook: Arc<Playbook>,
     vars: Arc<std::collections::BTreeMap<String, String>>,
     files: Arc<Files>,
@@ -194,11 +200,11 @@ impl Job {
         let target = Target::of(&self.host);
         let mut fault: Option<SshFault> = None;
         for _ in 0..TRIES {
-            match self.steps.ssh.connect(&target, &self.steps.trust).await {
+            match self.ssh.connect(&target, &self.trust).await {
                 Ok(session) => {
                     self.lane.connected().await;
                     let log = Mutex::new((File::create(self.run_dir.host_log(&self.host.id)).ok(), LOG));
-                    let runner = Runner::new(&self.steps.ssh, &target, &self.steps.trust);
+                    let runner = Runner::new(&self.ssh, &target, &self.trust);
                     // The log is for people: that it can't be written stops nothing.
                     let mut keep = |bytes: &[u8]| {
                         let (file, room) = &mut *log.lock().unwrap_or_else(PoisonError::into_inner);

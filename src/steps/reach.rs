@@ -19,8 +19,9 @@ pub struct Reach {
     pub keys: Arc<HostKeys>,
     /// Whose word counts for fleet hosts.
     pub trust: Trust,
-    /// Whose word counts for the template: the user's own known_hosts too.
-    pub template_trust: Trust,
+    /// Whose word counts for machines that fleetwright did not launch, the template among them: the user's own known_hosts,
+    /// too.
+    pub others_trust: Trust,
 }
 
 impl Steps {
@@ -62,7 +63,7 @@ impl Steps {
         let session = self
             .reach
             .ssh
-            .connect(&target, &self.reach.template_trust)
+            .connect(&target, &self.reach.others_trust)
             .await
             .map_err(|fault| unreached(&host.id, &fault).hint(ssh_hint(&host, &fault)))?;
         Ok((host, session))

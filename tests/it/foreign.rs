@@ -1,7 +1,8 @@
-//! `push` and `exec` to machines that fleetwright did not launch: a spec without an account, a real sshd, no call to AWS.
+//! `push` and `exec` to machines that fleetwright did not launch: listed in a spec without an account, or found in one.
 
 use crate::env::{binary, expect};
 use crate::sshd::{Sshd, must};
+use crate::stage::{HEAD, Stage};
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
@@ -100,4 +101,91 @@ fn machines_of_others_get_a_release_and_nothing_else() {
         assert!(String::from_utf8_lossy(&output.stderr).contains("account") || verb[0] != "down", "{output:?}");
     }
     assert!(desk.aws.accept().is_err(), "AWS was asked something");
+}
+
+/// Two hosts that carry `Role=web` and no tag of a fleet, as somebody else's would.
+fn others() -> (Stage, Vec<String>) {
+    let stage = Stage::new(&[("fleet.yaml", HEAD)]);
+    let image = crate::env::IMAGE;
+    stage.ends("fleet.yaml", 0, &["--set", "fleet.size=3", "launch", "--unattested", "--image", image]);
+    let mut hosts = stage.cloud.live("proof");
+    hosts.sort();
+    for (n, id) in hosts.iter().enumerate() {
+        let role = if n < 2 { "web" } else { "webserver" };
+        stage
+            .cloud
+            .ec2(&format!("Action=CreateTags&Version=2016-11-15&ResourceId.1={id}&Tag.1.Key=Role&Tag.1.Value={role}"));
+        stage
+            .cloud
+            .ec2(&format!("Action=DeleteTags&Version=2016-11-15&ResourceId.1={id}&Tag.1.Key=fleetwright%3Afleet"));
+    }
+    let head = "version: 1\naccount: '123456789012'\nregion: us-east-1\n";
+    let release = "release: {from: app.tar, playbook: deploy.yaml, canary: 0}\n";
+    let tagged = format!("{head}hosts: {{tag: Role=web}}\nssh: {{known_hosts: known_hosts}}\n{release}");
+    let playbook = "- unpack: {to: \"/opt/{{ release }}\"}\n- put: {text: \"{{ instance_id }}\", to: /opt/who}\n";
+    stage.write(&[("tagged.yaml", &tagged), ("deploy.yaml", playbook)]);
+    must(Command::new("tar").arg("-cf").arg(stage.path("app.tar")).arg("-C").arg(stage.path("")).arg("deploy.yaml"));
+    (stage, hosts)
+}
+
+#[test]
+fn machines_found_by_tag_get_a_release_and_no_tag() {
+    let (stage, hosts) = others();
+    let audited = |action: &str| stage.cloud.calls(action).len();
+    let (tags, ends) = (audited("CreateTags"), audited("TerminateInstances"));
+    let push = stage.ends("tagged.yaml", 0, &["push"]);
+    let results = push.json["push"].as_array().unwrap().clone();
+    assert_eq!(results.len(), 2, "{}", push.json);
+    for id in &hosts[..2] {
+        assert_eq!(stage.good(id, "cat /opt/who"), *id);
+    }
+    assert!(!stage.on(&hosts[2], "cat /opt/who").status.success(), "webserver is not web");
+    assert_eq!((audited("CreateTags"), audited("TerminateInstances")), (tags, ends), "what is not ours is not touched");
+
+    // The command line names others than the spec does, and says so where it tells how to go on.
+    let exec = stage.ends("fleet.yaml", 3, &["exec", "--tag", "Role=web", "--", "test \"$(cat /opt/who)\" = x"]);
+    assert_eq!(exec.json["hosts"].as_array().unwrap().len(), 2);
+    let again = format!("fleetwright exec --tag 'Role=web' --only {},{} -- COMMAND", hosts[0], hosts[1]);
+    let turned = format!("fleetwright exec --tag 'Role=web' --only {},{} -- COMMAND", hosts[1], hosts[0]);
+    assert!(exec.talk.contains(&again) || exec.talk.contains(&turned), "{}", exec.talk);
+    let one = stage.ends("fleet.yaml", 0, &["exec", "--tag", "Role=web", "--only", &hosts[0], "--", "true"]);
+    assert_eq!(one.json["hosts"][0]["host"], hosts[0].as_str());
+
+    // Nobody there is no success: of a tag, of a group, of a fleet.
+    let none = stage.ends("tagged.yaml", 2, &["push", "--tag", "Role=web", "--tag", "Stage=prod"]);
+    assert!(none.talk.contains("find a machine by tag Role=web and Stage=prod"), "{}", none.talk);
+    let none = stage.ends("tagged.yaml", 2, &["exec", "--group", "api-prod", "--", "true"]);
+    assert!(none.talk.contains("group api-prod: none is running in us-east-1"), "{}", none.talk);
+    assert_eq!(none.json["hosts"].as_array().map(Vec::len), Some(0), "{}", none.json);
+    for verb in [&["exec", "--", "true"][..], &["push"]] {
+        let none =
+            stage.ends("fleet.yaml", 2, &[&["--set", "release={from: app.tar, playbook: deploy.yaml}"], verb].concat());
+        assert!(none.talk.contains("find a host of proof: none is running"), "{}", none.talk);
+        assert!(none.talk.contains("fleetwright launch"), "{}", none.talk);
+    }
+}
+
+#[test]
+fn keys_of_others_come_from_known_hosts_or_the_console_and_nowhere_else() {
+    let (stage, hosts) = others();
+    stage.cloud.control("POST", &format!("hosts/{}", hosts[0]), &serde_json::json!({ "do": "rekey" }));
+    let exec = stage.ends("tagged.yaml", 3, &["exec", "--", "true"]);
+    for host in exec.json["hosts"].as_array().unwrap() {
+        let wanted = if host["host"] == hosts[0].as_str() { "refused" } else { "ok" };
+        assert_eq!(host["result"], wanted, "{host}");
+    }
+    // Machines of a file are known by known_hosts alone: AWS is not asked.
+    let world = stage.cloud.world();
+    let at = |id: &str| {
+        let all = world["instances"].as_array().unwrap();
+        all.iter().find(|host| host["id"] == id).unwrap()["private_ip"].as_str().unwrap().to_owned()
+    };
+    stage.write(&[("machines.txt", &format!("# ours no more\n\nec2-user@{}\n", at(&hosts[1])))]);
+    let consoles = stage.cloud.calls("GetConsoleOutput").len();
+    let exec = stage.ends("tagged.yaml", 3, &["exec", "--hosts", "machines.txt", "--", "true"]);
+    assert_eq!(exec.json["hosts"][0]["result"], "refused", "{}", exec.json);
+    assert!(exec.talk.contains("is not known"), "{}", exec.talk);
+    assert_eq!(stage.cloud.calls("GetConsoleOutput").len(), consoles);
+    let wrong = stage.ends("tagged.yaml", 2, &["exec", "--hosts", "nowhere.txt", "--", "true"]);
+    assert!(wrong.talk.contains("--hosts <FILE>"), "{}", wrong.talk);
 }

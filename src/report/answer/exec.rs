@@ -63,7 +63,7 @@ impl Answer for Executed {
             return format!("would run {} on {}\n", escape::line(&self.command), hosts.join(", "));
         }
         if self.hosts.is_empty() {
-            return format!("{}: no host is running\n", self.verdict);
+            return format!("{}: there is no host\n", self.verdict);
         }
         let mut groups: Vec<(&str, Vec<String>)> = Vec::new();
         for host in &self.hosts {

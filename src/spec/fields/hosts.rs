@@ -9,10 +9,16 @@ const SPOT: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-sp
 const REQUIREMENTS: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FleetLaunchTemplateConfigRequest.html";
 const METADATA: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_InstanceMetadataOptionsRequest.html";
+const FILTERS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstances.html";
 const VOLUMES: &str = "https://docs.aws.amazon.com/ebs/latest/userguide/ebs-volume-types.html";
 
 /// One of `hosts`.
-const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), SECTION]);
+const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), MACHINES]);
+/// The same as a section: a machine where it is, or those that AWS knows by a tag or a group.
+const MACHINES: Kind = Kind::Section { one_of: &["address", "tag", "group"] };
+/// A tag with its value.
+const TAG: Kind =
+    text("tag such as `Role=web`", r"^[\p{L}\p{M}\p{N} _.:/+@-]{1,128}=[\p{L}\p{M}\p{N} _.:/=+@-]{0,256}$");
 const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
 const PATTERN: Kind = text("instance type, perhaps with `*`", "^[a-z0-9.*-]{1,64}$");
 const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
@@ -247,20 +253,36 @@ pub(super) const FIELDS: &[Field] = &[
     .source(METADATA),
     Field::new(
         "hosts",
-        list(&MACHINE, 10_000),
-        "[10.0.0.5, {address: build.example.com, user: admin}]",
-        "Machines that fleetwright did not launch, each as its address or as a section. `push` and `exec` go to them, and \
-         nothing else does; not together with `fleet` or `template`.",
+        Kind::Either(&[MACHINES, list(&MACHINE, 10_000)]),
+        "[10.0.0.5, {address: build.example.com, user: admin}, {tag: Role=web}]",
+        "Machines that fleetwright did not launch: `push` and `exec` go to them, and nothing else does. Each is an address or \
+         a section; one section may stand alone. `push` and `exec` take the same as --hosts, --tag and --group. Not together \
+         with `fleet` or `template`.",
     ),
-    Field::new("hosts.address", text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), "10.0.0.5", "Where it is.")
-        .required(),
+    Field::new("hosts.address", text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), "10.0.0.5", "Where it is."),
+    Field::new(
+        "hosts.tag",
+        Kind::Either(&[TAG, list(&TAG, 10)]),
+        "Role=web",
+        "Every running instance with this tag, in this account and region; of several tags it must have all.",
+    )
+    .needs(&["account", "region"])
+    .source(FILTERS),
+    Field::new(
+        "hosts.group",
+        word("name of an Auto Scaling group, without `:`", "^[^:\\n\\r]+$", 1, 255),
+        "api-prod",
+        "Every running member of this Auto Scaling group.",
+    )
+    .needs(&["account", "region"]),
     Field::new(
         "hosts.name",
         word("letters, digits, `.`, `_` and `-`", "^[A-Za-z0-9._][A-Za-z0-9._-]*$", 1, 64),
         "build-2",
         "What reports call it and `--only` takes; every machine has a name of its own.",
     )
-    .absent("the address"),
+    .absent("the address")
+    .needs(&["hosts.address"]),
     Field::new("hosts.port", whole(1, 65_535), "2222", "The port of its SSH server.").absent("`ssh.port`"),
     Field::new(
         "hosts.user",

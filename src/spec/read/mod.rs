@@ -10,7 +10,9 @@ mod ssh;
 mod top;
 mod work;
 
+pub(crate) use foreign::{machine, tag};
 pub(crate) use playbook::{Role, playbook};
+pub(crate) use recycle::group_name;
 pub(crate) use top::fleet;
 
 use super::check::Check;

@@ -29,7 +29,7 @@ pub(super) fn recycle(check: &mut Check<'_>, field: &Field<'_>) -> Option<Recycl
     Some(Recycle { group: group?, raise, windows })
 }
 
-fn group_name(text: &str) -> Result<String, Wrong> {
+pub(crate) fn group_name(text: &str) -> Result<String, Wrong> {
     let good = !text.trim().is_empty() && text.chars().count() <= 255 && !text.contains([':', '\n', '\r']);
     let wanted = "the name of an Auto Scaling group: 1 to 255 characters without `:`";
     if !good && text.starts_with("arn:") {

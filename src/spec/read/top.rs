@@ -53,7 +53,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let ssh = ssh::ssh(check, s.get("ssh"));
     let foreign = s.get("hosts");
     if let Some(field) = foreign.as_ref().filter(|_| hosts.is_some() || template.is_some()) {
-        let message = "`hosts` lists machines that fleetwright did not launch; `fleet` and `template` are about those that it does";
+        let message = "`hosts` names machines that fleetwright did not launch; `fleet` and `template` are about those that it does";
         check.error_with(field.key, "conflict", message, Some("give each of them a spec of its own"));
     }
     let foreign = foreign.map(|f| foreign::hosts(check, &f, &ssh)).unwrap_or_default();
@@ -106,7 +106,8 @@ struct Implied {
 }
 
 impl Implied {
-    /// A queue's URL tells account, region and a name, `recycle.group` a name; a list of foreign machines needs neither account nor region.
+    /// A queue's URL tells account, region and a name, `recycle.group` a name; a list of foreign machines, none of them
+    /// by tag or group, needs neither account nor region.
     fn of(s: &Section<'_>) -> Self {
         if s.peek("template").is_some() || s.peek("fleet").is_some() {
             return Self::default();
@@ -126,11 +127,15 @@ impl Implied {
                 account: Some(AccountId::new(url.account)),
                 region: url.region.map(Region::new),
             },
-            (None, Some(_)) => Self {
-                name: Some(FleetName::from("hosts")),
-                account: Some(AccountId::from(NO_ACCOUNT)),
-                region: Some(Region::from(NO_REGION)),
-            },
+            // Who is found by a tag is found in some account.
+            (None, Some(hosts)) => {
+                let listed = !foreign::asks_aws(hosts);
+                Self {
+                    name: Some(FleetName::from("hosts")),
+                    account: listed.then(|| AccountId::from(NO_ACCOUNT)),
+                    region: listed.then(|| Region::from(NO_REGION)),
+                }
+            }
             // The group tells a name; account and region must be said.
             (None, None) => Self { name: group(s).and_then(aws::tame).map(FleetName::new), ..Self::default() },
         }
