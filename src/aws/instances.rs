@@ -21,9 +21,6 @@ const CONSOLE: &str = "GetConsoleOutput";
 /// Ids in one TerminateInstances: EC2 takes 1,000 and advises fewer; Karpenter's batches have 500.
 const TERMINATE_AT_ONCE: usize = 500;
 
-/// The tag that Auto Scaling puts on the members of a group.
-const GROUP: &str = "aws:autoscaling:groupName";
-
 impl Clients {
     /// The instances with these ids, in any state; those that AWS does not know are simply absent. No ids, no call: to EC2 an
     /// empty list means every instance of the region.
@@ -144,7 +141,7 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
         state_reason: Some(reason.join(": ")).filter(|reason| !reason.is_empty()),
         security_groups: groups.map(Into::into).collect(),
         volumes: volumes.map(Into::into).collect(),
-        group: tags.get(GROUP).map(str::to_owned),
+        group: tags.get(keys::GROUP).map(str::to_owned),
         imds_tokens_required: metadata.and_then(|m| m.http_tokens()).map(|tokens| *tokens == HttpTokensState::Required),
         imds_hop_limit: metadata.and_then(InstanceMetadataOptionsResponse::http_put_response_hop_limit),
         instance_profile: raw.iam_instance_profile.as_ref().and_then(|profile| profile.arn()).map(str::to_owned),

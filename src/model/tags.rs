@@ -23,6 +23,8 @@ pub const QUARANTINE: &str = "fleetwright:quarantine";
 pub const RUN: &str = "fleetwright:run";
 /// Digest of the verification that an image rests on.
 pub const ATTESTATION: &str = "fleetwright:attestation";
+/// The Auto Scaling group that an instance is a member of; AWS's own tag.
+pub const GROUP: &str = "aws:autoscaling:groupName";
 /// The tag that consoles show as the name.
 pub const NAME: &str = "Name";
 /// All our keys start so; a spec's own tags may not.
