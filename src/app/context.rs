@@ -335,9 +335,7 @@ impl Sink for Shared {
 
 /// A state directory that can't be used.
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
-    let error = error.into();
-    let hint = error.hint();
-    Failure::to(error.exit(), &error).hint(hint)
+    Failure::state(error)
 }
 
 impl Context {

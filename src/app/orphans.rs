@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::model::{FleetKey, FleetName, Ours, count};
-use crate::plan::orphans::{self, Fate, KINDS, PAUSE};
+use crate::plan::orphans::{self, Fate, PAUSE};
 use crate::report::Answer;
 use crate::report::answer::{OrphanLine, OrphanPage, Spared};
 use crate::spec::Fleet;
@@ -29,20 +29,20 @@ impl Context {
         self.check_account().await?;
         let fleet = wanted.fleet.as_ref();
         let found = self.look_for_orphans(fleet).await?;
-        let endable = found.orphans.iter().filter(|thing| KINDS.contains(&thing.kind.as_str())).count();
-        if !wanted.reap || self.global.dry_run || endable == 0 {
+        let endable = orphans::endable(&found.orphans);
+        if !wanted.reap || self.global.dry_run || endable.is_empty() {
             return self.tell_orphans(found, BTreeSet::new(), None);
         }
-        orphans::brake(endable, found.seen, wanted.max)?;
+        orphans::brake(endable.len(), found.seen, wanted.max)?;
         if !self.global.yes {
             talk(&page(self, &found, BTreeSet::new()).page(None));
         }
-        let question = format!("End {} after a second look in {} minutes?", n(endable), PAUSE.as_mins());
+        let question = format!("End {} after a second look in {} minutes?", n(endable.len()), PAUSE.as_mins());
         self.agree("orphans --reap", &question).await?;
         let second = self.clock.now() + PAUSE;
         let mut fleets: BTreeMap<FleetName, Vec<Ours>> = BTreeMap::new();
-        for thing in found.orphans {
-            fleets.entry(FleetName::new(thing.fleet())).or_default().push(thing);
+        for thing in found.orphans.iter().filter(|thing| endable.iter().any(|one| one.fleet() == thing.fleet())) {
+            fleets.entry(FleetName::new(thing.fleet())).or_default().push(thing.clone());
         }
         let (mut ended, mut failure) = (BTreeSet::new(), None);
         for (name, things) in fleets {

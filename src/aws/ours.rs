@@ -9,7 +9,7 @@ const TAGS: &str = "DescribeTags";
 const INSTANCES: &str = "DescribeInstances";
 
 /// The tags that tell whose a thing is and how long it stays.
-const TOLD: [&str; 5] = [keys::FLEET, keys::INTENT, keys::EPOCH, keys::EXPIRES, keys::PROTECT];
+const TOLD: [&str; 5] = [keys::FLEET, keys::INTENT, keys::EXPIRES, keys::PROTECT, keys::GROUP];
 
 impl Clients {
     /// Every EC2 resource that carries the tag of this fleet, or of any fleet; instances that have ended are left out.

@@ -1,6 +1,7 @@
 //! Why a step or a whole verb could not be finished, with all that the report needs.
 
 use crate::exit::Exit;
+use crate::journal::JournalError;
 use crate::model::{Fault, FaultKind, Residue};
 
 /// A failure on its way to the user.
@@ -42,6 +43,12 @@ impl Failure {
             residue: Residue::Clear,
             hints,
         }
+    }
+
+    /// A journal that can't be read or written: no further call may be made.
+    pub fn state(error: impl Into<JournalError>) -> Self {
+        let error = error.into();
+        Self::to(error.exit(), &error).hint(error.hint())
     }
 
     /// Stopped on request.

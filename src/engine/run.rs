@@ -89,9 +89,7 @@ pub async fn run(plan: &Plan, driver: &dyn Driver, journal: &Journal, tools: &To
         let mut ending = Ending { events, step: &step.id, said: false };
         match drive(&step, driver, tools).await {
             Ok(done) => {
-                journal
-                    .step(&step.id, done.output, tools.clock.now())
-                    .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
+                journal.step(&step.id, done.output, tools.clock.now()).map_err(Failure::state)?;
                 ending.say(done.end, &done.detail);
             }
             Err(failure) => {

@@ -23,7 +23,7 @@ pub const QUARANTINE: &str = "fleetwright:quarantine";
 pub const RUN: &str = "fleetwright:run";
 /// Digest of the verification that an image rests on.
 pub const ATTESTATION: &str = "fleetwright:attestation";
-/// The tag that Auto Scaling puts on the members of a group.
+/// The Auto Scaling group that an instance is a member of; AWS's own tag.
 pub const GROUP: &str = "aws:autoscaling:groupName";
 /// The tag that consoles show as the name.
 pub const NAME: &str = "Name";

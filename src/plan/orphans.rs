@@ -61,6 +61,15 @@ pub fn orphans(things: &[Ours], claimed: &BTreeSet<FleetName>, now: Timestamp) -
     things.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Orphan).map(|(thing, _)| thing.clone()).collect()
 }
 
+/// The orphans that a reap may end. A group brings its hosts again, so where a fleet has one nothing of it is among them:
+/// `down` ends the group first.
+pub fn endable(orphans: &[Ours]) -> Vec<Ours> {
+    let member = |thing: &&Ours| thing.tags.get(tags::GROUP).is_some();
+    let grouped: BTreeSet<&str> = orphans.iter().filter(member).map(Ours::fleet).collect();
+    let may = |thing: &&Ours| KINDS.contains(&thing.kind.as_str()) && !grouped.contains(thing.fleet());
+    orphans.iter().filter(may).cloned().collect()
+}
+
 /// Stops a reap that would end more than `max` things, or without a `max` more than a fifth of the `seen` or more than
 /// fifty: so much at once is rather a mistake of whoever counted than so many orphans.
 ///
@@ -155,6 +164,19 @@ mod tests {
         things[1].host = Some("i-1".to_owned());
         things[2].tags = things[2].tags.clone().with(tags::PROTECT, "");
         assert_eq!(fates_of(&things), [Fate::Protected, Fate::Protected, Fate::Protected, Fate::Orphan]);
+    }
+
+    #[test]
+    fn what_is_ended_by_its_host_or_brought_again_by_a_group_is_not_ended_here() {
+        let mut things = [
+            thing("dead", "instance", "i-1", Some(-1)),
+            thing("dead", "network-interface", "eni-1", Some(-1)),
+            thing("grouped", "instance", "i-2", Some(-1)),
+            thing("grouped", "launch-template", "lt-2", Some(-1)),
+        ];
+        things[2].tags = things[2].tags.clone().with(tags::GROUP, "fleetwright-grouped");
+        let ids: Vec<String> = endable(&things).into_iter().map(|thing| thing.id).collect();
+        assert_eq!(ids, ["i-1"]);
     }
 
     #[test]

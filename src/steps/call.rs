@@ -221,7 +221,5 @@ fn too_old(what: &str) -> Failure {
 
 /// A journal failure: no further call may be made.
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
-    let error = error.into();
-    let hint = error.hint();
-    Failure::to(error.exit(), &error).hint(hint)
+    Failure::state(error)
 }

@@ -34,7 +34,7 @@ fn every_sync_of_a_launch_may_fail() {
             break;
         }
         assert_eq!(output.status.code(), Some(9), "sync {sync}: {}", talk(&output));
-        assert!(talk(&output).contains("see to the disk"), "sync {sync}: {}", talk(&output));
+        assert!(talk(&output).contains("Hint: see to the disk"), "sync {sync}: {}", talk(&output));
         expect(&mut cloud.launch("laptop"), 0);
         made += N;
         assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, made), "sync {sync}");

@@ -360,7 +360,7 @@ fn tags_of_an_interface_go_with_its_instance() {
         ("TagSpecification.1.Tag.1.Value", "1"),
     ];
     let id = world.run(&tags).remove(0);
-    let mut tagged = |world: &mut World| {
+    let tagged = |world: &mut World| {
         let all = world.ok("DescribeTags", &[("Filter.1.Name", "key"), ("Filter.1.Value.1", "a")]);
         texts(&all, "resourceType").len()
     };
