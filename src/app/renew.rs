@@ -113,27 +113,38 @@ impl Context {
                     }
                 }
                 Turn::End(hosts) => {
-                    Self::check_up(&history, &live, &going.hosts)?;
+                    let have = live.iter().filter(|host| host.counts()).count() + unseen;
+                    if !Self::never_up(&history, &live, &going.hosts).is_empty() {
+                        // An earlier call gave them up: they are waited for once more before anything is ended.
+                        let have = u32::try_from(have).unwrap_or(u32::MAX);
+                        let launch = Launch { n: Some(have), until, keep: true, ..asked.launch.clone() };
+                        self.replace(&watch, &launch).await?;
+                    }
+                    let history = Self::whole_history(&held.state)?;
+                    Self::check_up(&Self::never_up(&history, &live, &going.hosts))?;
                     self.end_for_new(held, asked.drain, &hosts).await?;
                 }
             }
         }
     }
 
+    /// New hosts that no launch saw up.
+    fn never_up<'a>(history: &History, live: &'a [Instance], going: &[InstanceId]) -> Vec<&'a str> {
+        let unsettled = past::unsettled(history);
+        let never = |host: &&Instance| !going.contains(&host.id) && unsettled.contains(&host.id) && host.counts();
+        live.iter().filter(never).map(|host| host.id.as_str()).collect()
+    }
+
     /// Refuses to end a host for a new one that never came up.
-    fn check_up(history: &History, live: &[Instance], going: &[InstanceId]) -> Result<(), Failure> {
-        let (launched, up) = (past::launched(history), past::came_up(history));
-        let never = |host: &&Instance| {
-            !going.contains(&host.id) && launched.contains_key(&host.id) && !up.contains(&host.id) && host.counts()
-        };
-        let ids: Vec<&str> = live.iter().filter(never).map(|host| host.id.as_str()).collect();
+    fn check_up(ids: &[&str]) -> Result<(), Failure> {
         let Some(first) = ids.first() else { return Ok(()) };
+        let names = ids.join(",");
         Err(Failure::to(
             Exit::Partial,
-            format!("replace hosts: {} never came up: {}", count(ids.len(), "new one"), ids.join(", ")),
+            format!("replace hosts: {} never came up: {names}", count(ids.len(), "new one")),
         )
         .hint(format!("fleetwright status --why {first}"))
-        .hint(format!("fleetwright down --only {}     # ends what is of no use", ids.join(","))))
+        .hint(format!("fleetwright down --only {names}     # ends what is of no use")))
     }
 
     /// Drains and ends hosts in whose place others are there.

@@ -11,6 +11,7 @@ use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
 use crate::plan::{Action, CONSISTENT, Plan, Until};
 use jiff::Timestamp;
+use serde::Deserialize as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The action that launches hosts.
@@ -73,8 +74,7 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
     let ended: BTreeMap<&str, Timestamp> = done(history, &END).collect();
     let mut used: BTreeMap<InstanceId, Used> = BTreeMap::new();
     for past in history.campaign() {
-        let rungs = past.fold.steps.iter().filter(|(step, _)| step.starts_with("capacity."));
-        for rung in rungs.filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok()) {
+        for rung in rungs(past) {
             for host in rung.hosts {
                 let end = match ended.get(host.id.as_str()) {
                     Some(at) => End::At(*at),
@@ -124,6 +124,11 @@ pub fn ended(history: &History, now: Timestamp) -> BTreeSet<String> {
     done(history, &END).filter(|(_, at)| now.duration_since(*at) < CONSISTENT).map(|(id, _)| id.to_owned()).collect()
 }
 
+/// Every host that a call of ours has ended, however long ago.
+pub fn gone(history: &History) -> BTreeSet<InstanceId> {
+    done(history, &END).map(|(id, _)| InstanceId::new(id)).collect()
+}
+
 /// A look at the account without what a call of ours has ended since.
 #[must_use]
 pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
@@ -157,10 +162,9 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
 
 /// Pools that launches of ours found without room so recently that they are not asked again yet.
 pub fn dry(history: &History, now: Timestamp) -> Vec<Dry> {
-    let outcomes = history.runs().flat_map(|past| past.fold.steps.iter());
-    outcomes
-        .filter(|(step, _)| step.starts_with("capacity."))
-        .filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok())
+    history
+        .runs()
+        .flat_map(rungs)
         .filter(|outcome| outcome.at <= now && now.duration_since(outcome.at) < REMEMBERED)
         .flat_map(|outcome| outcome.dry())
         .collect()
@@ -183,32 +187,47 @@ pub fn gives_way(begun: &Begun) -> bool {
 /// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart, or what was taken
 /// over.
 pub fn wish(history: &History) -> Option<Wish> {
-    let sized = || {
-        history.campaign().filter_map(|past| {
-            let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
-            serde_json::from_value::<Plan>(begun.plan.clone()).ok()
-        })
-    };
-    let (mut size, mut until) = (None, None);
-    for step in sized().flat_map(|plan| plan.steps) {
-        match step.action {
-            Action::End { left, .. } => size = size.or(Some(left)),
-            Action::Settle { until: far, existing } => {
-                until = until.or(Some((far, u32::try_from(existing.len()).unwrap_or(u32::MAX))));
+    let sized = history.campaign().filter_map(|past| {
+        let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
+        serde_json::from_value::<Plan>(begun.plan.clone()).ok()
+    });
+    let mut size = None;
+    for plan in sized {
+        for step in &plan.steps {
+            match &step.action {
+                Action::End { left, .. } => size = size.or(Some(*left)),
+                Action::Settle { until, existing, awaited } => {
+                    let there = u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX);
+                    let wanted = plan.ladder().map_or(0, |(_, ladder)| ladder.wanted());
+                    return Some(Wish { size: size.unwrap_or(there + wanted), until: *until });
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        if until.is_some() {
-            break;
         }
     }
-    let Some((until, existing)) = until else {
-        let taken = history.campaign().find_map(adopted)?;
-        let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
-        return Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh });
-    };
-    let wanted = sized().find_map(|plan| plan.ladder().map(|(_, ladder)| ladder.wanted()))?;
-    Some(Wish { size: size.unwrap_or(existing + wanted), until })
+    let taken = history.campaign().find_map(adopted)?;
+    let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
+    Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh })
+}
+
+/// Hosts of this campaign that a launch brought and that no launch saw come up: it ended before, or gave them up.
+pub fn unsettled(history: &History) -> BTreeSet<InstanceId> {
+    let (mut hosts, mut up) = (BTreeSet::new(), BTreeSet::new());
+    for past in history.campaign() {
+        let settled = past.fold.steps.get("settle").and_then(|output| Settled::deserialize(output).ok());
+        match settled {
+            Some(settled) => up.extend(settled.ready),
+            None => hosts.extend(rungs(past).flat_map(|rung| rung.hosts).map(|host| host.id)),
+        }
+    }
+    hosts.retain(|id| !up.contains(id));
+    hosts
+}
+
+/// What a run's fleet requests came to.
+fn rungs(past: &PastRun) -> impl Iterator<Item = RungOutcome> {
+    let rungs = past.fold.steps.iter().filter(|(step, _)| step.starts_with("capacity."));
+    rungs.filter_map(|(_, output)| serde_json::from_value(output.clone()).ok())
 }
 
 /// When the last call of unknown outcome that makes something was sent.
@@ -219,14 +238,6 @@ pub fn open_creation(history: &History) -> Option<Timestamp> {
 /// Until when a look may show hosts as living that a call of unknown outcome has ended.
 pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
     open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
-}
-
-/// Every host that a launch of ours saw up, as far as it was asked to look, and every one that was taken over.
-pub fn came_up(history: &History) -> BTreeSet<InstanceId> {
-    let settled = history.runs().filter_map(|past| past.fold.steps.get("settle"));
-    let settled = settled.filter_map(|output| serde_json::from_value::<Settled>(output.clone()).ok());
-    let adopted = history.runs().filter_map(adopted).flat_map(|taken| taken.slots.into_keys());
-    settled.flat_map(|settled| settled.ready).chain(adopted).collect()
 }
 
 /// The slots that the newest launch or adoption gave.

@@ -43,9 +43,16 @@ const TAIL: usize = 8;
 const CIRCUIT: usize = 3;
 
 impl Steps {
-    /// Waits for the new hosts.
-    pub(super) async fn settle(&self, step: &str, until: Until, existing: &[InstanceId]) -> Result<Done, Failure> {
-        let new = ladder::launched(&self.rungs());
+    /// Waits for the new hosts, and for those of earlier launches that never came up.
+    pub(super) async fn settle(
+        &self,
+        step: &str,
+        until: Until,
+        existing: &[InstanceId],
+        awaited: &[InstanceId],
+    ) -> Result<Done, Failure> {
+        let mut new = ladder::launched(&self.rungs());
+        new.extend_from_slice(awaited);
         let deadline = self.clock.now() + PATIENCE;
         let (running, dead) = self.running(step, &new, deadline).await?;
         let mut told: BTreeSet<&str> = BTreeSet::new();
@@ -103,6 +110,7 @@ impl Steps {
         deadline: jiff::Timestamp,
     ) -> Result<(Vec<Instance>, BTreeMap<InstanceId, String>), Failure> {
         let mut good = 0;
+        let begun = self.clock.now();
         loop {
             let begun = self.clock.now();
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
@@ -126,7 +134,7 @@ impl Steps {
                 }
                 return Err(not_up(&stuck(new, &seen, &late), "run"));
             }
-            self.pause(LOOK).await?;
+            if good > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
         }
     }
 

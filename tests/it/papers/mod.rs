@@ -13,7 +13,7 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 22] = [
+const ELSEWHERE: [(&str, &str); 23] = [
     ("fleetwright recycle", "the world of a page has no group: tests/it/recycle.rs"),
     ("fleetwright protect", "what is protected stays, and the page's `down` would say so: tests/it/marks.rs"),
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
@@ -29,6 +29,7 @@ const ELSEWHERE: [(&str, &str); 22] = [
     ("install -m 755 target/release/", "no optimised build is made for the tests"),
     ("scripts/real-aws-smoke", "a world of its own: tests/it/smoke.rs"),
     ("tests/run", "it runs this"),
+    ("tests/crash/", "minutes to hours, and its samples are run beside this"),
     ("fleetwright rehearse", "whole campaigns: tests/it/rehearse.rs"),
     ("fleetwright -f your/fleet.yaml rehearse", "somebody else's spec: tests/it/rehearse.rs"),
     ("fleetwright init", "it would write into the paper's folder: tests/it/init.rs"),
