@@ -110,7 +110,7 @@ impl Steps {
         deadline: jiff::Timestamp,
     ) -> Result<(Vec<Instance>, BTreeMap<InstanceId, String>), Failure> {
         let mut good = 0;
-        let begun = self.clock.now();
+        let since = self.clock.now();
         loop {
             let begun = self.clock.now();
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
@@ -134,7 +134,7 @@ impl Steps {
                 }
                 return Err(not_up(&stuck(new, &seen, &late), "run"));
             }
-            if good > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
+            if good > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, since).await? }
         }
     }
 
