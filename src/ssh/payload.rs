@@ -13,6 +13,13 @@ pub(super) struct Payload {
     pub(super) pieces: Vec<Arc<[u8]>>,
 }
 
+impl Payload {
+    /// Bytes of the stream.
+    pub(super) fn size(&self) -> usize {
+        self.pieces.iter().map(|piece| piece.len()).sum()
+    }
+}
+
 /// A part of a play between reboots.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Segment<'a> {

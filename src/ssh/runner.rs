@@ -162,7 +162,7 @@ impl<'a> Runner<'a> {
             write.data(header.as_bytes()).await.ok();
             // The host says go unless it has the play already: then not a byte of it travels.
             if wait.await.is_ok() {
-                write.data(format!("{}\n", payload.sums).as_bytes()).await.ok();
+                write.data(format!("{} {}\n", payload.sums, payload.size()).as_bytes()).await.ok();
                 for piece in &payload.pieces {
                     // A host that stops reading says why in a frame.
                     if write.data(&piece[..]).await.is_err() {
@@ -170,7 +170,7 @@ impl<'a> Runner<'a> {
                     }
                 }
             }
-            write.eof().await.ok();
+            // The end of its input is how the host learns that we are gone: it ends the step then.
         };
         let follow = async {
             let mut frames = Frames::new(&nonce);

@@ -21,7 +21,7 @@ done
 why=$(mkdir -p -- "$state" 2>&1) || broken "$why"
 if command -v flock >/dev/null 2>&1; then
     exec 9>>"$state/lock"
-    # One whose operator went away may still be at its last step: ten tries, then it is somebody else's.
+    # One whose operator went away is being ended: ten tries, then it is somebody else's.
     tries=0
     until flock -n 9; do
         [ "$tries" -lt 10 ] || busy
@@ -44,8 +44,10 @@ else
     lock=$state/lock.d
     echo "$me" >"$lock/owner"
 fi
-dir=
+dir= watch=
 clean() {
+    [ -z "$watch" ] || kill "$watch" 2>/dev/null
+    watch=
     rm -rf -- ${dir:+"$dir"} ${lock:+"$lock"}
     # Only once: behind the last words the lock may be somebody else's.
     dir= lock=
@@ -57,18 +59,31 @@ leave() {
     say "$1"
     exit 0
 }
+# What runs in the background is the step, once there is one: it is told to end, and gone before the lock is.
+stop() {
+    kill "$!" 2>/dev/null && wait "$!"
+    exit 71
+}
 trap clean EXIT
-trap 'exit 71' HUP INT TERM PIPE
+trap stop HUP INT TERM PIPE
 if [ "$want" != - ] && [ "$(head -n 1 "$state/release" 2>/dev/null)" = "$want" ]; then
     leave same
 fi
 rm -rf -- "$state"/run.*
 dir=$(mktemp -d "$state/run.XXXXXX" 2>&1) || { why=$dir dir=; broken "$why"; }
 say go
-IFS= read -r sums || exit 71
-why=$(tar -xof - -C "$dir" 2>&1) || broken "unpack the payload: $why"
+IFS=' ' read -r sums size || exit 71
+# No byte more: tar would read on to the end of a pipe, and this one ends with the connection.
+why=$(head -c "$size" | tar -xof - -C "$dir" 2>&1) || broken "unpack the payload: $why"
 [ "$(sha256sum <"$dir/sums" | cut -d ' ' -f 1)" = "$sums" ] || broken "the payload arrived damaged"
 why=$(cd "$dir" && sha256sum -c sums 2>&1) || broken "the payload arrived damaged: $why"
+exec 3<&0 </dev/null
+{
+    while read -r _; do :; done
+    kill -TERM $$
+} <&3 3<&- 9>&- >/dev/null 2>&1 &
+watch=$!
+exec 3<&-
 
 # Before the first change: what was there before is no longer what the host has.
 begin() { rm -f -- "$state/release"; }
@@ -81,7 +96,8 @@ step() {
         try=$((try + 1)) outcome= code=0
         rm -f -- "$dir/outcome"
         say start "$index" "$try"
-        timeout -k 5 "$limit" sh "$dir/steps.sh" "$dir" "$login" "$pause" "$@" </dev/null 2>&1 9>&-
+        timeout -k 5 "$limit" sh "$dir/steps.sh" "$dir" "$login" "$pause" "$@" </dev/null 2>&1 9>&- &
+        wait "$!"
         ended=$?
         [ ! -e "$dir/outcome" ] || read -r outcome code <"$dir/outcome"
         case $outcome in

@@ -191,6 +191,45 @@ fn two_pushes_do_not_interleave_and_a_lost_one_is_lost() {
 }
 
 #[test]
+fn a_step_ends_with_its_connection_and_the_next_push_has_the_host() {
+    let sshd = Sshd::start();
+    let (begun, ended, after) = (sshd.path("begun"), sshd.path("ended"), sshd.path("after"));
+    let script = format!(
+        "trap 'echo told >{}; exit' TERM; touch {}; sleep 4321 & wait; touch {}",
+        ended.display(),
+        begun.display(),
+        after.display()
+    );
+    let mut long = run("long", script);
+    long.timeout = Duration::from_secs(4321);
+    let long = play(vec![long, run("next", format!("touch {}", after.display()))], "d1", None);
+    block(async {
+        let (ssh, target, trust) = (sshd.ssh(), sshd.target("i-1"), sshd.trust());
+        let state = sshd.path("state");
+        let runner =
+            Runner::new(&ssh, &target, &trust).state(state.to_str().unwrap()).pause(Duration::from_millis(500));
+        let session = ssh.connect(&target, &trust).await.unwrap();
+        let mut quiet = |_: &[u8]| {};
+        let there = async {
+            while !begun.exists() {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        // Dropped in the middle of its step, connection and all, as a process that is killed does.
+        tokio::select! {
+            report = runner.run(session, &long, None, Marker::Skip, &mut quiet) => panic!("{report:?}"),
+            () = there => {}
+        }
+        let session = ssh.connect(&target, &trust).await.unwrap();
+        let next = play(vec![run("b", "true")], "d2", None);
+        let report = runner.run(session, &next, None, Marker::Skip, &mut |_| {}).await;
+        assert_eq!(report.end, PlayEnd::Done, "{report:?}");
+    });
+    assert_eq!(fs::read_to_string(&ended).unwrap(), "told\n");
+    assert!(!after.exists(), "nothing of a play goes on without whoever asked for it");
+}
+
+#[test]
 fn a_reboot_splits_the_play_and_needs_a_new_boot_id() {
     let sshd = Sshd::with("ForceCommand exec sh DIR/force");
     let dir = sshd.dir.path().to_str().unwrap().to_owned();
