@@ -144,6 +144,11 @@ impl Context {
         Ok(caller.account)
     }
 
+    /// Digest of spec, verb and arguments: what makes a command the same again.
+    pub(super) fn request(&self, order: &Order<'_>) -> String {
+        crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments])
+    }
+
     /// Runs one mutating verb to its end.
     pub(super) async fn run(
         &self,
@@ -164,7 +169,7 @@ impl Context {
         order: &Order<'_>,
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Option<Opened>, Failure> {
-        let request = crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments]);
+        let request = self.request(order);
         if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
             return Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: true }));
         }

@@ -45,11 +45,7 @@ impl Context {
             self.finish_replacement(held).await?;
         }
         for _ in 0..ROUNDS {
-            // The size is no part of the spec's digest, but a plan for another size is another plan.
-            let hosts = self.fleet.fleet.as_ref();
-            let asked = Launch { watch: false, ..launch.clone() };
-            let arguments = format!("{asked:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
-            let order = Order { verb: "launch", arguments, options: Options::default() };
+            let order = self.launch_order(launch);
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
             if ran.run.is_none() {
                 return self.launched(launch).await;
@@ -76,6 +72,15 @@ impl Context {
         }
         Err(Failure::to(Exit::Partial, format!("keep the fleet at its size: hosts ended again in {ROUNDS} rounds"))
             .hint("fleetwright status     # what is there, and why hosts ended"))
+    }
+
+    /// What a launch is asked for.
+    pub(super) fn launch_order(&self, launch: &Launch) -> Order<'static> {
+        // The size is no part of the spec's digest, but a plan for another size is another plan.
+        let hosts = self.fleet.fleet.as_ref();
+        let asked = Launch { watch: false, ..launch.clone() };
+        let arguments = format!("{asked:?} {:?}", hosts.map(|hosts| (hosts.size, hosts.accept_min)));
+        Order { verb: "launch", arguments, options: Options::default() }
     }
 
     /// Goes on with a replacement that was cut short: what it asked for may be there already, and comes first.
@@ -155,6 +160,7 @@ impl Context {
                 CliUntil::Ready => Until::Ready,
             },
             unseen: past::unseen(&history, &survey).into_keys().collect(),
+            unsettled: past::unsettled(&history),
             attempts: &past::attempts(&history),
             dry: past::dry(&history, now),
             user_data: user_data.as_deref(),

@@ -7,7 +7,7 @@ use crate::cli::request::{GoesFirst, HostPick, Scale, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};
 use crate::exit::Exit;
-use crate::journal::{FleetDir, History};
+use crate::journal::{Begun, FleetDir, History};
 use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, shell_word};
 use crate::plan::scale::{self, Load};
 use crate::plan::waves::{MaxFail, Waves};
@@ -44,11 +44,16 @@ impl Context {
         self.adopt_first(&held, wanted.launch.adopt).await?;
         let survey = self.survey().await?;
         let history = Self::whole_history(&held.state)?;
-        let shrinking = history.unfinished().any(|past| past.fold.begun.as_ref().is_some_and(|b| b.verb == "scale"));
+        let asked = self.request(&self.launch_order(&wanted.launch));
+        let begun =
+            |wanted: &dyn Fn(&Begun) -> bool| history.unfinished().any(|p| p.fold.begun.as_ref().is_some_and(wanted));
+        let shrinking = begun(&|begun| begun.verb == "scale");
+        // Its hosts may all be there, and then there is more to do with them, or nobody knows.
+        let growing = begun(&|begun| begun.verb == "launch" && begun.request == asked);
         let survey = past::without_ended(survey, &history);
         let have = crate::survey::live(&survey).len() + past::unseen(&history, &survey).len();
         let n = usize::try_from(wanted.n).unwrap_or(usize::MAX);
-        if !shrinking && have < n {
+        if growing || !shrinking && have < n {
             let launched = self.launch_held(&held, &wanted.launch).await?;
             return self.tell(Told::good(Scaled {
                 fleet: launched.fleet,
@@ -92,7 +97,7 @@ impl Context {
         let arguments = format!("only {only:?} {drain}");
         let answer = self
             .shrink(&held, arguments, async |look, live, unseen| {
-                let chosen = self.named(look.state, live, only)?;
+                let chosen = self.named(look, live, only)?;
                 Ok(scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone()))
             })
             .await?;
@@ -140,25 +145,35 @@ impl Context {
         })
     }
 
-    /// Ids of the hosts that were named by id or slot; every name must be one of a live host.
-    fn named(&self, dir: &FleetDir, live: &[Instance], only: &BTreeSet<HostPick>) -> Result<Vec<InstanceId>, Failure> {
-        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), live);
-        only.iter()
-            .map(|pick| {
-                let found = live.iter().find(|host| match pick {
-                    HostPick::Id(id) => *id == host.id,
-                    HostPick::Slot(slot) => slots.get(&host.id) == Some(slot),
-                });
-                let name = match pick {
-                    HostPick::Id(id) => id.to_string(),
-                    HostPick::Slot(slot) => format!("slot {slot}"),
-                };
-                found.map(|host| host.id.clone()).ok_or_else(|| {
-                    Failure::to(Exit::Usage, format!("find {name} among the live hosts of {}", self.fleet.name))
-                        .hint("fleetwright status     # lists ids and slots")
-                })
-            })
-            .collect()
+    /// Ids of the hosts that were named by id or slot and live; every name must be one of a host, and one that has ended
+    /// needs nothing more.
+    fn named(&self, look: &Look<'_>, live: &[Instance], only: &BTreeSet<HostPick>) -> Result<Vec<InstanceId>, Failure> {
+        let history = History::read(look.state).map_err(state)?;
+        let (known, gone) = (past::slots(&history), past::gone(&history));
+        let slots = slots::assign(&known, live);
+        let seen = |id: &InstanceId| look.survey.instances.iter().any(|host| host.id == *id && !host.state.live());
+        let mut hosts = Vec::new();
+        for pick in only {
+            let (host, was, name) = match pick {
+                HostPick::Id(id) => (live.iter().find(|host| *id == host.id), Some(id), id.to_string()),
+                HostPick::Slot(slot) => {
+                    let was = known.iter().find(|(_, one)| *one == slot).map(|(id, _)| id);
+                    (live.iter().find(|host| slots.get(&host.id) == Some(slot)), was, format!("slot {slot}"))
+                }
+            };
+            match (host, was) {
+                (Some(host), _) => hosts.push(host.id.clone()),
+                (None, Some(id)) if gone.contains(id) || seen(id) => {
+                    self.events.note(format!("{id} has ended already"));
+                }
+                (None, _) => {
+                    let live = format!("find {name} among the live hosts of {}", self.fleet.name);
+                    let failure = Failure::to(Exit::Usage, live);
+                    return Err(failure.hint("fleetwright status     # lists ids and slots"));
+                }
+            }
+        }
+        Ok(hosts)
     }
 
     /// How busy each host is, where it could be asked.

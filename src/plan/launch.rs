@@ -14,7 +14,7 @@ use crate::model::{
 use crate::spec::Fleet;
 use crate::spec::fleet::{HostsSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// All that a launch is planned from.
 #[derive(Clone, Debug)]
@@ -38,6 +38,8 @@ pub struct Input<'a> {
     /// Hosts that our journals launched within the last five minutes and that the survey does not show yet: absence
     /// proves nothing that early (EC2's guide on eventual consistency).
     pub unseen: Vec<InstanceId>,
+    /// Hosts that our journals launched and never saw come up.
+    pub unsettled: BTreeSet<InstanceId>,
     /// Launch requests that our journals know per epoch.
     pub attempts: &'a BTreeMap<String, u32>,
     /// Pools that our journals found without room within the last minutes.
@@ -108,6 +110,18 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     if quarantined > 0 {
         plan.notes.push(format!("{quarantined} hosts in quarantine are not counted"));
     }
+    let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = there
+        .iter()
+        .map(|host| host.id.clone())
+        .chain(input.unseen.iter().cloned())
+        .partition(|id| input.unsettled.contains(id) && !there.iter().any(|host| host.id == *id && !host.counts()));
+    if !awaited.is_empty() {
+        let hosts = count(awaited.len(), "host");
+        plan.notes.push(format!("{hosts} of an earlier launch have not come up yet: they are waited for"));
+    }
+    let some = !awaited.is_empty();
+    let settle =
+        Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing, awaited });
     if have >= input.size {
         if have > input.size {
             plan.notes.push(format!(
@@ -115,6 +129,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
                 input.size
             ));
         }
+        plan.steps.extend(some.then_some(settle));
         return Ok(plan);
     }
     let missing = input.size - have;
@@ -188,7 +203,6 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         host_tags,
     };
     let min = hosts.accept_min.min(input.size).saturating_sub(have);
-    let existing = there.iter().map(|i| i.id.clone()).chain(input.unseen.iter().cloned()).collect();
     plan.steps = vec![
         Step::new(
             "epoch",
@@ -201,7 +215,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             format!("accept {min} or more of {missing}"),
             Action::Accept { min, wanted: missing, abort: hosts.otherwise == Otherwise::Abort },
         ),
-        Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing }),
+        settle,
     ];
     Ok(plan)
 }

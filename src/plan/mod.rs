@@ -134,6 +134,9 @@ pub enum Action {
         until: Until,
         /// Hosts that were there before.
         existing: Vec<InstanceId>,
+        /// Hosts of earlier launches that have not come up yet: they are waited for like new ones.
+        #[serde(default)]
+        awaited: Vec<InstanceId>,
     },
     /// Run the verify playbook on the template, reboot proof included.
     Checks,

@@ -172,7 +172,7 @@ impl Driver for Steps {
                 Action::Capacity(_) => Err(Failure::to(Exit::Bug, "run a ladder: it is unfolded into rungs")),
                 Action::Rung(rung) => self.climb(id, rung).await,
                 Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
-                Action::Settle { until, existing } => self.settle(id, *until, existing).await,
+                Action::Settle { until, existing, awaited } => self.settle(id, *until, existing, awaited).await,
                 Action::Checks => self.checks().await,
                 Action::Canary { items, within, queue } => self.canary(id, *items, *within, queue).await,
                 Action::Quiesce => self.quiesce().await,

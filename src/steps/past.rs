@@ -74,8 +74,7 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
     let ended: BTreeMap<&str, Timestamp> = done(history, &END).collect();
     let mut used: BTreeMap<InstanceId, Used> = BTreeMap::new();
     for past in history.campaign() {
-        let rungs = past.fold.steps.iter().filter(|(step, _)| step.starts_with("capacity."));
-        for rung in rungs.filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok()) {
+        for rung in rungs(past) {
             for host in rung.hosts {
                 let end = match ended.get(host.id.as_str()) {
                     Some(at) => End::At(*at),
@@ -125,6 +124,11 @@ pub fn ended(history: &History, now: Timestamp) -> BTreeSet<String> {
     done(history, &END).filter(|(_, at)| now.duration_since(*at) < CONSISTENT).map(|(id, _)| id.to_owned()).collect()
 }
 
+/// Every host that a call of ours has ended, however long ago.
+pub fn gone(history: &History) -> BTreeSet<InstanceId> {
+    done(history, &END).map(|(id, _)| InstanceId::new(id)).collect()
+}
+
 /// A look at the account without what a call of ours has ended since.
 #[must_use]
 pub fn without_ended(mut survey: Survey, history: &History) -> Survey {
@@ -158,10 +162,9 @@ pub fn attempts(history: &History) -> BTreeMap<String, u32> {
 
 /// Pools that launches of ours found without room so recently that they are not asked again yet.
 pub fn dry(history: &History, now: Timestamp) -> Vec<Dry> {
-    let outcomes = history.runs().flat_map(|past| past.fold.steps.iter());
-    outcomes
-        .filter(|(step, _)| step.starts_with("capacity."))
-        .filter_map(|(_, output)| serde_json::from_value::<RungOutcome>(output.clone()).ok())
+    history
+        .runs()
+        .flat_map(rungs)
         .filter(|outcome| outcome.at <= now && now.duration_since(outcome.at) < REMEMBERED)
         .flat_map(|outcome| outcome.dry())
         .collect()
@@ -184,32 +187,40 @@ pub fn gives_way(begun: &Begun) -> bool {
 /// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart, or what was taken
 /// over.
 pub fn wish(history: &History) -> Option<Wish> {
-    let sized = || {
-        history.campaign().filter_map(|past| {
-            let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
-            serde_json::from_value::<Plan>(begun.plan.clone()).ok()
-        })
-    };
-    let (mut size, mut until) = (None, None);
-    for step in sized().flat_map(|plan| plan.steps) {
-        match step.action {
-            Action::End { left, .. } => size = size.or(Some(left)),
-            Action::Settle { until: far, existing } => {
-                until = until.or(Some((far, u32::try_from(existing.len()).unwrap_or(u32::MAX))));
+    let plans = history.campaign().filter_map(|past| {
+        let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
+        serde_json::from_value::<Plan>(begun.plan.clone()).ok()
+    });
+    let mut size = None;
+    for plan in plans {
+        for step in &plan.steps {
+            match &step.action {
+                Action::End { left, .. } => size = size.or(Some(*left)),
+                Action::Settle { until, existing, awaited } => {
+                    let there = u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX);
+                    let wanted = plan.ladder().map_or(0, |(_, ladder)| ladder.wanted());
+                    return Some(Wish { size: size.unwrap_or(there + wanted), until: *until });
+                }
+                _ => {}
             }
-            _ => {}
-        }
-        if until.is_some() {
-            break;
         }
     }
-    let Some((until, existing)) = until else {
-        let taken = history.campaign().find_map(adopted)?;
-        let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
-        return Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh });
-    };
-    let wanted = sized().find_map(|plan| plan.ladder().map(|(_, ladder)| ladder.wanted()))?;
-    Some(Wish { size: size.unwrap_or(existing + wanted), until })
+    let taken = history.campaign().find_map(adopted)?;
+    let taken = u32::try_from(taken.slots.len()).unwrap_or(u32::MAX);
+    Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh })
+}
+
+/// Hosts of this campaign that a launch brought and that no launch saw come up: it ended before, or gave them up.
+pub fn unsettled(history: &History) -> BTreeSet<InstanceId> {
+    let up = came_up(history);
+    let brought = history.campaign().flat_map(rungs).flat_map(|rung| rung.hosts).map(|host| host.id);
+    brought.filter(|id| !up.contains(id)).collect()
+}
+
+/// What a run's fleet requests came to.
+fn rungs(past: &PastRun) -> impl Iterator<Item = RungOutcome> {
+    let rungs = past.fold.steps.iter().filter(|(step, _)| step.starts_with("capacity."));
+    rungs.filter_map(|(_, output)| serde_json::from_value(output.clone()).ok())
 }
 
 /// When the last call of unknown outcome that makes something was sent.

@@ -41,9 +41,16 @@ const TAIL: usize = 8;
 const CIRCUIT: usize = 3;
 
 impl Steps {
-    /// Waits for the new hosts.
-    pub(super) async fn settle(&self, step: &str, until: Until, existing: &[InstanceId]) -> Result<Done, Failure> {
-        let new = ladder::launched(&self.rungs());
+    /// Waits for the new hosts, and for those of earlier launches that never came up.
+    pub(super) async fn settle(
+        &self,
+        step: &str,
+        until: Until,
+        existing: &[InstanceId],
+        awaited: &[InstanceId],
+    ) -> Result<Done, Failure> {
+        let mut new = ladder::launched(&self.rungs());
+        new.extend_from_slice(awaited);
         let deadline = self.clock.now() + PATIENCE;
         let (running, dead) = self.running(step, &new, deadline).await?;
         let mut told: BTreeSet<&str> = BTreeSet::new();

@@ -218,3 +218,23 @@ fn hosts_that_no_look_shows_yet_are_in_the_status() {
     launch.kill().unwrap();
     launch.wait().unwrap();
 }
+
+#[test]
+fn hosts_that_never_came_up_are_waited_for_again_and_not_called_present() {
+    let stuck = json!({ "stuck": [{ "state": "pending", "share_percent": 100 }] });
+    let cloud = Cloud::start(SPEC, 600, &stuck);
+    for _ in 0..2 {
+        let output = expect(&mut cloud.launch("laptop"), 3);
+        assert!(talk(&output).contains("see 5 hosts run"), "{}", talk(&output));
+        assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, N));
+    }
+    // Those that somebody ends are replaced, and waited for no longer.
+    faults(&cloud, &json!({}));
+    let (ended, hosts) = (cloud.live("five").join(","), |output: &std::process::Output| {
+        serde_json::from_slice::<Value>(&output.stdout).unwrap()["hosts"].clone()
+    });
+    expect(&mut cloud.cli("laptop", &["down", "--only", &ended]), 0);
+    assert_eq!(hosts(&expect(&mut cloud.launch("laptop"), 0)), json!({ "wanted": N, "live": N }));
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, 2 * N));
+}

@@ -57,7 +57,9 @@ fn both_ways_and_nothing_twice() {
     let going = cloud.live("five")[..2].to_vec();
     let told = expect(&mut cloud.cli("laptop", &["down", "--only", &going.join(",")]), 0);
     let ended: BTreeSet<String> = serde_json::from_value(answer(&told)["ended"].clone()).unwrap();
-    assert_eq!(ended, going.into_iter().collect());
+    assert_eq!(ended, going.iter().cloned().collect());
+    let again = expect(&mut cloud.cli("laptop", &["down", "--only", &going.join(",")]), 0);
+    assert!(String::from_utf8_lossy(&again.stderr).contains(&format!("{} has ended already", going[1])));
     assert_eq!(cloud.live("five").len(), 4);
     assert_eq!(cloud.world()["launch_templates"].as_array().unwrap().len(), 1, "the fleet stays");
     expect(&mut cloud.cli("laptop", &["down", "--only", "i-0123456789abcdef9"]), 2);
