@@ -5,9 +5,10 @@ use super::campaign::Held;
 use super::context::Context;
 use super::wait::BUDGET;
 use super::watch::Watch;
-use crate::cli::request::{Bake, Down, Launch, Push, Up, Verify};
+use crate::cli::request::{Bake, Down, Launch, Push, Up, Verb, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::plan::Plan;
 use crate::report::answer::LiveHosts;
 use crate::report::{HostCounts, Summary};
 use crate::spec::Need;
@@ -23,6 +24,9 @@ impl Context {
     /// The whole campaign under one claim, and what all of it came to.
     async fn up_held(&self, held: &Held, wanted: Up) -> Result<Told<Summary>, Failure> {
         self.need(Need::Hosts)?;
+        if Self::teardown_begun(held)? {
+            return self.finish_teardown(held).await;
+        }
         if let Some(template) = &self.fleet.template {
             if self.attestation(&held.state, template.instance.as_str())?.is_none() {
                 self.part(self.verify_held(held, Verify::default())).await?;
@@ -79,6 +83,26 @@ impl Context {
             hosts.terminated = count(live);
         }
         Ok(self.campaign(waited, hosts))
+    }
+
+    /// Whether an `up` was stopped in the teardown at its end. One that somebody began by `down` says nothing about a job.
+    fn teardown_begun(held: &Held) -> Result<bool, Failure> {
+        let history = Self::whole_history(&held.state)?;
+        let last = history.unfinished().next().and_then(|past| past.fold.begun.as_ref());
+        Ok(last.filter(|begun| begun.verb == "down").is_some_and(|begun| {
+            let words = serde_json::from_value(begun.plan.clone()).map(|plan: Plan| plan.arguments).unwrap_or_default();
+            let words = std::iter::once("fleetwright".to_owned()).chain(words);
+            crate::cli::parse(words).is_ok_and(|request| matches!(request.verb, Verb::Up(_)))
+        }))
+    }
+
+    /// Goes on with the end of a campaign whose job is over: nothing is launched for it again.
+    async fn finish_teardown(&self, held: &Held) -> Result<Told<Summary>, Failure> {
+        self.events.note("the campaign came to its end, and its teardown was cut short: the rest is ended");
+        let live = u32::try_from(self.live_hosts().await?).unwrap_or(u32::MAX);
+        self.part(self.down_held(held, Down::default())).await?;
+        let hosts = HostCounts { terminated: live, ..HostCounts::default() };
+        Ok(self.campaign(Told::good(self.tally.summary("done")), hosts))
     }
 
     /// What comes after the job, as far as it can be planned before it.

@@ -133,4 +133,15 @@ impl Tools {
         let span = jiff::SignedDuration::try_from(span).unwrap_or(jiff::SignedDuration::MAX);
         self.pause_until(self.clock.now().saturating_add(span).unwrap_or(Timestamp::MAX)).await
     }
+
+    /// Waits until the next look at what may take long: `least`, or a third of the time since `begun` where that is more,
+    /// at most a minute. So looks are close together while much happens, and a wait for lagging readers costs few calls.
+    ///
+    /// # Errors
+    ///
+    /// The interruption.
+    pub async fn pause_longer(&self, least: std::time::Duration, begun: Timestamp) -> Result<(), Failure> {
+        let waited = self.clock.now().duration_since(begun).unsigned_abs();
+        self.pause((waited / 3).min(std::time::Duration::from_mins(1)).max(least)).await
+    }
 }

@@ -248,7 +248,8 @@ impl Steps {
 
     /// Looks until two looks in a row find nothing.
     pub(super) async fn sweep(&self, step: &str) -> Result<Done, Failure> {
-        let deadline = self.clock.now() + PATIENCE;
+        let begun = self.clock.now();
+        let deadline = begun + PATIENCE;
         // A teardown that saw nothing has no step that ends hosts.
         let kept = self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default();
         let mut clean = 0;
@@ -276,7 +277,7 @@ impl Steps {
                 total: Some(2),
                 note: if things.is_empty() { "clean".to_owned() } else { format!("{} still there", things.len()) },
             });
-            self.pause(LOOK).await?;
+            if clean > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
         }
     }
 }

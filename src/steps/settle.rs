@@ -108,6 +108,7 @@ impl Steps {
         deadline: jiff::Timestamp,
     ) -> Result<(Vec<Instance>, BTreeMap<InstanceId, String>), Failure> {
         let mut good = 0;
+        let begun = self.clock.now();
         loop {
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
             let up = |i: &&Instance| i.state == InstanceState::Running && self.address(i).is_some();
@@ -130,7 +131,7 @@ impl Steps {
                 let stuck = late.map(|i| i.id.to_string());
                 return Err(not_up(&stuck.collect::<Vec<_>>(), "run"));
             }
-            self.pause(LOOK).await?;
+            if good > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
         }
     }
 

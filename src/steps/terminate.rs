@@ -74,7 +74,8 @@ impl Steps {
         step: &str,
         only: Option<&BTreeSet<InstanceId>>,
     ) -> Result<(usize, Vec<(String, Reason)>), Failure> {
-        let deadline = self.clock.now() + PATIENCE;
+        let begun = self.clock.now();
+        let deadline = begun + PATIENCE;
         let mut told: BTreeMap<InstanceId, jiff::Timestamp> = BTreeMap::new();
         let mut guarded: BTreeSet<InstanceId> = BTreeSet::new();
         let mut kept: BTreeMap<String, Reason> = BTreeMap::new();
@@ -135,7 +136,7 @@ impl Steps {
                     .leaving(Residue::Remaining(things))
                     .hint("fleetwright down       # tries again"));
             }
-            self.pause(LOOK).await?;
+            if quiet_looks > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
         }
     }
 

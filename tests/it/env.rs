@@ -48,6 +48,11 @@ impl Cloud {
 
     /// The same with hosts that are `real` or `none`.
     pub(crate) fn with_hosts(spec: &str, speed: u32, faults: &Value, hosts: &str) -> Self {
+        Self::seeded(spec, speed, faults, hosts, 1)
+    }
+
+    /// The same with the seed of all that goes wrong by chance.
+    pub(crate) fn seeded(spec: &str, speed: u32, faults: &Value, hosts: &str, seed: u64) -> Self {
         let dir = tempfile::tempdir().unwrap();
         let script = dir.path().join("faults.json");
         std::fs::write(&script, faults.to_string()).unwrap();
@@ -57,6 +62,8 @@ impl Cloud {
             .arg(dir.path())
             .args(["-o", "json", "sim", "serve", "--listen", "127.0.0.1:0", "--hosts", hosts, "--speed"])
             .arg(speed.to_string())
+            .arg("--seed")
+            .arg(seed.to_string())
             .arg("--faults")
             .arg(&script)
             .arg("--spec")

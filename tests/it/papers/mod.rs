@@ -28,6 +28,7 @@ const ELSEWHERE: [(&str, &str); 21] = [
     ("cargo ", "it builds what runs this"),
     ("install -m 755 target/release/", "no optimised build is made for the tests"),
     ("tests/run", "it runs this"),
+    ("tests/crash/", "minutes to hours, and its samples are run beside this"),
     ("fleetwright rehearse", "whole campaigns: tests/it/rehearse.rs"),
     ("fleetwright -f your/fleet.yaml rehearse", "somebody else's spec: tests/it/rehearse.rs"),
     ("fleetwright init", "it would write into the paper's folder: tests/it/init.rs"),

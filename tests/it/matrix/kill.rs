@@ -1,0 +1,181 @@
+//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, or at one of its journal's syncs, by strace.
+
+use crate::crash::kill;
+use crate::env::Cloud;
+use serde_json::Value;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+/// What the disk keeps of the batch whose sync the process died in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    /// Nothing: the machine went down with it.
+    Lost,
+    /// Half of it.
+    Torn,
+    /// All of it.
+    Kept,
+}
+
+/// One place to be killed at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kill {
+    /// The nth call of an action, before it is carried out or before it is answered.
+    Call { action: String, nth: u32, point: &'static str },
+    /// The nth sync of the journal.
+    Sync { nth: u32, fate: Fate },
+}
+
+/// The columns of the table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Column {
+    /// The intent was written and never got to the disk.
+    IntentLost,
+    /// The intent is on disk, and nothing was carried out.
+    BeforeCommit,
+    /// Carried out, not answered.
+    AfterCommit,
+    /// Answered, and the outcome never got to the disk.
+    OutcomeLost,
+    /// Any other record of the journal, lost, torn or kept, and outcomes that are on disk.
+    Other,
+}
+
+impl fmt::Display for Kill {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Call { action, nth, point } => write!(f, "{action} #{nth} {point}"),
+            Self::Sync { nth, fate } => write!(f, "sync #{nth} {fate:?}"),
+        }
+    }
+}
+
+/// How a process died.
+pub(super) struct Killed {
+    pub(super) column: Column,
+    /// Whether its run's end is on disk: the same command begins another.
+    pub(super) over: bool,
+}
+
+/// Every journal of the laptop.
+fn journals(cloud: &Cloud) -> Vec<PathBuf> {
+    let below = |dir: &Path| -> Vec<PathBuf> {
+        std::fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect()
+    };
+    let fleets = below(&cloud.state("laptop"));
+    fleets.iter().flat_map(|fleet| below(&fleet.join("runs"))).map(|run| run.join("journal.jsonl")).collect()
+}
+
+/// How many runs have their end on disk, whole.
+fn ended(cloud: &Cloud) -> usize {
+    let whole = |path: &PathBuf| {
+        let text = std::fs::read_to_string(path).unwrap_or_default();
+        text.contains("\"record\":\"ended\"") && text.ends_with("}}\n")
+    };
+    journals(cloud).iter().filter(|path| whole(path)).count()
+}
+
+/// Wraps a command into strace, which writes what the kernel saw to `trace`.
+fn traced(command: &Command, trace: &Path, inject: Option<u32>) -> Command {
+    let mut strace = Command::new("strace");
+    // Without --seccomp-bpf: with it, signals are not injected.
+    strace.args(["-f", "-y", "-s", "0", "-e", "trace=write,fdatasync"]);
+    if let Some(nth) = inject {
+        strace.args(["-e", &format!("inject=fdatasync:signal=KILL:when={nth}")]);
+    }
+    strace.arg("-o").arg(trace).arg(command.get_program()).args(command.get_args()).env_clear();
+    strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    strace.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    strace
+}
+
+fn read(trace: &Path) -> Vec<String> {
+    String::from_utf8_lossy(&std::fs::read(trace).unwrap()).lines().map(str::to_owned).collect()
+}
+
+/// Runs a command to its good end: how many calls of each action it made, in their first order, and how many syncs.
+pub(super) fn probe(cloud: &Cloud, command: &Command) -> (Vec<(String, u32)>, u32) {
+    let before = cloud.audit().len();
+    let trace = cloud.state("trace");
+    let output = traced(command, &trace, None).output().expect("strace must be there: apt-get install strace");
+    assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
+    let mut calls: Vec<(String, u32)> = Vec::new();
+    for call in cloud.audit().iter().skip(before) {
+        let action = call["action"].as_str().unwrap();
+        // What workers on hosts ask for is not this process's.
+        if call["principal"] != cloud.env()["AWS_ACCESS_KEY_ID"].as_str() {
+            continue;
+        }
+        match calls.iter_mut().find(|(name, _)| name == action) {
+            Some((_, count)) => *count += 1,
+            None => calls.push((action.to_owned(), 1)),
+        }
+    }
+    let syncs = read(&trace).iter().filter(|line| line.contains("fdatasync(")).count();
+    (calls, u32::try_from(syncs).unwrap())
+}
+
+/// Runs a command until it is killed there; `None` when it ends before it gets there.
+pub(super) fn killed(cloud: &Cloud, mut command: Command, at: &Kill) -> Option<Killed> {
+    let before = ended(cloud);
+    let column = match at {
+        Kill::Call { action, nth, point } => {
+            cloud.arm_nth(action, point, *nth);
+            let mut child = command.spawn().unwrap();
+            let held = held(cloud, &mut child);
+            kill(&mut child);
+            cloud.release();
+            held.then_some(if *point == "before-commit" { Column::BeforeCommit } else { Column::AfterCommit })
+        }
+        Kill::Sync { nth, fate } => {
+            let trace = cloud.state("trace");
+            let output = traced(&command, &trace, Some(*nth)).output().unwrap();
+            (!output.status.success()).then(|| cut(&read(&trace), *fate))
+        }
+    }?;
+    Some(Killed { column, over: ended(cloud) > before })
+}
+
+/// Waits until the gate holds its call; false when the process ends before.
+fn held(cloud: &Cloud, child: &mut Child) -> bool {
+    let begun = Instant::now();
+    loop {
+        let gates = cloud.control("GET", "gate", &Value::Null);
+        if gates.contains("\"held\"") {
+            return true;
+        }
+        if child.try_wait().unwrap().is_some() {
+            return false;
+        }
+        assert!(begun.elapsed() < Duration::from_mins(3), "nobody came to the gate, and nobody ended");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+/// Does to the journal what a crash of the machine would do to a batch that was written and not synced.
+fn cut(trace: &[String], fate: Fate) -> Column {
+    let line = trace.iter().rfind(|line| line.contains("fdatasync(")).expect("it died in a sync");
+    let path = line.split_once('<').and_then(|(_, rest)| rest.split_once('>')).expect("strace names the file").0;
+    let written = trace.iter().rfind(|line| line.contains("write(") && line.contains(&format!("<{path}>"))).unwrap();
+    // The length that was asked for: the answer may be on a line of its own.
+    let digits = written.rsplit_once("..., ").expect("how much was to be written").1;
+    let batch: usize = digits[..digits.find(|c: char| !c.is_ascii_digit()).unwrap()].parse().unwrap();
+    let bytes = std::fs::read(path).unwrap();
+    let start = bytes.len() - batch;
+    let text = String::from_utf8_lossy(&bytes[start..]).into_owned();
+    let keep = match fate {
+        Fate::Lost => start,
+        Fate::Torn => start + batch / 2,
+        Fate::Kept => bytes.len(),
+    };
+    std::fs::OpenOptions::new().write(true).open(path).unwrap().set_len(u64::try_from(keep).unwrap()).unwrap();
+    let of = |record: &str| text.contains(&format!("\"record\":\"{record}\""));
+    match fate {
+        Fate::Lost | Fate::Torn if of("intent") || of("again") => Column::IntentLost,
+        Fate::Kept if of("intent") || of("again") => Column::BeforeCommit,
+        Fate::Lost | Fate::Torn if of("outcome") => Column::OutcomeLost,
+        Fate::Lost | Fate::Torn | Fate::Kept => Column::Other,
+    }
+}
