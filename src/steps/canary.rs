@@ -64,7 +64,7 @@ impl Steps {
             )
             .await?;
         let ended = format!("{step}:end");
-        let (passed, over) = self
+        let (passed, ending) = self
             .journal
             .with_fold(|fold| (fold.cursors.get(step) == Some(&json!(PASSED)), fold.of_step(&ended).next().is_some()));
         if ending && !passed {
