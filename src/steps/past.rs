@@ -11,7 +11,6 @@ use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
 use crate::plan::{Action, CONSISTENT, Plan, Until};
 use jiff::Timestamp;
-use serde::Deserialize as _;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The action that launches hosts.
@@ -61,10 +60,11 @@ pub fn launched(history: &History) -> BTreeMap<InstanceId, Timestamp> {
 /// Hosts that launches of ours brought within the last five minutes, that nobody has ended and that the look does not show.
 pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timestamp> {
     let ended = ended(history, survey.at);
-    let shown: BTreeSet<&InstanceId> = survey.instances.iter().map(|instance| &instance.id).collect();
     let mut recent = launched(history);
     recent.retain(|id, at| {
-        survey.at.duration_since(*at) < CONSISTENT && !ended.contains(id.as_str()) && !shown.contains(id)
+        survey.at.duration_since(*at) < CONSISTENT
+            && !ended.contains(id.as_str())
+            && !survey.instances.iter().any(|instance| instance.id == *id)
     });
     recent
 }
@@ -187,12 +187,12 @@ pub fn gives_way(begun: &Begun) -> bool {
 /// How many hosts this campaign wants: what its last launch or `scale` planned for, replacements apart, or what was taken
 /// over.
 pub fn wish(history: &History) -> Option<Wish> {
-    let sized = history.campaign().filter_map(|past| {
+    let plans = history.campaign().filter_map(|past| {
         let begun = past.fold.begun.as_ref().filter(|begun| !gives_way(begun))?;
         serde_json::from_value::<Plan>(begun.plan.clone()).ok()
     });
     let mut size = None;
-    for plan in sized {
+    for plan in plans {
         for step in &plan.steps {
             match &step.action {
                 Action::End { left, .. } => size = size.or(Some(*left)),
@@ -212,16 +212,9 @@ pub fn wish(history: &History) -> Option<Wish> {
 
 /// Hosts of this campaign that a launch brought and that no launch saw come up: it ended before, or gave them up.
 pub fn unsettled(history: &History) -> BTreeSet<InstanceId> {
-    let (mut hosts, mut up) = (BTreeSet::new(), BTreeSet::new());
-    for past in history.campaign() {
-        let settled = past.fold.steps.get("settle").and_then(|output| Settled::deserialize(output).ok());
-        match settled {
-            Some(settled) => up.extend(settled.ready),
-            None => hosts.extend(rungs(past).flat_map(|rung| rung.hosts).map(|host| host.id)),
-        }
-    }
-    hosts.retain(|id| !up.contains(id));
-    hosts
+    let up = came_up(history);
+    let brought = history.campaign().flat_map(rungs).flat_map(|rung| rung.hosts).map(|host| host.id);
+    brought.filter(|id| !up.contains(id)).collect()
 }
 
 /// What a run's fleet requests came to.
@@ -238,6 +231,14 @@ pub fn open_creation(history: &History) -> Option<Timestamp> {
 /// Until when a look may show hosts as living that a call of unknown outcome has ended.
 pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
     open(history, |call| END.contains(&call.action.as_str())).map(|at| at + CONSISTENT).filter(|until| *until > now)
+}
+
+/// Every host that a launch of ours saw up, as far as it was asked to look, and every one that was taken over.
+pub fn came_up(history: &History) -> BTreeSet<InstanceId> {
+    let settled = history.runs().filter_map(|past| past.fold.steps.get("settle"));
+    let settled = settled.filter_map(|output| serde_json::from_value::<Settled>(output.clone()).ok());
+    let adopted = history.runs().filter_map(adopted).flat_map(|taken| taken.slots.into_keys());
+    settled.flat_map(|settled| settled.ready).chain(adopted).collect()
 }
 
 /// The slots that the newest launch or adoption gave.

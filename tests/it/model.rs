@@ -73,15 +73,18 @@ struct Day {
     foreign: Things,
     /// Hosts that somebody took our tag off: nobody's business any more.
     untagged: Vec<String>,
+    /// Whether another machine had its hands in it: from then on both take over what they find.
+    shared: bool,
 }
 
 impl Day {
     fn command(&self, machine: &str, verb: &Verb) -> Command {
-        let rest = ["--adopt", "--unattested", "--image", IMAGE, "--until", "running"];
+        let adopt: &[&str] = if self.shared { &["--adopt"] } else { &[] };
+        let rest = ["--unattested", "--image", IMAGE, "--until", "running"];
         match verb {
-            Verb::Launch(n) => self.cloud.cli(machine, &[&["launch", "-n", &n.to_string()], &rest[..]].concat()),
-            Verb::Scale(n) => self.cloud.cli(machine, &[&["scale", &n.to_string()], &rest[..]].concat()),
-            Verb::Down => self.cloud.cli(machine, &["down", "--adopt"]),
+            Verb::Launch(n) => self.cloud.cli(machine, &[&["launch", "-n", &n.to_string()], adopt, &rest].concat()),
+            Verb::Scale(n) => self.cloud.cli(machine, &[&["scale", &n.to_string()], adopt, &rest].concat()),
+            Verb::Down => self.cloud.cli(machine, &[&["down"], adopt].concat()),
         }
     }
 
@@ -179,6 +182,7 @@ impl Day {
                 let status = self.cloud.cli("laptop", &["status"]).output().unwrap();
                 let status: Value = serde_json::from_slice(&status.stdout).unwrap();
                 if status["unfinished"] == json!([]) {
+                    self.shared = true;
                     self.converges("desktop", verb)?;
                 }
             }
@@ -211,7 +215,7 @@ impl Day {
 fn lives(events: &[Event]) -> Result<(), TestCaseError> {
     let cloud = Cloud::start(SPEC, SPEED, &json!({}));
     let foreign = things(&cloud.world());
-    let mut day = Day { cloud, foreign, untagged: Vec::new() };
+    let mut day = Day { cloud, foreign, untagged: Vec::new(), shared: false };
     for event in events {
         day.happens(event)?;
     }
