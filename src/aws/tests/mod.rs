@@ -15,7 +15,7 @@ pub(super) const FLEET: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <CreateFleetResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><fleetId>fleet-1</fleetId><fleetInstanceSet><item><lifecycle>spot</lifecycle><instanceIds><item>i-1</item><item>i-2</item></instanceIds><instanceType>m7i.large</instanceType><launchTemplateAndOverrides><overrides><subnetId>subnet-a</subnetId></overrides></launchTemplateAndOverrides></item><item><lifecycle>on-demand</lifecycle><instanceIds><item>i-3</item></instanceIds><instanceType>m7a.large</instanceType></item></fleetInstanceSet><errorSet><item><errorCode>InsufficientInstanceCapacity</errorCode><errorMessage>none</errorMessage><lifecycle>spot</lifecycle></item></errorSet></CreateFleetResponse>"#;
 
 pub(super) const INSTANCES: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
-<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><code>16</code><name>running</name></instanceState><launchTime>2026-03-01T10:00:00.000Z</launchTime><instanceLifecycle>spot</instanceLifecycle><tagSet><item><key>fleetwright:fleet</key><value>f</value></item></tagSet></item></instancesSet></item><item><instancesSet><item><instanceId>i-2</instanceId><instanceState><code>0</code><name>pending</name></instanceState><launchTime>2026-03-01T10:00:00.000Z</launchTime></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#;
+<DescribeInstancesResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><reservationSet><item><instancesSet><item><instanceId>i-1</instanceId><instanceState><code>16</code><name>running</name></instanceState><launchTime>2026-03-01T10:00:00.000Z</launchTime><instanceLifecycle>spot</instanceLifecycle><tagSet><item><key>fleetwright:fleet</key><value>f</value></item></tagSet></item></instancesSet></item><item><instancesSet><item><instanceId>i-2</instanceId><instanceState><code>0</code><name>pending</name></instanceState><launchTime>2026-03-01T10:00:00.000Z</launchTime><tagSet><item><key>fleetwright:fleet</key><value>f</value></item></tagSet></item></instancesSet></item></reservationSet></DescribeInstancesResponse>"#;
 
 pub(super) fn fleet_request() -> FleetRequest {
     FleetRequest {
@@ -68,7 +68,7 @@ pub(super) fn owned(ids: &[&str]) -> OwnedIds {
     let now = Timestamp::UNIX_EPOCH;
     let candidate = |id: &&str| Candidate {
         id: (*id).to_owned(),
-        tags: Tags::default().with(tags::FLEET, "f"),
+        tags: Tags::default().with(tags::FLEET, "f").with(tags::INTENT, "fw"),
         termination_protected: false,
     };
     let facts = GateFacts {
