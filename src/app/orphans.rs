@@ -6,7 +6,7 @@ use super::{Told, images};
 use crate::cli::request::Orphans;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::FleetDir;
+use crate::journal::{FleetDir, History, PastRun};
 use crate::model::{FleetKey, FleetName, Ours, count};
 use crate::plan::orphans::{self, Fate, PAUSE};
 use crate::report::Answer;
@@ -16,6 +16,9 @@ use crate::steps::Options;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+
+/// What runs of a reap are called.
+const VERB: &str = "orphans";
 
 /// What one look found.
 struct Found {
@@ -30,17 +33,25 @@ impl Context {
         let fleet = wanted.fleet.as_ref();
         let found = self.look_for_orphans(fleet).await?;
         let endable = orphans::endable(&found.orphans);
-        if !wanted.reap || self.global.dry_run || endable.is_empty() {
+        // A reap that was killed at its end left nothing to be found, and is finished all the same.
+        let mut fleets: BTreeMap<FleetName, Vec<Ours>> = BTreeMap::new();
+        for name in [Some(&self.fleet.name), fleet].into_iter().flatten() {
+            if wanted.reap && self.reaps_unfinished(name)? {
+                fleets.insert(name.clone(), Vec::new());
+            }
+        }
+        if !wanted.reap || self.global.dry_run || endable.is_empty() && fleets.is_empty() {
             return self.tell_orphans(found, BTreeSet::new(), None);
         }
-        orphans::brake(endable.len(), found.seen, wanted.max)?;
-        if !self.global.yes {
-            talk(&page(self, &found, BTreeSet::new()).page(None));
+        if !endable.is_empty() {
+            orphans::brake(endable.len(), found.seen, wanted.max)?;
+            if !self.global.yes {
+                talk(&page(self, &found, BTreeSet::new()).page(None));
+            }
+            let question = format!("End {} after a second look in {} minutes?", n(endable.len()), PAUSE.as_mins());
+            self.agree("orphans --reap", &question).await?;
         }
-        let question = format!("End {} after a second look in {} minutes?", n(endable.len()), PAUSE.as_mins());
-        self.agree("orphans --reap", &question).await?;
         let second = self.clock.now() + PAUSE;
-        let mut fleets: BTreeMap<FleetName, Vec<Ours>> = BTreeMap::new();
         for thing in found.orphans.iter().filter(|thing| endable.iter().any(|one| one.fleet() == thing.fleet())) {
             fleets.entry(FleetName::new(thing.fleet())).or_default().push(thing.clone());
         }
@@ -71,7 +82,7 @@ impl Context {
     /// Ends this fleet's orphans; the ids of what it ended.
     async fn reap(&self, things: &[Ours], second: Timestamp) -> Result<BTreeSet<String>, Failure> {
         let held = self.hold("orphans --reap").await?;
-        let order = Order { verb: "orphans", arguments: String::new(), options: Options::default() };
+        let order = Order { verb: VERB, arguments: String::new(), options: Options::default() };
         let planner =
             async |look: super::campaign::Look<'_>| Ok(orphans::plan(self.fleet.key(), things, second, look.request));
         let ran = Box::pin(self.run(&held, order, planner)).await?;
@@ -110,6 +121,13 @@ impl Context {
         let orphan = |(thing, fate): &(Ours, Fate)| *fate == Fate::Orphan && named(thing);
         let orphans = things.into_iter().zip(fates).filter(orphan).map(|(thing, _)| thing).collect();
         Ok(Found { seen, orphans, spared })
+    }
+
+    /// Whether a reap of this fleet was cut short on this machine.
+    fn reaps_unfinished(&self, name: &FleetName) -> Result<bool, Failure> {
+        let history = History::read(&self.dir_of(name.clone())?).map_err(state)?;
+        let reap = |past: &PastRun| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == VERB);
+        Ok(history.unfinished().any(reap))
     }
 
     fn dir_of(&self, name: FleetName) -> Result<FleetDir, Failure> {

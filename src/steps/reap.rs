@@ -19,8 +19,10 @@ impl Steps {
     /// Ends the orphans that the second look left: hosts first, then what they held, then what made them.
     pub(super) async fn reap(&self, step: &str) -> Result<Done, Failure> {
         let adopted: Adopted = self.output_of("adopt")?;
-        let hosts = adopted.things.iter().filter(|thing| thing.kind == "instance");
-        let hosts: BTreeSet<InstanceId> = hosts.map(|thing| InstanceId::new(thing.id.as_str())).collect();
+        let named = |id: &str| adopted.things.iter().any(|thing| thing.id == id);
+        // Whoever goes on with this much later may find the fleet in use again.
+        let hosts = self.orphans(|thing| thing.kind == "instance" && named(&thing.id)).await?;
+        let hosts: BTreeSet<InstanceId> = hosts.iter().map(|thing| InstanceId::new(thing.id.as_str())).collect();
         let mut ended = 0;
         if !hosts.is_empty() {
             let (gone, kept) = self.end(step, Some(&hosts)).await?;
@@ -32,7 +34,6 @@ impl Steps {
         for kind in KINDS.into_iter().filter(|kind| *kind != "instance") {
             ended += self
                 .afresh("end orphans", async |read_at| {
-                    let named = |id: &str| adopted.things.contains(&Thing { kind: kind.to_owned(), id: id.to_owned() });
                     // What a host holds ends with it, or is Busy.
                     let still = self.orphans(|thing| thing.kind == kind && named(&thing.id)).await?;
                     let still: Vec<_> = still.iter().map(|thing| (thing.id.as_str(), &thing.tags)).collect();

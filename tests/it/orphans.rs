@@ -112,6 +112,8 @@ fn a_reap_that_is_killed_anywhere_is_finished_by_the_same_command() {
         cloud.release();
         expect(&mut cloud.cli("laptop", &reap), 0);
         only_five_is_gone(&cloud);
+        let status = answer(&expect(&mut cloud.cli("laptop", &["status"]), 0));
+        assert_eq!(status["unfinished"], json!([]), "{action} {point}: {status:#}");
     }
 }
 
