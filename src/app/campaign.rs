@@ -170,7 +170,7 @@ impl Context {
         order: Order<'_>,
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Ran, Failure> {
-        match self.open(held, &order, planner).await? {
+        match Box::pin(self.open(held, &order, planner)).await? {
             Some(opened) => Box::pin(self.carry_out(held, opened, order)).await,
             None => Ok(Ran { run: None, journal: None }),
         }
@@ -209,7 +209,7 @@ impl Context {
             return Err(Failure::to(Exit::Bug, format!("make a plan that keeps its own rules: {broken}")));
         }
         self.check_plan(&plan, &survey, held.state.run(run).path().exists())?;
-        self.warn_of_session(&mut plan).await?;
+        Box::pin(self.warn_of_session(&mut plan)).await?;
         if self.planning() {
             return Err(self.shown(run, plan));
         }
