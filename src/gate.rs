@@ -111,7 +111,7 @@ impl fmt::Display for Reason {
 
 /// The gate said no to everything: nothing may be ended.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("refused to end {count} thing(s): {reason}")]
+#[error("refused to end {}: {reason}", crate::model::count(*count, "thing"))]
 pub struct Refusal {
     /// Why.
     pub reason: Reason,

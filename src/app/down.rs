@@ -7,11 +7,15 @@ use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{InstanceState, Survey, count};
+use crate::model::{InstanceState, Residue, Survey, Thing, count};
 use crate::plan::down;
 use crate::plan::verify::canary_queue;
 use crate::report::answer::TornDown;
 use crate::steps::{Options, past};
+use std::time::Duration;
+
+/// How long the look may take that a `down` without time left ends with, wall time.
+const LAST_LOOK: Duration = Duration::from_secs(20);
 
 impl Context {
     /// Whether anything that a teardown ends is seen or may still appear.
@@ -34,6 +38,32 @@ impl Context {
         }
         let snapshots = async || clients.snapshots_of_fleet(name).await;
         Ok(images && !self.read("list this fleet's snapshots", snapshots).await?.is_empty())
+    }
+
+    /// A `down` that ran out of time: what is still seen, and what that costs.
+    pub(super) async fn cut_short(&self, after: &str) -> Failure {
+        let again = "fleetwright down     # goes on; a longer --timeout gives it more time";
+        let seen = tokio::time::timeout(LAST_LOOK, async {
+            let survey = self.survey().await?;
+            let history = History::read(&self.state_dir()?).map_err(state)?;
+            let spent = self.spent(&survey, &history, &mut None).await;
+            Ok::<_, Failure>((survey, spent))
+        });
+        let Ok(Ok((survey, spent))) = seen.await else {
+            return Failure::to(Exit::Residue, format!("finish within --timeout {after}, or to see what remains"))
+                .hint("fleetwright status     # lists what is there")
+                .hint(again);
+        };
+        let thing = |kind: &str, id: String| Thing { kind: kind.to_owned(), id };
+        let hosts = survey.instances.iter().filter(|host| host.state != InstanceState::Terminated);
+        let mut things: Vec<Thing> = hosts.map(|host| thing("instance", host.id.to_string())).collect();
+        things.extend(survey.launch_template.iter().map(|made| thing("launch-template", made.id.to_string())));
+        let failure = Failure::to(Exit::Residue, format!("finish within --timeout {after}"));
+        let failure = failure.leaving(Residue::Unknown(things)).hint(again);
+        match spent.hosts {
+            0 => failure,
+            hosts => failure.hint(format!("until then {}: {} an hour", count(hosts, "host"), spent.per_hour)),
+        }
     }
 
     pub(super) async fn down(&self, wanted: Down) -> Result<Exit, Failure> {

@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::feed::before::{Chosen, choose};
 use crate::feed::source::{self, Items, SourceError};
 use crate::journal::FleetDir;
+use crate::model::count;
 use crate::plan::feed;
 use crate::report::answer::{self, FedItems};
 use crate::spec::Need;
@@ -75,7 +76,7 @@ impl Context {
         let options =
             Options { feed: Some(FeedOrder { chosen: Arc::new(chosen), first: !fed.begun() }), ..Options::default() };
         let order = Order { verb: "feed", arguments, options };
-        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &format!("{n} items"), look.request))).await?;
+        self.run(held, order, async |look| Ok(feed::plan(&self.fleet, &count(n, "item"), look.request))).await?;
         Ok(answer::Fed { api_calls: self.calls(), ..told })
     }
 

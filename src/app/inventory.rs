@@ -5,6 +5,7 @@ use super::context::Context;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
+use crate::model::Host;
 use crate::report::answer::{Inventory, InventoryFormat};
 use crate::ssh::OpenSsh;
 
@@ -12,12 +13,11 @@ impl Context {
     pub(super) async fn inventory(&self, format: InventoryFormat) -> Result<Exit, Failure> {
         self.check_account().await?;
         let dir = self.state_dir()?;
-        let (hosts, _) = self.running(&dir).await?;
+        let (hosts, aside) = self.running(&dir).await?;
         let reach = self.reach(&dir)?;
         self.learn_all(&reach, &dir, &hosts).await?;
-        let made = Inventory::new(self.fleet.name.as_str(), &hosts, format, &self.openssh(&dir)?, |host| {
-            reach.keys.knows(&host.id)
-        });
+        let tell = |host: &Host| (reach.keys.knows(&host.id), aside.contains(&host.id));
+        let made = Inventory::new(self.fleet.name.as_str(), &hosts, format, &self.openssh(&dir)?, tell);
         let answer = Inventory {
             api_calls: self.calls(),
             ..made.map_err(|error| Failure::to(Exit::Usage, error).hint("name another --state-dir"))?

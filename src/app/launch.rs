@@ -8,7 +8,7 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Image, ImageId, ImageState, Instance, Survey, tags};
+use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
@@ -244,7 +244,11 @@ impl Context {
         if known.iter().any(|intent| intent.starts_with("fw")) {
             return Err(Failure::new(
                 Exit::Refused,
-                format!("{} hosts of this fleet are in no journal here: {}", strangers.len(), strangers.join(", ")),
+                format!(
+                    "no journal here knows {} of this fleet: {}",
+                    count(strangers.len(), "host"),
+                    strangers.join(", ")
+                ),
             )
             .hint("run it on the machine that launched them, or take them over with --adopt"));
         }

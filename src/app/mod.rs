@@ -143,6 +143,7 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             let (global, verb) = or_its_plan(global, verb);
             let context = Context::new(global, applied)?;
             context.check_spec()?;
+            let ends = matches!(verb, Verb::Down(_));
             let late = async {
                 match timeout {
                     Some(span) => crate::time::sleep(&*context.clock, span).await,
@@ -151,8 +152,10 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             };
             tokio::select! {
                 done = with_context(&context, verb) => done,
-                () = late => Err(Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
-                    .hint("the same command again goes on; a longer --timeout gives it more time")),
+                () = late => Err(if ends { context.cut_short(&span(timeout)).await } else {
+                    Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
+                        .hint("the same command again goes on; a longer --timeout gives it more time")
+                }),
                 // The third Ctrl-C: the journal knows the rest.
                 () = context.cancel.wait(Level::Leave) => {
                     Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))

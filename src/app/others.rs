@@ -6,7 +6,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::model::{Address, Host, InstanceId, InstanceState};
-use crate::spec::fleet::{ForeignHost, Which};
+use crate::spec::named::{ForeignHost, Which};
 use crate::ssh::Target;
 use crate::steps::Reach;
 use std::collections::BTreeSet;

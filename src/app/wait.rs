@@ -247,7 +247,7 @@ impl Context {
 /// What the fleet goes on to cost, for a hint.
 fn rate(spent: Option<&Spent>) -> String {
     let living = spent.filter(|spent| spent.hosts > 0);
-    living.map(|spent| format!(": {} hosts, {} an hour", spent.hosts, spent.per_hour)).unwrap_or_default()
+    living.map(|spent| format!(": {}, {} an hour", count(spent.hosts, "host"), spent.per_hour)).unwrap_or_default()
 }
 
 /// Completed, failed and missing items, as far as the verdict knows them.

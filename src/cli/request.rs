@@ -9,7 +9,7 @@ pub use rehearsal::{HostsKind, Rehearse, SimServe};
 use crate::model::{FleetName, InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
-use crate::spec::fleet::ForeignHost;
+use crate::spec::named::ForeignHost;
 use crate::work::Options;
 use std::collections::BTreeSet;
 use std::net::IpAddr;

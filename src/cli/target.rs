@@ -3,7 +3,7 @@
 use super::request::{MaxFail, Target};
 use super::values;
 use crate::model::shell_word;
-use crate::spec::fleet::{ForeignHost, Which};
+use crate::spec::named::{ForeignHost, Which};
 use clap::ValueHint;
 use std::fmt::Write;
 use std::path::PathBuf;

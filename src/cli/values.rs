@@ -2,8 +2,7 @@
 
 use super::request::{HostName, HostPick, MaxFail, ReinRate, Setting};
 use crate::model::InstanceId;
-use crate::spec::fleet::ForeignHost;
-use crate::spec::named;
+use crate::spec::named::{self, ForeignHost};
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;

@@ -150,7 +150,7 @@ fn chunks_are_the_same_ids() {
 #[test]
 fn a_refusal_says_how_much_and_why() {
     let refusal = Refusal { reason: Reason::NoClaim, count: 3 };
-    assert_eq!(refusal.to_string(), "refused to end 3 thing(s): another run holds the fleet");
+    assert_eq!(refusal.to_string(), "refused to end 3 things: another run holds the fleet");
     assert_eq!(serde_json::to_value(Reason::UnknownIntent).unwrap(), "unknown-intent");
 }
 

@@ -22,6 +22,15 @@ pub struct Caller {
 /// Environment variables that decide how AWS is reached, as far as they are set.
 pub type Way = BTreeMap<&'static str, String>;
 
+/// Why no type is known that meets the requirements.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum NotChosen {
+    /// They could not be looked at.
+    Unseen(Fault),
+    /// There is none: why, and what to do.
+    None(String, String),
+}
+
 /// A call that is only asked about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Trial {
@@ -186,6 +195,8 @@ pub struct Checkup {
     pub launch_template: Option<Seen<Option<LaunchTemplate>>>,
     /// The wanted subnets, as far as they are there.
     pub subnets: Option<Seen<Vec<Subnet>>>,
+    /// The types that meet the requirements, where the spec has some; absent too where the subnets' zones are not known.
+    pub chosen: Option<Result<Vec<String>, NotChosen>>,
     /// The wanted types, as far as the region offers them.
     pub types: Option<Seen<BTreeMap<String, Offer>>>,
     /// Dry runs, in the order asked; by action.
@@ -223,6 +234,7 @@ impl Checkup {
             hosts: None,
             launch_template: None,
             subnets: None,
+            chosen: None,
             types: None,
             trials: Vec::new(),
             roles: Vec::new(),

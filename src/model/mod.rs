@@ -22,7 +22,7 @@ pub mod survey;
 pub mod tags;
 
 pub use checkup::{Caller, Checkup};
-pub use count::count;
+pub use count::{count, count_is};
 pub use fault::{Fault, FaultKind};
 pub use group::{Group, GroupMember, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};

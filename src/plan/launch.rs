@@ -12,7 +12,7 @@ use crate::model::{
     Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
-use crate::spec::fleet::{HostsSpec, Otherwise};
+use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -108,7 +108,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
     let quarantined = there.len() - live.len();
     if quarantined > 0 {
-        plan.notes.push(format!("{quarantined} hosts in quarantine are not counted"));
+        plan.notes.push(format!("in quarantine and not counted: {}", count(quarantined, "host")));
     }
     let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = there
         .iter()
@@ -134,6 +134,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     let missing = input.size - have;
     let settings = settings(input)?;
+    plan.notes.extend(without_ipv4(fleet, survey, &settings.subnets)?);
     let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
     let description = description(fleet, image);
     let first_attempt = reusable(survey, &description, expires, input.now)
@@ -237,6 +238,28 @@ fn settle_title(until: Until) -> &'static str {
     }
 }
 
+/// What a launch into subnets that have no IPv4 means; refused where SSH wants a public address, which is never IPv6.
+fn without_ipv4(
+    fleet: &Fleet,
+    survey: &Survey,
+    subnets: &[crate::model::SubnetId],
+) -> Result<Option<String>, Unplannable> {
+    let six = survey.subnets.iter().filter(|subnet| subnet.ipv6_only && subnets.contains(&subnet.id));
+    let six: Vec<&str> = six.map(|subnet| subnet.id.as_str()).collect();
+    if six.is_empty() {
+        return Ok(None);
+    }
+    let found = format!("hosts in {} have no IPv4 address", six.join(", "));
+    match fleet.ssh.connect {
+        Connect::Private => Ok(Some(format!("{found}: SSH uses their IPv6 one, and their types must be Nitro ones"))),
+        Connect::Public => Err(Unplannable::new(
+            Exit::Usage,
+            format!("{found}, so there is none for `ssh.connect: public`"),
+            "set `ssh.connect: private`, which takes the IPv6 address, or name other subnets",
+        )),
+    }
+}
+
 /// What the spec leaves out and the template instance gives.
 struct Settings {
     types: Vec<String>,
@@ -291,7 +314,7 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
         (_, Wanted::Named([])) => return Err(lacking("instance type", "types")),
         (Some(offers), wanted) => {
             let zones: Vec<_> = zones.into_keys().collect();
-            choose(&wanted, &offers.types, &zones, architecture, hosts.spot_percent > 0)?
+            choose(&wanted, &offers.types, &zones, architecture, hosts.spot_percent > 0, survey.region.as_str())?
         }
         (None, Wanted::Named(names)) => names.to_vec(),
         (None, Wanted::Like(..)) => {

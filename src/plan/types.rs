@@ -4,6 +4,7 @@ use super::Unplannable;
 use crate::exit::Exit;
 use crate::model::{Offer, Zone};
 use crate::spec::fleet::{Between, HostsSpec, Requirements};
+use crate::spec::nearest;
 
 /// Overrides of a fleet request: 300 for fleets of type request and maintain (EC2 API reference,
 /// FleetLaunchTemplateConfigRequest); none is published for instant ones, which are held to the same.
@@ -44,11 +45,12 @@ pub fn choose(
     zones: &[Zone],
     architecture: Option<&str>,
     spot: bool,
+    region: &str,
 ) -> Result<Vec<String>, Unplannable> {
     match wanted {
         Wanted::Named(names) => {
             for name in *names {
-                check(name, offers, zones, architecture, spot)?;
+                check(name, offers, zones, architecture, spot, region)?;
             }
             Ok(names.to_vec())
         }
@@ -72,10 +74,16 @@ fn check(
     zones: &[Zone],
     architecture: Option<&str>,
     spot: bool,
+    region: &str,
 ) -> Result<(), Unplannable> {
     let refuse = |why: String| Err(Unplannable::new(Exit::Usage, why, "correct `fleet.types` in the spec"));
     let Some(offer) = offers.iter().find(|offer| offer.name == name) else {
-        return refuse(format!("the region has no instance type {name}"));
+        let known: Vec<&str> = offers.iter().map(|offer| offer.name.as_str()).collect();
+        let hint = match nearest(name, &known) {
+            Some(near) => format!("did you mean {near}? Correct `fleet.types` in the spec"),
+            None => "aws ec2 describe-instance-type-offerings     # lists them; then correct `fleet.types`".to_owned(),
+        };
+        return Err(Unplannable::new(Exit::Usage, format!("{region} has no instance type {name}"), hint));
     };
     if let Some(image) = architecture.filter(|image| !offer.architectures.iter().any(|own| own == image)) {
         return refuse(format!("{name} is {}, but the image is {image}", offer.architectures.join(" and ")));
@@ -218,7 +226,7 @@ mod tests {
     }
 
     fn chosen(required: &Requirements) -> Result<Vec<String>, Unplannable> {
-        choose(&Wanted::Like(required, "x86_64"), &market(), &zones("ab"), Some("x86_64"), true)
+        choose(&Wanted::Like(required, "x86_64"), &market(), &zones("ab"), Some("x86_64"), true, "us-east-1")
     }
 
     #[test]
@@ -235,10 +243,23 @@ mod tests {
         assert_eq!(nearest(required((3, Some(3)), (8, None), &[])), "nearest is m6i.large: 2 vCPUs");
         assert_eq!(nearest(required((2, Some(2)), (16, None), &[])), "nearest is r7i.large: not offered in us-east-1b");
         assert_eq!(nearest(required((4, None), (9, None), &["m*"])), "nearest is m7i.xlarge: excluded by `m*`");
-        let none = choose(&Wanted::Like(&required((1, None), (1, None), &[]), "arm64"), &[], &zones("a"), None, false);
+        let none = choose(
+            &Wanted::Like(&required((1, None), (1, None), &[]), "arm64"),
+            &[],
+            &zones("a"),
+            None,
+            false,
+            "us-east-1",
+        );
         assert!(none.unwrap_err().hints[0].contains("no such type of architecture arm64"));
-        let other =
-            choose(&Wanted::Like(&required((1, None), (1, None), &[]), "arm64"), &[], &[], Some("x86_64"), false);
+        let other = choose(
+            &Wanted::Like(&required((1, None), (1, None), &[]), "arm64"),
+            &[],
+            &[],
+            Some("x86_64"),
+            false,
+            "us-east-1",
+        );
         assert!(other.unwrap_err().message.contains("but the image is x86_64"));
     }
 
@@ -248,18 +269,26 @@ mod tests {
             let names: Vec<String> = names.iter().map(ToString::to_string).collect();
             let mut market = market();
             market[0].spot = false;
-            choose(&Wanted::Named(&names), &market, &zones("b"), Some(image), spot).map_err(|error| error.message)
+            choose(&Wanted::Named(&names), &market, &zones("b"), Some(image), spot, "us-east-1")
+                .map_err(|error| error.message)
         };
         assert_eq!(named(&["m7i.large", "m6i.large"], "x86_64", true).unwrap(), ["m7i.large", "m6i.large"]);
         assert_eq!(named(&["c7i.large"], "x86_64", false).unwrap(), ["c7i.large"]);
         for (names, image, why) in [
-            (["m7i.larg"], "x86_64", "the region has no instance type m7i.larg"),
+            (["m7i.larg"], "x86_64", "us-east-1 has no instance type m7i.larg"),
+            (["q9z.metal-48xl"], "x86_64", "us-east-1 has no instance type q9z.metal-48xl"),
             (["m7i.large"], "arm64", "m7i.large is x86_64, but the image is arm64"),
             (["r7i.large"], "x86_64", "no zone of the fleet's subnets (us-east-1b) offers r7i.large"),
             (["c7i.large"], "x86_64", "c7i.large is not sold as spot"),
         ] {
             assert_eq!(named(&names, image, true).unwrap_err(), why);
         }
+        let hint = |name: &str| {
+            let names = [name.to_owned()];
+            choose(&Wanted::Named(&names), &market(), &zones("b"), None, false, "us-east-1").unwrap_err().hints.concat()
+        };
+        assert!(hint("m7i.larg").starts_with("did you mean m7i.large?"), "{}", hint("m7i.larg"));
+        assert!(hint("q9z.metal-48xl").starts_with("aws ec2 describe-instance-type-offerings"));
     }
 
     #[test]
@@ -270,7 +299,7 @@ mod tests {
             let everywhere = |offer: &Offer| Offer { zones: zones.iter().cloned().collect(), ..offer.clone() };
             let many: Vec<Offer> = many.iter().map(everywhere).collect();
             let wanted = required((2, None), (8, None), &[]);
-            let found = choose(&Wanted::Like(&wanted, "x86_64"), &many, &zones, None, false).unwrap();
+            let found = choose(&Wanted::Like(&wanted, "x86_64"), &many, &zones, None, false, "us-east-1").unwrap();
             assert_eq!((found.len(), found[0].as_str()), (most, "m0.large"), "{count} zones");
         }
     }
@@ -285,7 +314,7 @@ mod tests {
             let mut offers: Vec<Offer> =
                 (0..).zip(&sizes).map(|(n, (cpus, gib, price))| offer(&format!("t{n}.large"), *cpus, *gib, *price)).collect();
             let wanted = required((least, most), (memory, None), &["t3.*"]);
-            let choose = |offers: &[Offer]| choose(&Wanted::Like(&wanted, "x86_64"), offers, &zones("ab"), None, true);
+            let choose = |offers: &[Offer]| choose(&Wanted::Like(&wanted, "x86_64"), offers, &zones("ab"), None, true, "us-east-1");
             let found = choose(&offers);
             let fits = |o: &&Offer| o.vcpus >= least && most.is_none_or(|most| o.vcpus <= most)
                 && o.memory_mib >= u64::from(memory) * 1024 && !o.name.starts_with("t3.");

@@ -1,5 +1,6 @@
 //! The spec as checked: after this room nobody validates again.
 
+use super::named::ForeignHost;
 use crate::model::{
     AccountId, Address, FleetKey, FleetName, Instance, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
@@ -239,53 +240,6 @@ impl SshSpec {
             Connect::Public => instance.public_ip.clone(),
         };
         Some(Address { host: host?, port: self.port })
-    }
-}
-
-/// One of `hosts:`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ForeignHost {
-    /// Which machine or machines.
-    pub which: Which,
-    /// `port:` the port of `ssh` if absent.
-    pub port: Option<u16>,
-    /// `user:` the user of `ssh` if absent.
-    pub user: Option<String>,
-}
-
-/// How machines are named that fleetwright did not launch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub enum Which {
-    /// One, where it is.
-    At {
-        /// `name:` what reports call it and `--only` takes; made from the address if absent. Unique.
-        name: String,
-        /// `address:` unique with its port.
-        address: String,
-    },
-    /// `tag:` every running instance that has all of these tags.
-    Tagged(Tags),
-}
-
-impl Which {
-    /// `group:` the running members of an Auto Scaling group, which are tagged with its name.
-    pub fn of_group(name: String) -> Self {
-        Self::Tagged(Tags::from_iter([(crate::model::tags::GROUP.to_owned(), name)]))
-    }
-}
-
-impl std::fmt::Display for Which {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::At { name, .. } => f.write_str(name),
-            Self::Tagged(tags) => match tags.get(crate::model::tags::GROUP) {
-                Some(group) => write!(f, "group {group}"),
-                None => {
-                    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    write!(f, "tag {}", pairs.join(" and "))
-                }
-            },
-        }
     }
 }
 

@@ -40,3 +40,4 @@ pub use playbook::{Playbook, Step};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use set::{Set, SetBy};
 pub use value::per_second;
+pub(crate) use words::nearest;

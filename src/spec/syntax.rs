@@ -1,5 +1,28 @@
 //! What to type instead where a text is not YAML at all: the usual slips, told from the line they are on.
 
+/// The tab that a parser means which has found one at byte `at` of `text`: some tell where the line before began. Tabs count
+/// in indentation only.
+pub(crate) fn tab(text: &str, at: usize) -> usize {
+    let at = text.floor_char_boundary(at.min(text.len()));
+    let start = text[..at].rfind('\n').map_or(0, |end| end + 1);
+    let mut line = start;
+    for whole in text[start..].split_inclusive('\n') {
+        let indentation = whole.len() - whole.trim_start_matches([' ', '\t']).len();
+        if let Some(tab) = whole[..indentation].find('\t') {
+            return line + tab;
+        }
+        line += whole.len();
+    }
+    at
+}
+
+#[test]
+fn the_tab_is_found_where_it_stands() {
+    assert_eq!(tab("a:\n  b: 1\n\tc: 2\n", 4), 10);
+    assert_eq!(tab("a:\n  \tb: 1\n", 5), 5);
+    assert_eq!(tab("a: x\ty\n", 3), 3, "one between words is none of indentation");
+}
+
 /// What was likely done wrong at byte `at` of `text`; `why` is the parser's own word for it.
 pub(crate) fn help(text: &str, at: usize, why: &str) -> Option<String> {
     let at = text.floor_char_boundary(at.min(text.len()));

@@ -39,6 +39,7 @@ pub(crate) fn parse(check: &mut Check<'_>, source: usize, from: usize) -> Option
             Ok((event, at)) => builder.take(check, event, at),
             Err(error) => {
                 let byte = error.marker().byte_offset().unwrap_or(0) + from;
+                let byte = if error.info().contains("tab") { syntax::tab(&text, byte) } else { byte };
                 let span = Span { source, start: byte, end: byte + 1 };
                 if matches!(error.kind(), ErrorKind::RecursionLimitExceeded) {
                     check.error(span, "too-deep", format!("values are nested more than {DEEPEST} deep"));

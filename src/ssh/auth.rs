@@ -3,6 +3,7 @@
 use super::known::fingerprint;
 use super::session::Client;
 use super::{PublicKey, SshFault, SshFaultKind};
+use crate::model::count;
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
@@ -149,7 +150,7 @@ async fn agent(socket: &Path) -> Result<(AgentClient<UnixStream>, Vec<PublicKey>
 }
 
 fn closed(tried: &[PublicKey]) -> SshFault {
-    let message = format!("the host closed the connection after {} refused key(s)", tried.len());
+    let message = format!("the host closed the connection after it had refused {}", count(tried.len(), "key"));
     SshFault::new(SshFaultKind::Auth, "auth", message)
 }
 

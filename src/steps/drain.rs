@@ -10,7 +10,8 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{
-    Host, HostReport, HostResult, Instance, InstanceId, InstanceState, Play, Residue, Thing, shell_word,
+    Host, HostReport, HostResult, Instance, InstanceId, InstanceState, Play, Residue, Thing, count, count_is,
+    shell_word,
 };
 use crate::plan::play::{HostFacts, render};
 use crate::plan::slots;
@@ -150,14 +151,19 @@ impl Steps {
             self.end_instances(step, &going).await?;
         }
         if found.kept.is_empty() {
-            return Ok(Done::new(json!({ "ended": going }), format!("{} hosts are gone", going.len())));
+            return Ok(Done::new(json!({ "ended": going }), format!("{} gone", count_is(going.len(), "host"))));
         }
         let why: Vec<String> = found.kept.iter().map(|(id, why)| format!("{id} ({why})")).collect();
         let ids = found.kept.keys().map(InstanceId::as_str).collect::<Vec<_>>().join(",");
         let things = found.kept.keys().map(|id| Thing { kind: "instance".to_owned(), id: id.to_string() }).collect();
         Err(Failure::to(
             Exit::Partial,
-            format!("drain {} hosts, which stay; {} others are gone: {}", why.len(), going.len(), why.join(", ")),
+            format!(
+                "drain {}, left running ({} gone): {}",
+                count(why.len(), "host"),
+                count_is(going.len(), "other"),
+                why.join(", ")
+            ),
         )
         .leaving(Residue::Remaining(things))
         .hint(format!(

@@ -3,7 +3,7 @@
 use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
-use crate::model::{Instance, Tags, tags};
+use crate::model::{Instance, Tags, count, tags};
 use crate::plan::extend::expires;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ impl Steps {
             .await?;
         }
         let extended = Extended { hosts: ours.iter().map(|host| host.id.to_string()).collect(), until };
-        let detail = format!("{} hosts live until {until}", extended.hosts.len());
+        let detail = format!("{}: until {until}", count(extended.hosts.len(), "host"));
         Ok(Done::new(super::output(&extended)?, detail))
     }
 }

@@ -9,7 +9,7 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::journal::History;
-use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, tags};
+use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, count, tags};
 use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
 use crate::survey::For;
@@ -288,7 +288,7 @@ fn protected(kept: &BTreeSet<InstanceId>) -> Failure {
     let ids: Vec<&str> = kept.iter().map(InstanceId::as_str).collect();
     let things = ids.iter().map(|id| Thing { kind: "instance".to_owned(), id: (*id).to_owned() }).collect();
     let (n, list) = (ids.len(), ids.join(", "));
-    Failure::new(Exit::Residue, format!("all is gone but {n} protected hosts, which are left running: {list}"))
+    Failure::new(Exit::Residue, format!("all is gone but {}, left running: {list}", count(n, "protected host")))
         .leaving(Residue::Remaining(things))
         .hint(format!("fleetwright protect {} --off && fleetwright down", ids.first().copied().unwrap_or_default()))
 }

@@ -8,7 +8,7 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GateFacts, OwnedIds, Passed, Reason};
 use crate::journal::History;
-use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, tags};
+use crate::model::{FaultKind, Instance, InstanceId, InstanceState, Residue, Tags, Thing, count, count_is, tags};
 use crate::plan::{Action, CONSISTENT};
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -145,7 +145,7 @@ impl Steps {
         chunk: &OwnedIds,
         guarded: &mut BTreeSet<InstanceId>,
     ) -> Result<bool, Failure> {
-        let what = format!("end {} hosts", chunk.ids().len());
+        let what = format!("end {}", count(chunk.ids().len(), "host"));
         let sent = self
             .end_owned(
                 step,
@@ -213,7 +213,8 @@ impl Steps {
         }
         let kept = kept.into_iter().map(|(id, _)| InstanceId::new(id)).collect();
         let output = super::output(&Terminated { ended, kept })?;
-        let detail = if ended == 0 { "no host is there".to_owned() } else { format!("{ended} hosts are gone") };
+        let detail =
+            if ended == 0 { "no host is there".to_owned() } else { format!("{} gone", count_is(ended, "host")) };
         Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) })
     }
 
@@ -264,8 +265,9 @@ fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
     let lines: Vec<String> = kept.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
     let adoptable = kept.iter().any(|(_, reason)| *reason == Reason::UnknownIntent);
     let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();
-    let failure = Failure::new(Exit::Refused, format!("refused to end {} hosts: {}", lines.len(), lines.join("; ")))
-        .leaving(Residue::Remaining(things));
+    let failure =
+        Failure::new(Exit::Refused, format!("refused to end {}: {}", count(lines.len(), "host"), lines.join("; ")))
+            .leaving(Residue::Remaining(things));
     Err(if adoptable {
         failure.hint("fleetwright down --adopt     # when they are yours all the same")
     } else {

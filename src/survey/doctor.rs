@@ -1,14 +1,16 @@
 //! A doctor's look at the account: everything that the spec needs, side by side, each read failing for itself.
 
+use super::offers::offers;
 use super::when;
 use crate::aws::Clients;
-use crate::model::checkup::{Checkup, KeyFacts, QueueFacts, QuotaFacts, Seen, Way};
-use crate::model::{Caller, Fault, Market, Offer};
+use crate::model::checkup::{Checkup, KeyFacts, NotChosen, QueueFacts, QuotaFacts, Seen, Way};
+use crate::model::{Caller, Fault, Market, Offer, Zone};
 use crate::plan::doctor::{Wanted, family, linked_roles, trials, wanted};
 use crate::plan::launch::template_name;
+use crate::plan::types;
 use crate::spec::Fleet;
 use crate::time::Clock;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use tokio::task::JoinSet;
 
 /// Looks at what the spec needs; SSH apart. Where the credentials are wrong nothing else is asked.
@@ -21,6 +23,7 @@ pub async fn examine(clients: &Clients, fleet: &Fleet, way: Way, clock: &dyn Clo
     checkup.session_end = Some(clients.session_end().await);
     if right {
         things(clients, fleet, &mut checkup).await;
+        checkup.chosen = Box::pin(chosen(clients, fleet, &checkup)).await;
         Box::pin(account(clients, fleet, clock, &mut checkup)).await;
     }
     checkup
@@ -43,6 +46,29 @@ async fn things(clients: &Clients, fleet: &Fleet, checkup: &mut Checkup) {
         when(hosts, clients.launch_template(&name)),
     );
     (checkup.template, checkup.images, checkup.hosts, checkup.launch_template) = (template, images, instances, made);
+}
+
+/// The types that a launch would choose by its requirements, prices apart.
+async fn chosen(clients: &Clients, fleet: &Fleet, checkup: &Checkup) -> Option<Result<Vec<String>, NotChosen>> {
+    let hosts = fleet.fleet.as_ref().filter(|hosts| hosts.requirements.is_some())?;
+    let known = wanted(fleet, checkup);
+    if known.subnets.is_empty() {
+        return None;
+    }
+    let architecture = known.architecture.as_ref().map(|(_, architecture)| architecture.as_str());
+    let wish = types::wanted(hosts, &[], architecture);
+    let spot = hosts.spot_percent > 0;
+    let looked = async {
+        let subnets = clients.subnets(&known.subnets).await?;
+        let zones: BTreeSet<Zone> = subnets.into_iter().map(|subnet| subnet.zone).collect();
+        let zones: Vec<Zone> = zones.into_iter().collect();
+        Ok::<_, Fault>((offers(clients, &wish, &zones, spot).await?, zones))
+    };
+    Some(match looked.await {
+        Err(fault) => Err(NotChosen::Unseen(fault)),
+        Ok((offers, zones)) => types::choose(&wish, &offers, &zones, architecture, spot, fleet.region.as_str())
+            .map_err(|none| NotChosen::None(none.message, none.hints.join("; "))),
+    })
 }
 
 /// All the rest.

@@ -16,7 +16,14 @@ use std::collections::{BTreeMap, BTreeSet};
 /// The first read that failed.
 pub async fn offers(clients: &Clients, wanted: &Wanted<'_>, zones: &[Zone], spot: bool) -> Result<Vec<Offer>, Fault> {
     let (mut types, names) = match wanted {
-        Wanted::Named(names) => (clients.types_named(names).await?, *names),
+        Wanted::Named(names) => {
+            let mut types = clients.types_named(names).await?;
+            let absent = names.iter().filter(|name| !types.iter().any(|offer| offer.name == **name));
+            let like: Vec<String> = absent.flat_map(|name| patterns(name)).collect();
+            // What a mistake may have meant; the plan refuses it either way.
+            types.extend(clients.types_named(&like).await?);
+            (types, *names)
+        }
         Wanted::Like(required, architecture) => {
             let (current, burstable) = (required.current_only, required.burstable);
             (clients.types_like(architecture, current, burstable, spot).await?, &[][..])
@@ -28,6 +35,17 @@ pub async fn offers(clients: &Clients, wanted: &Wanted<'_>, zones: &[Zone], spot
     }
     types.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(types)
+}
+
+/// Types whose names are like this one, as EC2's filters take patterns: of its family, or of its size.
+fn patterns(name: &str) -> Vec<String> {
+    let plain = |c: char| c.is_ascii_alphanumeric() || c == '-';
+    match name.split_once('.') {
+        Some((family, size)) if name.chars().all(|c| plain(c) || c == '.') && !family.is_empty() => {
+            vec![format!("{family}.*"), format!("{}*.{size}", &family[..1])]
+        }
+        Some(_) | None => Vec::new(),
+    }
 }
 
 /// What hosts have besides their types, as far as it decides which prices are asked for.

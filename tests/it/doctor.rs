@@ -58,6 +58,26 @@ fn a_healthy_account_needs_nothing() {
 }
 
 #[test]
+fn requirements_are_looked_up_as_a_launch_does() {
+    let cloud = Cloud::start("tests/specs/it/required.yaml", 60, &json!({}));
+    let answer = examined(&cloud, &[], 0);
+    assert_eq!(states(&answer, "types"), Vec::<&str>::new(), "{answer:#}");
+    assert_eq!(states(&answer, "spot"), ["ok"], "the quota of what was found: {answer:#}");
+    let answer = examined(&cloud, &["--set", "fleet.requirements.memory=900GiB"], 2);
+    says(&answer, "types", "problem", "at least 900 GiB", "nearest is r7i.xlarge: 32 GiB");
+}
+
+#[test]
+fn a_group_needs_its_service_linked_role() {
+    let cloud = Cloud::start(FIVE, 60, &json!({"account": {"missing_roles": ["AWSServiceRoleForAutoScaling"]}}));
+    examined(&cloud, &[], 0);
+    let group = "recycle={group: api-prod, windows: [{at: '0 0 * * *', for: 1h}]}";
+    let answer = examined(&cloud, &["--set", group], 5);
+    let fix = "create-service-linked-role --aws-service-name autoscaling.amazonaws.com";
+    says(&answer, "AWSServiceRoleForAutoScaling", "problem", "is not there", fix);
+}
+
+#[test]
 fn what_ails_the_account_is_named() {
     for (faults, code, check, state, found, fix) in [
         (

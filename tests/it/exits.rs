@@ -162,6 +162,20 @@ fn a_job_that_stalls_is_12_and_one_that_is_late_13() {
 }
 
 #[test]
+fn a_down_without_time_tells_what_remains_and_is_10() {
+    let cloud = world();
+    expect(&mut launch(&cloud, &[]), 0);
+    let output = ends(&mut cloud.cli("laptop", &["--timeout", "1s", "down"]), 10, "finish within --timeout");
+    let talk = String::from_utf8_lossy(&output.stderr).into_owned();
+    for host in cloud.live("job") {
+        assert!(talk.contains(&format!("instance {host}")), "{host}: {talk}");
+    }
+    assert!(talk.contains("launch-template lt-") && talk.contains(" an hour"), "{talk}");
+    assert!(talk.contains("fleetwright down     # goes on"), "{talk}");
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+}
+
+#[test]
 fn a_wait_that_fails_ends_its_events_as_its_process() {
     let cloud = fed();
     let gone = json!({ "rules": [{ "action": "GetQueueAttributes", "times": null, "point": "before-commit",

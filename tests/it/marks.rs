@@ -58,7 +58,7 @@ fn a_protected_host_outlives_down_on_any_machine() {
 
     // All else goes, the launch template too, without waiting for what stays.
     let output = expect(&mut cloud.cli("laptop", &["down"]), 10);
-    assert!(talk(&output).contains(&format!("1 protected hosts, which are left running: {kept}")), "{}", talk(&output));
+    assert!(talk(&output).contains(&format!("1 protected host, left running: {kept}")), "{}", talk(&output));
     assert_eq!(cloud.live("five"), std::slice::from_ref(&kept));
     assert_eq!(cloud.world()["launch_templates"], json!([]));
     std::fs::remove_dir_all(cloud.state("laptop")).unwrap();
@@ -111,7 +111,7 @@ fn a_host_in_quarantine_is_replaced_and_ended_with_the_others() {
     let told = answer(&cloud, &["quarantine", &bad]);
     assert_eq!(host(&cloud, &bad)["quarantined"], told["since"]);
     let dry = answer(&cloud, &["--dry-run", "launch", "--unattested", "--image", crate::env::IMAGE]);
-    assert!(dry["plans"][0]["notes"].to_string().contains("1 hosts in quarantine are not counted"), "{dry:#}");
+    assert!(dry["plans"][0]["notes"].to_string().contains("in quarantine and not counted: 1 host"), "{dry:#}");
     let launched: Value = serde_json::from_slice(&expect(&mut cloud.launch("laptop"), 0).stdout).unwrap();
     assert_eq!(launched["hosts"], json!({ "wanted": N, "live": N }));
     assert_eq!(cloud.live("five").len(), N + 1);

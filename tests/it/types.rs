@@ -53,8 +53,11 @@ fn what_nothing_meets_is_told_with_the_nearest_miss() {
 #[test]
 fn named_types_are_checked_before_anything_is_changed() {
     let cloud = Cloud::start("tests/specs/it/five.yaml", 300, &json!({}));
-    {
-        let (set, why) = ("fleet.types=[m7i.large, m7i.gigantic]", "the region has no instance type m7i.gigantic");
+    for (set, why) in [
+        ("fleet.types=[m7i.large, m7i.gigantic]", "us-east-1 has no instance type m7i.gigantic"),
+        ("fleet.types=[m7i.lagre]", "did you mean m7i.large?"),
+        ("fleet.types=[m8i.large]", "did you mean m"),
+    ] {
         let output = expect(&mut cloud.cli("laptop", &launch(&[set])), 2);
         let talk = String::from_utf8_lossy(&output.stderr).into_owned();
         assert!(talk.contains(why), "{set}: {talk}");

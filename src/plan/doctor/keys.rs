@@ -13,9 +13,17 @@ const ROLES: [(&str, &str, &str); 2] = [
 
 /// The service-linked roles that the spec needs.
 pub fn linked_roles(fleet: &Fleet) -> Vec<&'static str> {
-    let [(spot, ..), _group] = ROLES;
+    let [(spot, ..), (group, ..)] = ROLES;
     let needs_spot = fleet.fleet.as_ref().is_some_and(|hosts| hosts.spot_percent > 0);
-    needs_spot.then_some(spot).into_iter().collect()
+    [(needs_spot, spot), (needs_group(fleet), group)]
+        .into_iter()
+        .filter_map(|(needs, role)| needs.then_some(role))
+        .collect()
+}
+
+/// Whether Auto Scaling starts and ends hosts for this spec.
+fn needs_group(fleet: &Fleet) -> bool {
+    fleet.recycle.is_some()
 }
 
 pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {

@@ -4,7 +4,7 @@ use super::finding::Notes;
 use super::wanted;
 use crate::exit::Exit;
 use crate::model::InstanceState;
-use crate::model::checkup::Checkup;
+use crate::model::checkup::{Checkup, NotChosen};
 use crate::spec::Fleet;
 
 pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
@@ -53,11 +53,26 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
     types(fleet, checkup, notes);
 }
 
+/// The first of many names.
+fn few(names: &[String]) -> String {
+    const SHOWN: usize = 6;
+    match names.len().checked_sub(SHOWN).filter(|more| *more > 0) {
+        Some(more) => format!("{} and {more} more", names[..SHOWN].join(", ")),
+        None => names.join(", "),
+    }
+}
+
 fn types(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
+    if let Some(Err(why)) = &checkup.chosen {
+        return match why {
+            NotChosen::Unseen(fault) => notes.needed("types", fault),
+            NotChosen::None(why, fix) => notes.problem("types", Exit::Usage, why.clone(), fix.clone()),
+        };
+    }
     let found = match &checkup.types {
         None if fleet.fleet.as_ref().is_some_and(|hosts| hosts.requirements.is_some()) => {
             return notes
-                .unchecked("types", "they follow from `fleet.requirements`: fleetwright plan launch names them");
+                .unchecked("types", "they follow from `fleet.requirements`, and the subnets' zones are not known");
         }
         None if fleet.fleet.is_some() => {
             return notes.unchecked("types", "the spec names no type, and the template's is not known");
@@ -90,7 +105,7 @@ fn types(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
         .map(|facts| format!("{} ({})", facts.name, facts.architectures.join(", ")))
         .collect();
     if wrong.is_empty() {
-        notes.ok("architecture", format!("{what} is {architecture}, and so are {}", wanted.types.join(", ")));
+        notes.ok("architecture", format!("{what} is {architecture}, and so are {}", few(&wanted.types)));
     } else {
         notes.problem(
             "architecture",

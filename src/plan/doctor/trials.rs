@@ -8,7 +8,8 @@ use crate::spec::Fleet;
 /// What the fleet wants.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Wanted {
-    /// Types in order of preference: the spec's, else the template's; none where they follow from requirements.
+    /// Types in order of preference: the spec's, else the template's; those that meet the requirements, where it has
+    /// some.
     pub types: Vec<String>,
     /// Subnets: the spec's, else the template's.
     pub subnets: Vec<SubnetId>,
@@ -58,7 +59,7 @@ pub fn wanted(fleet: &Fleet, checkup: &Checkup) -> Wanted {
     let spot = (hosts.size.saturating_mul(u32::from(hosts.spot_percent)) / 100).saturating_sub(spot_now).min(missing);
     Wanted {
         types: match (&hosts.requirements, hosts.types.as_slice()) {
-            (Some(_), _) => Vec::new(),
+            (Some(_), _) => checkup.chosen.clone().and_then(Result::ok).unwrap_or_default(),
             (None, []) => kind(),
             (None, named) => named.to_vec(),
         },

@@ -6,7 +6,7 @@ use crate::ssh::OpenSsh;
 use crate::ssh::openssh::Unspeakable;
 use schemars::JsonSchema;
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, json};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
@@ -57,10 +57,13 @@ pub struct InventoryHost {
     pub port: u16,
     /// Whether its host key is pinned; without it nobody gets in.
     pub key_known: bool,
+    /// Whether it is in quarantine: of ansible's groups it is in `quarantined` only, the other forms say so in a comment.
+    pub quarantined: bool,
 }
 
 impl Inventory {
-    /// The hosts for one tool; `knows` tells whose keys are pinned.
+    /// The hosts for one tool; `tell` says of one whether its key is pinned, and whether it is in
+    /// quarantine.
     ///
     /// # Errors
     ///
@@ -70,17 +73,19 @@ impl Inventory {
         hosts: &[Host],
         format: InventoryFormat,
         ssh: &OpenSsh,
-        knows: impl Fn(&Host) -> bool,
+        tell: impl Fn(&Host) -> (bool, bool),
     ) -> Result<Self, Unspeakable> {
         let listed: Vec<InventoryHost> = hosts
             .iter()
-            .map(|host| InventoryHost {
+            .map(|host| (host, tell(host)))
+            .map(|(host, (key_known, quarantined))| InventoryHost {
                 name: format!("{fleet}-{}", host.slot),
                 slot: host.slot,
                 id: host.id.to_string(),
                 address: host.address.host.clone(),
                 port: host.address.port,
-                key_known: knows(host),
+                key_known,
+                quarantined,
             })
             .collect();
         let options = hosts.iter().map(|host| ssh.options(host)).collect::<Result<Vec<_>, _>>()?;
@@ -104,7 +109,8 @@ impl Inventory {
 
 /// One host's section.
 fn ssh_config(host: &InventoryHost, options: &[(&str, String)]) -> String {
-    let mut text = format!("Host {} {}\n  HostName {}\n", host.name, host.id, host.address);
+    let mark = if host.quarantined { "# in quarantine\n" } else { "" };
+    let mut text = format!("{mark}Host {} {}\n  HostName {}\n", host.name, host.id, host.address);
     for (keyword, value) in options {
         let _infallible = writeln!(text, "  {keyword} {value}");
     }
@@ -113,17 +119,25 @@ fn ssh_config(host: &InventoryHost, options: &[(&str, String)]) -> String {
 
 /// One line of `/etc/hosts`.
 fn hosts_line(host: &InventoryHost) -> String {
-    format!("{}\t{} {}\n", host.address, host.name, host.id)
+    let mark = if host.quarantined { "  # in quarantine" } else { "" };
+    format!("{}\t{} {}{mark}\n", host.address, host.name, host.id)
 }
 
-/// One group, named as Ansible wants names of groups. JSON is YAML, too, and needs no other rules of quoting.
+/// The group of hosts that nobody but their investigator should touch.
+const QUARANTINED: &str = "quarantined";
+
+/// One group, named as Ansible wants names of groups, and one of hosts in quarantine, where there are any. JSON is YAML, too, and needs no other rules of quoting.
 fn ansible<'a>(
     fleet: &str,
     hosts: impl Iterator<Item = (&'a InventoryHost, &'a Vec<(&'static str, String)>)>,
 ) -> String {
     let group: String = fleet.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '_' }).collect();
-    let group = if group.starts_with(|c: char| c.is_ascii_digit()) { format!("fleet_{group}") } else { group };
-    let mut all = Map::new();
+    let group = if group == QUARANTINED || group.starts_with(|c: char| c.is_ascii_digit()) {
+        format!("fleet_{group}")
+    } else {
+        group
+    };
+    let (mut all, mut aside) = (Map::new(), Map::new());
     for (host, options) in hosts {
         let arguments: Vec<String> = options
             .iter()
@@ -136,9 +150,13 @@ fn ansible<'a>(
             "fleetwright_id": host.id,
             "fleetwright_slot": host.slot,
         });
-        all.insert(host.name.clone(), variables);
+        let members = if host.quarantined { &mut aside } else { &mut all };
+        members.insert(host.name.clone(), variables);
     }
-    let inventory: Value = json!({ group: { "hosts": all } });
+    let mut inventory = json!({ group: { "hosts": all } });
+    if !aside.is_empty() {
+        inventory[QUARANTINED] = json!({ "hosts": aside });
+    }
     format!("{inventory:#}\n")
 }
 
@@ -163,7 +181,8 @@ mod tests {
         let ssh =
             OpenSsh { user: "ec2-user".into(), identity: Vec::new(), known_hosts: "/s/my state/known_hosts".into() };
         for format in [InventoryFormat::SshConfig, InventoryFormat::Ansible, InventoryFormat::Hosts] {
-            let made = Inventory::new("9-lives", &hosts, format, &ssh, |host| host.slot == 0).unwrap();
+            let made =
+                Inventory::new("9-lives", &hosts, format, &ssh, |host| (host.slot == 0, host.slot == 4)).unwrap();
             assert_eq!(made.hosts.iter().map(|host| host.key_known).collect::<Vec<_>>(), [true, false]);
             insta::assert_snapshot!(format!("{format:?}").to_lowercase(), made.page(None));
         }

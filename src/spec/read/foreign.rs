@@ -3,7 +3,8 @@
 use super::whole;
 use crate::model::{Address, Tags};
 use crate::spec::check::Check;
-use crate::spec::fleet::{ForeignHost, SshSpec, Which};
+use crate::spec::fleet::SshSpec;
+use crate::spec::named::{ForeignHost, Which};
 use crate::spec::problem::quote;
 use crate::spec::section::{Field, Section};
 use crate::spec::tree::{Kind, Node};

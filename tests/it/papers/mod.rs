@@ -13,7 +13,10 @@ use block::{Block, Command, blocks};
 use scene::{Came, Scene};
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
-const ELSEWHERE: [(&str, &str); 23] = [
+const ELSEWHERE: [(&str, &str); 26] = [
+    ("fleetwright push --tag", "the page's world has no machines of others: tests/it/foreign.rs"),
+    ("fleetwright exec --tag", "the page's world has no machines of others: tests/it/foreign.rs"),
+    ("fleetwright exec --group", "the page's world has no machines of others: tests/it/foreign.rs"),
     ("fleetwright recycle", "the world of a page has no group: tests/it/recycle.rs"),
     ("fleetwright protect", "what is protected stays, and the page's `down` would say so: tests/it/marks.rs"),
     ("fleetwright scale", "more hosts than a test's machine has room for: tests/it/scale.rs"),
