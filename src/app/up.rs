@@ -29,25 +29,25 @@ impl Context {
         }
         if let Some(template) = &self.fleet.template {
             if self.attestation(&held.state, template.instance.as_str())?.is_none() {
-                self.part(self.verify_held(held, Verify::default())).await?;
+                self.part(Box::pin(self.verify_held(held, Verify::default()))).await?;
             } else {
                 let instance = &template.instance;
                 self.nothing("verify", format!("{instance} passed the same verification within the last 24 h"));
             }
-            self.part(self.bake_held(held, Bake { if_changed: true, ..Bake::default() })).await?;
+            self.part(Box::pin(self.bake_held(held, Bake { if_changed: true, ..Bake::default() }))).await?;
         }
-        let launched = self.part(self.launch_held(held, &Launch::default())).await?;
+        let launched = self.part(Box::pin(self.launch_held(held, &Launch::default()))).await?;
         let launched = launched.map_or(LiveHosts { wanted: 0, live: 0 }, |launched| launched.hosts);
         let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         let mut hosts = HostCounts { wanted: launched.wanted, ready: count(launched.live), ..HostCounts::default() };
         if self.has(Need::Release) {
-            let pushed = self.part(self.push_held(held, &Push::default())).await?;
+            let pushed = self.part(Box::pin(self.push_held(held, &Push::default()))).await?;
             if let Some(pushed) = pushed.filter(|pushed| pushed.failure.is_some()) {
                 return Ok(self.campaign(pushed, hosts));
             }
         }
         if self.has(Need::Feed) {
-            self.part(self.feed_held(held)).await?;
+            self.part(Box::pin(self.feed_held(held))).await?;
         }
         if !self.has(Need::Queue) {
             let why = "the spec names no queue: the fleet is up, and nobody can tell when its job is done";
