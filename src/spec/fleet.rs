@@ -278,13 +278,12 @@ impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::At { name, .. } => f.write_str(name),
-            Self::Tagged(tags) => match tags.get(crate::model::tags::GROUP) {
-                Some(group) => write!(f, "group {group}"),
-                None => {
-                    let pairs: Vec<String> = tags.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    write!(f, "tag {}", pairs.join(" and "))
+            Self::Tagged(tags) => {
+                if let Some(group) = tags.get(crate::model::tags::GROUP) {
+                    return write!(f, "group {group}");
                 }
-            },
+                write!(f, "tag {}", tags.iter().map(|(k, v)| format!("{k}={v}")).collect::<Vec<_>>().join(" and "))
+            }
         }
     }
 }
