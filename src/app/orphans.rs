@@ -41,7 +41,7 @@ impl Context {
             }
         }
         if !wanted.reap || self.global.dry_run || endable.is_empty() && fleets.is_empty() {
-            return self.tell_orphans(found, BTreeSet::new(), None);
+            return self.tell_orphans(&found, BTreeSet::new(), None);
         }
         if !endable.is_empty() {
             orphans::brake(endable.len(), found.seen, wanted.max)?;
@@ -70,7 +70,7 @@ impl Context {
         let mut found = self.look_for_orphans(fleet).await?;
         // What was ended a moment ago may still be shown.
         found.orphans.retain(|thing| !ended.contains(&thing.id));
-        self.tell_orphans(found, ended, failure)
+        self.tell_orphans(&found, ended, failure)
     }
 
     /// The same program for another fleet of the same account and region: its state, its claim, its tags.
@@ -134,9 +134,9 @@ impl Context {
         FleetDir::locate(self.global.state_dir.as_deref(), &FleetKey { name, ..self.fleet.key() }).map_err(state)
     }
 
-    fn tell_orphans(&self, found: Found, ended: BTreeSet<String>, failure: Option<Failure>) -> Result<Exit, Failure> {
+    fn tell_orphans(&self, found: &Found, ended: BTreeSet<String>, failure: Option<Failure>) -> Result<Exit, Failure> {
         let left = found.orphans.len();
-        let answer = page(self, &found, ended);
+        let answer = page(self, found, ended);
         let failure = failure.or_else(|| {
             let told = format!("orphans: {} past their end and nobody's", n(left));
             let failure = Failure::new(Exit::Residue, told);

@@ -3,6 +3,7 @@
 use super::Clients;
 use super::convert::{FILTER_VALUES, filter, need, pages, read};
 use crate::model::{Fault, FaultKind, FleetName, InstanceState, Ours, Tags, TemplateId, tags as keys};
+use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
 use std::collections::BTreeMap;
 
 const TAGS: &str = "DescribeTags";
@@ -49,7 +50,7 @@ impl Clients {
         let mut things: BTreeMap<String, Ours> = BTreeMap::new();
         for row in rows.await? {
             let id = need(TAGS, "resource id", row.resource_id)?;
-            let kind = row.resource_type.as_ref().map(|kind| kind.as_str()).unwrap_or_default().to_owned();
+            let kind = row.resource_type.as_ref().map(ResourceType::as_str).unwrap_or_default().to_owned();
             let new = || Ours { kind, id: id.clone(), tags: Tags::default(), host: None };
             let thing = things.entry(id.clone()).or_insert_with(new);
             let (key, value) = (row.key.unwrap_or_default(), row.value.unwrap_or_default());
@@ -63,7 +64,7 @@ impl Clients {
         let mut held = BTreeMap::new();
         for chunk in ids.chunks(FILTER_VALUES) {
             for instance in self.raw_instances(vec![filter("instance-id", chunk.iter().copied())]).await? {
-                let state = instance.state.as_ref().and_then(|state| state.name()).map(|name| name.as_str());
+                let state = instance.state.as_ref().and_then(|state| state.name()).map(InstanceStateName::as_str);
                 if state == Some(InstanceState::Terminated.as_str()) {
                     continue;
                 }

@@ -1,12 +1,14 @@
 //! What the command line asked for, checked: plain data that knows nothing of the argument parser.
 
 mod learn;
+mod orphans;
 mod rehearsal;
 
 pub use learn::{Document, Explain, Init, Man, Shell};
+pub use orphans::Orphans;
 pub use rehearsal::{HostsKind, Rehearse, SimServe};
 
-use crate::model::{FleetName, InstanceId, Mark};
+use crate::model::{InstanceId, Mark};
 use crate::report::answer::InventoryFormat;
 use crate::report::{Format, When};
 use crate::spec::named::ForeignHost;
@@ -489,15 +491,4 @@ pub struct Down {
     pub only: BTreeSet<HostPick>,
     /// Hosts that are named end without being drained.
     pub no_drain: bool,
-}
-
-/// `orphans`
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Orphans {
-    /// Only this fleet's.
-    pub fleet: Option<FleetName>,
-    /// End them after a second look.
-    pub reap: bool,
-    /// The most that may be ended; the brake's own bounds when absent.
-    pub max: Option<usize>,
 }
