@@ -209,3 +209,17 @@ fn nobody_comes_back_and_the_group_goes_to_zero() {
     cloud.control("POST", "clock", &json!({ "advance": "70m" }));
     assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (0, (0, 0, 0)));
 }
+
+#[test]
+fn hosts_of_a_group_give_way_a_few_at_a_time() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let before = cloud.live("crew");
+    let now = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];
+    expect(&mut cloud.cli("laptop", &now), 0);
+    let after = cloud.live("crew");
+    assert_eq!((after.len(), sizes(&cloud)), (4, (0, 4, 4)));
+    assert!(after.iter().all(|host| !before.contains(host)), "{before:?} {after:?}");
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_gone(&cloud);
+}
