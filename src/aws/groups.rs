@@ -109,6 +109,7 @@ impl Clients {
                 .scheduled_action_name(&action.name)
                 .set_recurrence(action.recurrence.clone())
                 .set_time_zone(action.zone.clone())
+                .set_end_time(action.end.map(|at| aws_smithy_types::DateTime::from_secs(at.as_second())))
                 .set_min_size(size(action.min))
                 .set_max_size(size(action.max))
                 .set_desired_capacity(size(action.desired));

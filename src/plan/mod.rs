@@ -255,6 +255,9 @@ pub enum Action {
     Extend {
         /// When.
         until: jiff::Timestamp,
+        /// Whether a group ends them, so that they have no end of their own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        grouped: bool,
     },
     /// Put a mark on one host, or take it off.
     Mark {

@@ -210,7 +210,7 @@ impl Driver for Steps {
                     self.end_some(id, hosts, *drained, place).await
                 }
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
-                Action::Extend { until } => self.extend(id, *until).await,
+                Action::Extend { until, grouped } => self.extend(id, *until, *grouped).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,
                 Action::StartWorker { host } => self.start_worker(host).await,

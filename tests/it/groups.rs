@@ -223,3 +223,25 @@ fn hosts_of_a_group_give_way_a_few_at_a_time() {
     expect(&mut cloud.cli("laptop", &["down"]), 0);
     assert_gone(&cloud);
 }
+
+#[test]
+fn its_end_moves_once_and_status_tells_of_it() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let end = || -> jiff::Timestamp {
+        let group = group(&cloud).unwrap();
+        group["actions"][0]["next"].as_str().unwrap().parse().unwrap()
+    };
+    let (before, two) = (end(), jiff::SignedDuration::from_hours(2));
+    for point in ["before-commit", "after-commit"] {
+        let was = end();
+        killed(&cloud, &["extend", "2h"], "BatchPutScheduledUpdateGroupAction", point);
+        assert_eq!(end(), was + two, "{point}");
+    }
+    let output = expect(&mut cloud.cli("laptop", &["status"]), 0);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ends: jiff::Timestamp = told["group"]["ends"].as_str().unwrap().parse().unwrap();
+    assert_eq!((ends, &told["group"]["in_service"]), (before + two * 2, &json!(4)), "{told:#}");
+    cloud.control("POST", "clock", &json!({ "advance": "14h" }));
+    assert_eq!(cloud.live("crew").len(), 4);
+}
