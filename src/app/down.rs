@@ -20,9 +20,10 @@ const LAST_LOOK: Duration = Duration::from_secs(20);
 impl Context {
     /// Whether anything that a teardown ends is seen or may still appear.
     async fn anything(&self, look: &Look<'_>, history: &History, images: bool) -> Result<bool, Failure> {
-        let Survey { instances, launch_template, .. } = look.survey;
+        let Survey { instances, launch_template, group, .. } = look.survey;
         if instances.iter().any(|host| host.state != InstanceState::Terminated)
             || launch_template.is_some()
+            || group.is_some()
             || images && !look.survey.images.is_empty()
             || history.unfinished().next().is_some()
             || !past::unseen(history, look.survey).is_empty()
@@ -83,7 +84,9 @@ impl Context {
             let history = History::read(look.state).map_err(state)?;
             let open = past::open_creation(&history);
             let there = self.coming() > 0 || self.anything(&look, &history, wanted.images).await?;
-            let mut plan = down::plan(&self.fleet, wanted.images, open, there, self.clock.now(), look.request);
+            let of_spec = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
+            let grouped = of_spec || look.survey.group.is_some();
+            let mut plan = down::plan(&self.fleet, wanted.images, open, there, grouped, self.clock.now(), look.request);
             let live = crate::survey::live(look.survey).len();
             match self.coming() {
                 0 if !there => plan.notes.push("nothing of this fleet is seen".to_owned()),

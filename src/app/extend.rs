@@ -8,9 +8,10 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::plan::extend;
+use crate::plan::group::DEADMAN;
 use crate::report::answer::LivesLonger;
 use crate::steps::{Extended, Options, past};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 
 impl Context {
     pub(super) async fn extend(&self, wanted: Extend) -> Result<Exit, Failure> {
@@ -21,7 +22,16 @@ impl Context {
         let ran = self
             .run(&held, order, async |look| {
                 let live: Vec<_> = look.survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
-                let mut plan = extend::plan(&self.fleet, &live, by, self.clock.now(), look.request);
+                let group = look.survey.group.as_deref().map(|group| group.name.as_str());
+                let grouped = match group {
+                    Some(group) => Some((group, self.group_end(group).await?)),
+                    None => None,
+                };
+                let mut plan = extend::plan(&self.fleet, &live, grouped, by, self.clock.now(), look.request);
+                if grouped.is_some() && self.fleet.recycle.is_some() {
+                    plan.notes
+                        .push("windows end when the group did: `fleetwright recycle apply` moves them, too".to_owned());
+                }
                 let unseen = past::unseen(&History::read(look.state).map_err(state)?, look.survey).len();
                 if unseen > 0 {
                     plan.notes.push(format!(
@@ -47,5 +57,13 @@ impl Context {
             hosts: extended.map(|extended| extended.hosts).unwrap_or_default(),
             api_calls: self.calls(),
         }))
+    }
+
+    /// When a group goes to zero.
+    pub(super) async fn group_end(&self, group: &str) -> Result<Option<Timestamp>, Failure> {
+        let clients = self.clients().await?;
+        let what = format!("list the scheduled actions of {group}");
+        let actions = self.read(&what, async || clients.scheduled_actions(group).await).await?;
+        Ok(actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start))
     }
 }

@@ -157,6 +157,6 @@ impl Context {
     /// Hosts that a launch planned before this would bring.
     pub(super) fn coming(&self) -> usize {
         let launch = self.planned("launch");
-        launch.and_then(|plan| plan.ladder().and_then(|(_, ladder)| usize::try_from(ladder.wanted()).ok())).unwrap_or(0)
+        launch.and_then(|plan| usize::try_from(plan.brings()?.0).ok()).unwrap_or(0)
     }
 }

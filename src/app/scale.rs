@@ -75,8 +75,8 @@ impl Context {
                     GoesFirst::Idlest => scale::Order::Idlest,
                 };
                 let (size, drain, request) = (wanted.n, wanted.drain, look.request.clone());
-                let input =
-                    scale::Input { fleet: &self.fleet, live, unseen, size, order, loads: &loads, drain, request };
+                let (fleet, group, loads) = (&self.fleet, look.survey.group.as_deref(), &loads);
+                let input = scale::Input { fleet, live, unseen, group, size, order, loads, drain, request };
                 Ok(scale::plan(&input)?)
             })
             .await?;

@@ -7,10 +7,10 @@ use crate::aws::Clients;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Mark, Sample, Survey, tags};
+use crate::model::{Group, Mark, Sample, Survey, tags};
 use crate::plan::slots;
 use crate::plan::verdict::Feeding;
-use crate::report::answer::{FeedLine, HostLine, ImageLine, Reined, RunLine, Status};
+use crate::report::answer::{FeedLine, GroupLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
 use crate::survey::For;
 
@@ -77,6 +77,10 @@ impl Context {
             account: survey.account.to_string(),
             region: survey.region.to_string(),
             hosts,
+            group: match &survey.group {
+                Some(group) => Some(self.group_line(group).await?),
+                None => None,
+            },
             cost: self.spent(&survey, &history, &mut None).await,
             images: images(&survey),
             unfinished,
@@ -97,6 +101,27 @@ impl Context {
             let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
             format!("{failure}{why}")
         }))
+    }
+
+    /// The fleet's group, and why it lacks hosts, if it does.
+    async fn group_line(&self, group: &Group) -> Result<GroupLine, Failure> {
+        let in_service = group.members.iter().filter(|member| member.state == "InService").count();
+        let failed = if in_service < usize::try_from(group.desired).unwrap_or(usize::MAX) {
+            let clients = self.clients().await?;
+            let what = format!("read what the group {} does", group.name);
+            let activities = self.read(&what, async || clients.activities(&group.name).await).await?;
+            activities.into_iter().next().filter(|one| one.status == "Failed").map(|one| one.message)
+        } else {
+            None
+        };
+        Ok(GroupLine {
+            name: group.name.clone(),
+            desired: group.desired,
+            in_service,
+            ends: self.group_end(&group.name).await?.map(|at| at.to_string()),
+            suspended: group.suspended.clone(),
+            failed,
+        })
     }
 
     /// The feed that is not finished, and what it was told.

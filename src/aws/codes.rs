@@ -200,6 +200,8 @@ pub(super) const GROUPS: &[Group] = &[
             "InvalidAMI.InUse",
             "DependencyViolation",
             "ResourceInUse",
+            "ScalingActivityInProgress",
+            "ResourceContention",
             "IdempotentRequestInProgress",
             "ConcurrentCreateImageNoRebootLimitExceeded",
             "ConcurrentSnapshotLimitExceeded",

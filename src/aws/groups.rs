@@ -5,7 +5,7 @@ use super::convert::{instant, need, pages, read};
 use super::exact::{capture, invalid, send};
 use crate::gate::ConsentedGroup;
 use crate::journal::{Draft, Permit};
-use crate::model::{Fault, Group, GroupMember, InstanceId, Market, Mixed, ScheduledAction, Tags, TemplateId};
+use crate::model::{Fault, Group, GroupMember, InstanceId, Market, Mixed, ScheduledAction, SubnetId, Tags, TemplateId};
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, FailedScheduledUpdateGroupActionRequest, Instance, MixedInstancesPolicy,
     ScheduledUpdateGroupActionRequest,
@@ -33,14 +33,16 @@ pub struct Refused {
 }
 
 impl Clients {
-    /// The group of this name with its instances, absent if there is none.
-    pub async fn group(&self, name: &str) -> Result<Option<Group>, Fault> {
+    /// The group of this name as Auto Scaling has it: when its instances were launched and how they are paid is not said.
+    pub async fn group_alone(&self, name: &str) -> Result<Option<Group>, Fault> {
         let call = self.autoscaling().describe_auto_scaling_groups().auto_scaling_group_names(name);
         let found = read(GROUPS, call.send()).await?.auto_scaling_groups.unwrap_or_default();
-        let Some(raw) = found.into_iter().find(|group| group.auto_scaling_group_name() == Some(name)) else {
-            return Ok(None);
-        };
-        let mut group = group(raw)?;
+        found.into_iter().find(|group| group.auto_scaling_group_name() == Some(name)).map(group).transpose()
+    }
+
+    /// The group of this name with its instances, absent if there is none.
+    pub async fn group(&self, name: &str) -> Result<Option<Group>, Fault> {
+        let Some(mut group) = self.group_alone(name).await? else { return Ok(None) };
         let ids: Vec<InstanceId> = group.members.iter().map(|member| member.id.clone()).collect();
         let instances: BTreeMap<_, _> =
             self.instances_by_ids(&ids).await?.into_iter().map(|instance| (instance.id.clone(), instance)).collect();
@@ -107,6 +109,7 @@ impl Clients {
                 .scheduled_action_name(&action.name)
                 .set_recurrence(action.recurrence.clone())
                 .set_time_zone(action.zone.clone())
+                .set_end_time(action.end.map(|at| aws_smithy_types::DateTime::from_secs(at.as_second())))
                 .set_min_size(size(action.min))
                 .set_max_size(size(action.max))
                 .set_desired_capacity(size(action.desired));
@@ -184,6 +187,15 @@ fn group(raw: AutoScalingGroup) -> Result<Group, Fault> {
         max: size("max size", raw.max_size)?,
         desired: size("desired capacity", raw.desired_capacity)?,
         zones: raw.availability_zones().to_vec(),
+        subnets: raw
+            .vpc_zone_identifier()
+            .unwrap_or_default()
+            .split(',')
+            .filter(|id| !id.is_empty())
+            .map(SubnetId::new)
+            .collect(),
+        grace: raw.health_check_grace_period.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or(0),
+        rebalance: raw.capacity_rebalance.unwrap_or(false),
         policies: raw.termination_policies().to_vec(),
         members: raw.instances().iter().map(member).collect::<Result<_, _>>()?,
         suspended: suspended.collect(),
@@ -230,6 +242,11 @@ fn mixed(policy: &MixedInstancesPolicy) -> Mixed {
         ),
         types: overrides.iter().filter_map(|one| one.instance_type().map(str::to_owned)).collect(),
         on_demand: spread.and_then(|spread| spread.on_demand_allocation_strategy()).unwrap_or("prioritized").to_owned(),
+        spot: spread.and_then(|spread| spread.spot_allocation_strategy()).unwrap_or("lowest-price").to_owned(),
+        max_price: spread
+            .and_then(|spread| spread.spot_max_price())
+            .filter(|price| !price.is_empty())
+            .map(str::to_owned),
         weighted: overrides
             .iter()
             .any(|one| one.weighted_capacity().is_some() || one.instance_requirements().is_some()),

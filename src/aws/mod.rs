@@ -17,6 +17,7 @@ mod images;
 mod instances;
 mod network;
 mod ours;
+mod own_group;
 mod prices;
 mod queues;
 #[cfg(test)]

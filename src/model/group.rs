@@ -1,6 +1,6 @@
 //! Auto Scaling groups as they were read, and their scheduled actions.
 
-use super::{InstanceId, Market, Tags, TemplateId};
+use super::{FaultKind, InstanceId, Market, SubnetId, Tags, TemplateId};
 use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -30,7 +30,7 @@ pub struct ScheduledAction {
 }
 
 /// An instance of a group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GroupMember {
     /// Its id.
     pub id: InstanceId,
@@ -57,10 +57,15 @@ impl GroupMember {
     pub fn counts(&self) -> bool {
         self.state.starts_with("Pending") || self.state == "InService"
     }
+
+    /// Whether it is on its way out.
+    pub fn leaves(&self) -> bool {
+        self.state.starts_with("Terminat") || self.state.starts_with("Detach")
+    }
 }
 
 /// How a group of mixed instances splits its capacity.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mixed {
     /// On-demand instances before anything else.
     pub base: u32,
@@ -70,12 +75,16 @@ pub struct Mixed {
     pub types: Vec<String>,
     /// OnDemandAllocationStrategy.
     pub on_demand: String,
+    /// SpotAllocationStrategy.
+    pub spot: String,
+    /// SpotMaxPrice, dollars an hour; the on-demand price if absent.
+    pub max_price: Option<String>,
     /// Whether instance weights or requirements are in use.
     pub weighted: bool,
 }
 
 /// An Auto Scaling group.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Group {
     /// Its name.
     pub name: String,
@@ -87,6 +96,12 @@ pub struct Group {
     pub desired: u32,
     /// Its zones.
     pub zones: Vec<String>,
+    /// Its subnets.
+    pub subnets: Vec<SubnetId>,
+    /// How long a new instance may look unhealthy, seconds.
+    pub grace: u32,
+    /// Whether spot instances are replaced before they are interrupted.
+    pub rebalance: bool,
     /// Termination policies in their order.
     pub policies: Vec<String>,
     /// Its instances.
@@ -107,4 +122,44 @@ pub struct Group {
     pub tags: Tags,
     /// `Delete in progress`, while it is.
     pub status: Option<String>,
+}
+
+/// What a fleet's own group should be, its sizes and its launch template apart.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct GroupRequest {
+    /// `fleetwright-<fleet>`, unique within account and region.
+    pub name: String,
+    /// One for each zone.
+    pub subnets: Vec<SubnetId>,
+    /// Types in the order of preference.
+    pub types: Vec<String>,
+    /// On-demand hosts before anything else.
+    pub base: u32,
+    /// Share of on-demand above that, percent.
+    pub percent: u32,
+    /// Most to pay for a spot hour, dollars.
+    pub max_price: Option<String>,
+    /// How long a new host may look unhealthy, seconds.
+    pub grace: u32,
+    /// Whether spot hosts are replaced before they are interrupted.
+    pub rebalance: bool,
+    /// Its tags, which its hosts get as well.
+    pub tags: Tags,
+}
+
+/// One scaling activity: a launch or an end that the group tried.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Activity {
+    /// Its id.
+    pub id: String,
+    /// When it began.
+    pub started: Option<Timestamp>,
+    /// Auto Scaling's word, for example `Failed`.
+    pub status: String,
+    /// Why, in AWS's words.
+    pub message: String,
+    /// What its code means; none where the message has none that is known.
+    pub kind: Option<FaultKind>,
+    /// The zone, as far as AWS says.
+    pub place: Option<String>,
 }

@@ -24,7 +24,7 @@ pub mod tags;
 pub use checkup::{Caller, Checkup};
 pub use count::{count, count_is};
 pub use fault::{Fault, FaultKind};
-pub use group::{Group, GroupMember, Mixed, ScheduledAction};
+pub use group::{Activity, Group, GroupMember, GroupRequest, Mixed, ScheduledAction};
 pub use host::{Address, Host, HostReport, HostResult};
 pub use ids::{
     AccountId, FleetKey, FleetName, ImageId, InstanceId, Region, RunId, SecurityGroupId, SnapshotId, SubnetId,

@@ -1,6 +1,6 @@
 //! What one read-only look at the account saw.
 
-use super::{AccountId, Image, Instance, Region, SubnetId, Tags, TemplateId, Zone};
+use super::{AccountId, Group, Image, Instance, Region, SubnetId, Tags, TemplateId, Zone};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -64,6 +64,9 @@ pub struct Survey {
     pub instances: Vec<Instance>,
     /// The fleet's launch template, where it is there.
     pub launch_template: Option<LaunchTemplate>,
+    /// The fleet's own Auto Scaling group, where it is there; of an account without one nobody asks.
+    #[serde(default)]
+    pub group: Option<Box<Group>>,
     /// Our images of this fleet, newest first.
     pub images: Vec<Image>,
     /// The subnets that the spec names, or the template's.
@@ -80,6 +83,7 @@ impl Survey {
             template: None,
             instances: Vec::new(),
             launch_template: None,
+            group: None,
             images: Vec::new(),
             subnets: Vec::new(),
         }

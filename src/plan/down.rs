@@ -1,5 +1,6 @@
 //! The plan of `down`: nothing that costs money is left.
 
+use super::group::group_name;
 use super::{Action, Plan, Step};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
@@ -11,12 +12,14 @@ pub const QUIET: SignedDuration = SignedDuration::from_secs(90 + 300);
 /// Plans a teardown. Creators first, hosts next, what hosts held after them, then a second look.
 ///
 /// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one. Where `there`
-/// says that a look found nothing, and no such call is open, only the second look is left.
+/// says that a look found nothing, and no such call is open, only the second look is left. A group of the fleet (`grouped`)
+/// wants none before its hosts end, and is deleted after them.
 pub fn plan(
     fleet: &Fleet,
     images: bool,
     open: Option<Timestamp>,
     there: bool,
+    grouped: bool,
     now: Timestamp,
     request: String,
 ) -> Plan {
@@ -37,7 +40,15 @@ pub fn plan(
             ));
         }
     }
+    let group = grouped.then(|| group_name(fleet.name.as_str()));
+    if let Some(group) = group.clone() {
+        let title = format!("the group {group} wants no host any more");
+        steps.push(Step::new("empty", title, Action::GroupEmpty { group }));
+    }
     steps.push(Step::new("hosts", "end every host", Action::Terminate));
+    if let Some(group) = group {
+        steps.push(Step::new("group", format!("delete the group {group}"), Action::GroupGone { group }));
+    }
     steps.push(Step::new("volumes", "delete volumes left behind", Action::Volumes));
     steps.push(Step::new("template", "delete the launch template", Action::Template));
     steps.push(Step::new("queues", "delete queues of ours", Action::Queues));

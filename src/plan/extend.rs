@@ -1,14 +1,24 @@
 //! The plan of `extend`: hosts power themselves off later.
 
-use super::{Action, Plan, Step};
+use super::{Action, Deadline, Plan, Step};
 use crate::model::{Instance, count};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
 /// Plans a later end for every live host: the latest that any of them has, or `now` where that is past, and `by` more. The
 /// instant is taken once, so that whoever goes on with the plan adds nothing.
-pub fn plan(fleet: &Fleet, live: &[Instance], by: SignedDuration, now: Timestamp, request: String) -> Plan {
-    let until = until(live.iter().filter_map(expires), by, now);
+///
+/// Hosts of a group (`grouped`: its name, and when it goes to zero) have no end of their own: the group's moves.
+pub fn plan(
+    fleet: &Fleet,
+    live: &[Instance],
+    grouped: Option<(&str, Option<Timestamp>)>,
+    by: SignedDuration,
+    now: Timestamp,
+    request: String,
+) -> Plan {
+    let of_group = grouped.and_then(|(_, end)| end);
+    let until = until(live.iter().filter_map(expires).chain(of_group), by, now);
     let mut notes = Vec::new();
     let steps = if live.is_empty() {
         notes.push("no host is live: nothing to extend".to_owned());
@@ -16,7 +26,11 @@ pub fn plan(fleet: &Fleet, live: &[Instance], by: SignedDuration, now: Timestamp
     } else {
         notes.push(format!("what these hosts cost goes on until {until}, unless they are ended before"));
         let title = format!("let {} live until {until}", count(live.len(), "host"));
-        vec![Step::new("extend", title, Action::Extend { until })]
+        let ends = |group: &str| Action::GroupEnds { group: group.to_owned(), at: Deadline::At { until } };
+        let group = grouped.map(|(group, _)| Step::new("deadman", format!("{group} goes to zero then"), ends(group)));
+        let mut steps = vec![Step::new("extend", title, Action::Extend { until, grouped: grouped.is_some() })];
+        steps.splice(0..0, group);
+        steps
     };
     Plan { steps, notes, ..Plan::new("extend", fleet.key(), request) }
 }

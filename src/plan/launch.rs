@@ -1,6 +1,7 @@
 //! The plan of `launch`: from what is there to N hosts.
 
 use super::estimate::{self, Job, estimate};
+use super::group;
 use super::ladder::Dry;
 use super::rates::Rates;
 use super::token::digest;
@@ -83,8 +84,9 @@ pub fn reusable<'a>(
     let template = survey.launch_template.as_ref()?;
     template.versions.iter().rev().find(|version| {
         let until = version.instance_tags.get(tags::EXPIRES).and_then(|text| text.parse::<Timestamp>().ok());
+        // Hosts of a group end with it: their version names no end.
         version.description.as_deref() == Some(description)
-            && until.is_some_and(|until| until.duration_since(now) >= expires / 4)
+            && until.is_none_or(|until| until.duration_since(now) >= expires / 4)
     })
 }
 
@@ -104,10 +106,13 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     let there: Vec<_> = survey.instances.iter().filter(|instance| instance.state.live()).collect();
     let live: Vec<_> = there.iter().filter(|instance| instance.counts()).collect();
-    let have = u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX);
+    let have = match group::of(hosts, survey)? {
+        None => u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX),
+        Some(group) => group.map_or(0, |group| group.desired.min(u32::try_from(there.len()).unwrap_or(u32::MAX))),
+    };
     let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
     let quarantined = there.len() - live.len();
-    if quarantined > 0 {
+    if quarantined > 0 && hosts.group.is_none() {
         plan.notes.push(format!("in quarantine and not counted: {}", count(quarantined, "host")));
     }
     let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = there
@@ -122,22 +127,28 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let some = !awaited.is_empty();
     let settle =
         Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing, awaited });
-    if have >= input.size {
-        if have > input.size {
-            plan.notes.push(format!(
-                "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
-                input.size
-            ));
-        }
+    if have > input.size {
+        plan.notes.push(format!(
+            "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
+            input.size
+        ));
+    }
+    if have >= input.size && hosts.group.is_none() {
         plan.steps.extend(some.then_some(settle));
         return Ok(plan);
     }
-    let missing = input.size - have;
+    let missing = input.size.saturating_sub(have);
     let settings = settings(input)?;
     plan.notes.extend(without_ipv4(fleet, survey, &settings.subnets)?);
     let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
     let description = description(fleet, image);
-    let first_attempt = reusable(survey, &description, expires, input.now)
+    let grouped =
+        hosts.group.as_ref().map(|spec| group::request(fleet, (hosts, spec), &settings.types, &settings.subnets));
+    let epoch = reusable(survey, &description, expires, input.now);
+    if missing == 0 && grouped.as_ref().is_some_and(|wanted| group::is_as_wanted(survey, wanted, epoch)) {
+        return Ok(plan);
+    }
+    let first_attempt = epoch
         .zip(survey.launch_template.as_ref())
         .and_then(|(version, template)| input.attempts.get(&epoch_name(template.id.as_str(), version.number)).copied())
         .unwrap_or(0);
@@ -158,7 +169,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
         dry: input.dry.clone(),
     };
-    plan.estimate = input.offers.map(|offers| {
+    plan.estimate = input.offers.filter(|_| missing > 0).map(|offers| {
         let rates = rates(offers, hosts, survey, Some(image));
         let zones: Vec<_> = survey
             .subnets
@@ -203,21 +214,27 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         metadata_hop_limit: hosts.metadata.hop_limit,
         host_tags,
     };
-    let min = hosts.accept_min.min(input.size).saturating_sub(have);
-    plan.steps = vec![
-        Step::new(
-            "epoch",
-            format!("launch template {} for {}", wanted.name, image.name),
-            Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs() },
-        ),
-        Step::new("capacity", count(missing, "new host"), Action::Capacity(ladder)),
-        Step::new(
-            "accept",
-            format!("accept {min} or more of {missing}"),
-            Action::Accept { min, wanted: missing, abort: hosts.otherwise == Otherwise::Abort },
-        ),
-        settle,
-    ];
+    plan.steps = vec![Step::new(
+        "epoch",
+        format!("launch template {} for {}", wanted.name, image.name),
+        Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs(), grouped: grouped.is_some() },
+    )];
+    match grouped {
+        None => {
+            let min = hosts.accept_min.min(input.size).saturating_sub(have);
+            plan.steps.push(Step::new("capacity", count(missing, "new host"), Action::Capacity(ladder)));
+            plan.steps.push(Step::new(
+                "accept",
+                format!("accept {min} or more of {missing}"),
+                Action::Accept { min, wanted: missing, abort: hosts.otherwise == Otherwise::Abort },
+            ));
+        }
+        Some(wanted) => {
+            plan.notes.extend(survey.group.iter().flat_map(|group| group::notes(group, &wanted)));
+            plan.steps.extend(group::steps(hosts, &wanted, input.size.max(have)));
+        }
+    }
+    plan.steps.push(settle);
     Ok(plan)
 }
 
@@ -392,7 +409,7 @@ pub fn settled(
     survey: &Survey,
     fleet: &Fleet,
     run: &str,
-    expires: Timestamp,
+    expires: Option<Timestamp>,
 ) -> TemplateRequest {
     let mut request = wanted.clone();
     let key = fleet.key();
@@ -404,7 +421,9 @@ pub fn settled(
         request.token = super::token::token(&key, &["template", run, &request.description]);
         request.template_tags = request.template_tags.with(tags::INTENT, &request.token);
     }
-    request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());
+    if let Some(expires) = expires {
+        request.host_tags = request.host_tags.with(tags::EXPIRES, expires.to_string());
+    }
     request
 }
 

@@ -36,7 +36,7 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "a ladder without types or subnets");
                 }
             }
-            Action::Epoch { wanted, expires_seconds } => {
+            Action::Epoch { wanted, expires_seconds, .. } => {
                 if *expires_seconds <= 0 {
                     say(&step.id, "hosts that expire before they are born");
                 }
@@ -54,7 +54,20 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "no host is named, which may be taken for all of them");
                 }
             }
+            Action::Group(wanted) => {
+                if wanted.types.is_empty() || wanted.subnets.is_empty() {
+                    say(&step.id, "a group without types or subnets");
+                }
+                if wanted.tags.get(crate::model::tags::FLEET).is_none() {
+                    say(&step.id, "a group without its fleet's tag");
+                }
+            }
             Action::Accept { .. }
+            | Action::GroupEnds { .. }
+            | Action::GroupSize { .. }
+            | Action::InService { .. }
+            | Action::GroupEmpty { .. }
+            | Action::GroupGone { .. }
             | Action::Settle { .. }
             | Action::Checks
             | Action::Canary { .. }
@@ -84,6 +97,10 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
     let capacity = position(|a| matches!(a, Action::Capacity(_)));
     if capacity.is_some() && position(|a| matches!(a, Action::Epoch { .. })) >= capacity {
         say("capacity", "capacity is asked for before there is a launch template");
+    }
+    let raised = position(|a| matches!(a, Action::GroupSize { .. }));
+    if raised.is_some() && position(|a| matches!(a, Action::GroupEnds { .. })).is_none_or(|ends| Some(ends) > raised) {
+        say("size", "a group gets hosts before it has an end");
     }
     let drained = position(|a| matches!(a, Action::End { drained: true, .. }));
     if drained.is_some() && position(|a| matches!(a, Action::Drain { .. })).is_none_or(|drain| Some(drain) > drained) {

@@ -15,6 +15,7 @@ pub mod estimate;
 pub mod eta;
 pub mod extend;
 pub mod feed;
+pub mod group;
 pub mod images;
 pub mod ladder;
 pub mod launch;
@@ -44,7 +45,7 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
+use crate::model::{FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -106,6 +107,22 @@ pub enum Until {
     Ready,
 }
 
+/// When a group goes to zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "kebab-case")]
+pub enum Deadline {
+    /// So long after the step; what is there already stays while at least a quarter of that is left.
+    In {
+        /// Seconds.
+        seconds: i64,
+    },
+    /// At this instant, or later where it is later already.
+    At {
+        /// The instant.
+        until: jiff::Timestamp,
+    },
+}
+
 /// Everything a step can be.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]
@@ -116,6 +133,48 @@ pub enum Action {
         wanted: Box<TemplateRequest>,
         /// Lifetime of a host, seconds: the expiry instant is taken once, when the version is made.
         expires_seconds: i64,
+        /// Whether its hosts end with their group instead of by themselves: a group would replace them.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        grouped: bool,
+    },
+    /// Have the fleet's own Auto Scaling group as the spec wants it, launching from the epoch; its size is left alone.
+    Group(Box<GroupRequest>),
+    /// The group goes to zero then.
+    GroupEnds {
+        /// The group.
+        group: String,
+        /// When.
+        at: Deadline,
+    },
+    /// Raise the group's size.
+    GroupSize {
+        /// The group.
+        group: String,
+        /// Hosts in all.
+        size: u32,
+    },
+    /// Wait until the group's hosts are in service, or accept fewer, or give up.
+    InService {
+        /// The group.
+        group: String,
+        /// Hosts wanted in all.
+        size: u32,
+        /// Fewest that are good enough.
+        min: u32,
+        /// How long the group may look for capacity.
+        within_seconds: i64,
+        /// Whether too few are ended again.
+        abort: bool,
+    },
+    /// The group wants no host any more.
+    GroupEmpty {
+        /// The group.
+        group: String,
+    },
+    /// Delete the empty group.
+    GroupGone {
+        /// The group.
+        group: String,
     },
     /// Ask for capacity, rung by rung; never run itself, [`Plan::next`] unfolds it.
     Capacity(Ladder),
@@ -179,6 +238,9 @@ pub enum Action {
         /// Hosts that the fleet has then.
         #[serde(default)]
         left: u32,
+        /// The group whose places they leave, and which has fewer then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        group: Option<String>,
     },
     /// Replace these hosts, a few at a time; never run itself, each round of it is a launch or a smaller fleet of its own.
     Renew {
@@ -193,6 +255,9 @@ pub enum Action {
     Extend {
         /// When.
         until: jiff::Timestamp,
+        /// Whether a group ends them, so that they have no end of their own.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        grouped: bool,
     },
     /// Put a mark on one host, or take it off.
     Mark {
@@ -265,6 +330,12 @@ impl Action {
             // Adopting changes what this machine knows, and nothing that is there.
             Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Adopt { .. } | Self::Sweep => false,
             Self::Epoch { .. }
+            | Self::Group(_)
+            | Self::GroupEnds { .. }
+            | Self::GroupSize { .. }
+            | Self::InService { .. }
+            | Self::GroupEmpty { .. }
+            | Self::GroupGone { .. }
             | Self::Capacity(_)
             | Self::Rung(_)
             | Self::Accept { .. }
@@ -337,6 +408,22 @@ impl Plan {
     pub fn ladder(&self) -> Option<(&str, &Ladder)> {
         self.steps.iter().find_map(|step| match &step.action {
             Action::Capacity(ladder) => Some((step.id.as_str(), ladder)),
+            _ => None,
+        })
+    }
+
+    /// How many hosts a launch may bring, and of how many in all; none for other plans.
+    pub fn brings(&self) -> Option<(u32, u32)> {
+        let existing = self.steps.iter().find_map(|step| match &step.action {
+            Action::Settle { existing, awaited, .. } => {
+                Some(u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX))
+            }
+            _ => None,
+        });
+        let existing = existing.unwrap_or(0);
+        self.steps.iter().find_map(|step| match &step.action {
+            Action::Capacity(ladder) => Some((ladder.wanted(), existing + ladder.wanted())),
+            Action::GroupSize { size, .. } => Some((size.saturating_sub(existing), *size)),
             _ => None,
         })
     }

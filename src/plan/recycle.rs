@@ -9,6 +9,7 @@ pub mod preview;
 #[cfg(test)]
 mod tests;
 
+use super::group::DEADMAN;
 use super::{Action, Plan, Step, Unplannable, token};
 use crate::exit::Exit;
 use crate::gate;
@@ -115,9 +116,14 @@ pub fn wanted(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) -> Result<Vec
     apart(fleet, recycle, facts.now)?;
     let sizes = sizes(fleet, facts);
     let raise = raised(recycle, facts);
+    let end = facts.actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start);
     let mut actions = Vec::with_capacity(recycle.windows.len() * 2);
     for window in &recycle.windows {
-        let two = pair(&prefix, window, raise, sizes, &group.name);
+        let mut two = pair(&prefix, window, raise, sizes, &group.name);
+        // A window that opened after the group's end would bring back hosts that nobody waits for.
+        for action in &mut two {
+            action.end = end;
+        }
         for action in &two {
             let next = next(action, facts.now);
             if let Some(other) = foreign.iter().find(|other| next.is_some() && other.start == next) {

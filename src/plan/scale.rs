@@ -1,8 +1,9 @@
 //! The plan of a smaller fleet: which hosts are drained and ended, and nothing else.
 
+use super::group::group_name;
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
-use crate::model::{Instance, InstanceId, InstanceState, Zone, tags};
+use crate::model::{Group, Instance, InstanceId, InstanceState, Zone, tags};
 use crate::spec::Fleet;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -38,6 +39,8 @@ pub struct Input<'a> {
     pub live: &'a [Instance],
     /// Hosts that were launched moments ago and that no look shows yet.
     pub unseen: usize,
+    /// The fleet's own group, where it has one.
+    pub group: Option<&'a Group>,
     /// Hosts wanted in all.
     pub size: u32,
     /// Which go first.
@@ -58,9 +61,13 @@ pub struct Input<'a> {
 pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let have = input.live.len() + input.unseen;
     let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
-    let chosen = choose(input.live, surplus, input.order, input.loads);
+    let held = |host: &Instance| {
+        let member = input.group.and_then(|group| group.members.iter().find(|member| member.id == host.id));
+        host.tags.get(tags::PROTECT).is_some() || member.is_some_and(|member| member.protected)
+    };
+    let chosen = choose(input.live, surplus, input.order, input.loads, held);
     if chosen.len() < surplus {
-        let held = input.live.iter().filter(|host| protected(host)).count();
+        let held = input.live.iter().filter(|host| held(host)).count();
         return Err(Unplannable::new(
             Exit::Refused,
             format!(
@@ -110,22 +117,26 @@ pub fn of(
     }
     let left = u32::try_from(live.len() + unseen - hosts.len()).unwrap_or(u32::MAX);
     let title = format!("end {} of {} hosts: {names}", hosts.len(), live.len());
-    plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained, left }));
+    let name = group_name(fleet.name.as_str());
+    let group = live.iter().any(|host| hosts.contains(&host.id) && host.group.as_ref() == Some(&name)).then_some(name);
+    plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained, left, group }));
     plan
 }
 
-fn protected(host: &Instance) -> bool {
-    host.tags.get(tags::PROTECT).is_some()
-}
-
 /// The hosts that go: one after another from the zone that has most, as Auto Scaling does it, and there the first in order.
-/// Hosts that are stopped do nothing and go before all others. Protected ones never go.
-pub fn choose(live: &[Instance], surplus: usize, order: Order, loads: &BTreeMap<InstanceId, Load>) -> Vec<InstanceId> {
+/// Hosts that are stopped do nothing and go before all others. Those that are held never go.
+pub fn choose(
+    live: &[Instance],
+    surplus: usize,
+    order: Order,
+    loads: &BTreeMap<InstanceId, Load>,
+    held: impl Fn(&Instance) -> bool,
+) -> Vec<InstanceId> {
     let mut left: BTreeMap<&Zone, usize> = BTreeMap::new();
     for host in live {
         *left.entry(&host.zone).or_default() += 1;
     }
-    let mut may: Vec<&Instance> = live.iter().filter(|host| !protected(host)).collect();
+    let mut may: Vec<&Instance> = live.iter().filter(|host| !held(host)).collect();
     let busy = |host: &Instance| match order {
         Order::Idlest => (loads.get(&host.id).is_none(), loads.get(&host.id).copied()),
         Order::Oldest | Order::Newest => (false, None),
@@ -172,6 +183,14 @@ mod tests {
             launched: Timestamp::from_second(1_000_000 + i64::from(n)).expect("an instant"),
             ..Instance::sample(&format!("i-{n:04}"))
         }
+    }
+
+    fn protected(host: &Instance) -> bool {
+        host.tags.get(tags::PROTECT).is_some()
+    }
+
+    fn choose(live: &[Instance], surplus: usize, order: Order, loads: &BTreeMap<InstanceId, Load>) -> Vec<InstanceId> {
+        super::choose(live, surplus, order, loads, protected)
     }
 
     fn names(chosen: &[InstanceId]) -> Vec<&str> {

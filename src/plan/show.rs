@@ -31,13 +31,21 @@ fn details(action: &Action) -> String {
             ladder.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             if ladder.fallback && ladder.spot > 0 { "; on-demand where spot has no room" } else { "" },
         ),
-        Action::Epoch { wanted, expires_seconds } => format!(
-            ": image {}, {} root{}, IMDSv2 {}, hosts end themselves after {} h",
+        Action::Epoch { wanted, expires_seconds, grouped } => format!(
+            ": image {}, {} root{}, IMDSv2 {}, {} after {} h",
             wanted.image,
             if wanted.root_encrypted { "encrypted" } else { "UNENCRYPTED" },
             wanted.root_gib.map(|gib| format!(" of {gib} GiB")).unwrap_or_default(),
             if wanted.metadata_tokens_required { "required" } else { "OPTIONAL" },
+            if *grouped { "the group ends them" } else { "hosts end themselves" },
             expires_seconds / 3600,
+        ),
+        Action::Group(group) => format!(
+            ": {} on-demand and {} % of the others; {} in {}",
+            group.base,
+            group.percent,
+            group.types.join(" "),
+            group.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ),
         Action::Image(request) => {
             format!(" of {}{}", request.instance, if request.no_reboot { "" } else { " (it is rebooted)" })
@@ -46,6 +54,11 @@ fn details(action: &Action) -> String {
         Action::Quiet { seconds } => format!(", {seconds} s"),
         Action::Rung(_)
         | Action::Accept { .. }
+        | Action::GroupEnds { .. }
+        | Action::GroupSize { .. }
+        | Action::InService { .. }
+        | Action::GroupEmpty { .. }
+        | Action::GroupGone { .. }
         | Action::Settle { .. }
         | Action::Checks
         | Action::Quiesce

@@ -8,10 +8,10 @@ use std::io;
 /// SHA-256, hex, over everything that decides what a host of the fleet is.
 ///
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `ssh.user` and `ssh.port`; of
-/// `fleet` the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
+/// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path.
 ///
-/// Not in it: `fleet.size`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
+/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
 /// keys, release, worker, queue, feed, done, budget, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
@@ -36,6 +36,11 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
         (fleet.fleet.as_ref().and_then(|h| h.requirements.as_ref()), &mut hosts)
     {
         hosts.insert("requirements".to_owned(), serde_json::json!(required));
+    }
+    if let (Some(_), serde_json::Value::Object(hosts)) =
+        (fleet.fleet.as_ref().and_then(|h| h.group.as_ref()), &mut hosts)
+    {
+        hosts.insert("mode".to_owned(), "auto-scaling-group".into());
     }
     let canonical = serde_json::json!({
         "digest": 1,

@@ -119,6 +119,9 @@ pub enum Otherwise {
 pub struct HostsSpec {
     /// `size:` hosts wanted, 1..=10_000.
     pub size: u32,
+    /// `mode: auto-scaling-group`: how the group that holds the hosts behaves; none for plain instances.
+    #[serde(default)]
+    pub group: Option<GroupSpec>,
     /// `accept.min:` the size itself if absent.
     pub accept_min: u32,
     /// `accept.within:` how long capacity is looked for, default 10m.
@@ -154,6 +157,16 @@ pub struct HostsSpec {
     pub user_data: Option<PathBuf>,
     /// `metadata:` IMDS options.
     pub metadata: MetadataSpec,
+}
+
+/// `fleet.group:` how the fleet's own Auto Scaling group behaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GroupSpec {
+    /// `grace:` how long a new host may look unhealthy before it is replaced, default 5m.
+    pub grace: Duration,
+    /// `rebalance:` whether spot hosts are replaced once EC2 holds them for likely to be interrupted, default false: the
+    /// group is larger than its size while it does that.
+    pub rebalance: bool,
 }
 
 /// `fleet.requirements:` what any instance type must have.

@@ -40,13 +40,13 @@ impl std::fmt::Display for Which {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::At { name, .. } => f.write_str(name),
-            Self::Tagged(pairs) => match pairs.get(tags::GROUP) {
-                Some(group) => write!(f, "group {group}"),
-                None => {
-                    let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
-                    write!(f, "tag {}", pairs.join(" and "))
+            Self::Tagged(pairs) => {
+                if let Some(group) = pairs.get(tags::GROUP) {
+                    return write!(f, "group {group}");
                 }
-            },
+                let pairs: Vec<String> = pairs.iter().map(|(key, value)| format!("{key}={value}")).collect();
+                write!(f, "tag {}", pairs.join(" and "))
+            }
         }
     }
 }

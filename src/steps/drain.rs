@@ -139,8 +139,15 @@ impl Steps {
         Ok(Ok(Some(Host { slot, id: id.clone(), address, user: self.fleet.ssh.user.clone() })))
     }
 
-    /// Ends these hosts through the gate; with `drained` only those that the step before found drained.
-    pub(super) async fn end_some(&self, step: &str, hosts: &[InstanceId], drained: bool) -> Result<Done, Failure> {
+    /// Ends these hosts through the gate; with `drained` only those that the step before found drained. Hosts of a group
+    /// leave their `place` in it first: its name, and its size when all of them have left.
+    pub(super) async fn end_some(
+        &self,
+        step: &str,
+        hosts: &[InstanceId],
+        drained: bool,
+        place: Option<(&str, u32)>,
+    ) -> Result<Done, Failure> {
         let found = if drained {
             self.output_of::<Drained>("drain")?
         } else {
@@ -148,6 +155,11 @@ impl Steps {
         };
         let going: Vec<InstanceId> = hosts.iter().filter(|id| found.drained.contains(*id)).cloned().collect();
         if !going.is_empty() {
+            if let Some((group, left)) = place {
+                self.leave_group(step, group, &going).await?;
+                let stay = u32::try_from(found.kept.len()).unwrap_or(u32::MAX);
+                self.shrink_group(step, group, left.saturating_add(stay)).await?;
+            }
             self.end_instances(step, &going).await?;
         }
         if found.kept.is_empty() {

@@ -69,9 +69,10 @@ impl Steps {
         step: &str,
         wanted: &TemplateRequest,
         expires_seconds: i64,
+        grouped: bool,
     ) -> Result<Done, Failure> {
         let exact = self.clock.now() + SignedDuration::from_secs(expires_seconds);
-        let expires = Timestamp::from_second(exact.as_second()).unwrap_or(exact);
+        let expires = (!grouped).then(|| Timestamp::from_second(exact.as_second()).unwrap_or(exact));
         // A stored version whose hosts would live for less than a quarter of their time is not sent again. Should it be
         // there all the same: it is found by template and description, and costs nothing.
         if let Some(old) = self.forgotten(step, SignedDuration::from_secs(expires_seconds / 4 * 3)) {
@@ -99,7 +100,7 @@ impl Steps {
                     async || self.clients.draft_template(&request).await,
                     async |permit| {
                         let (template, version) = self.clients.create_template(permit).await?;
-                        let epoch = Epoch { template, version, expires: Some(expires) };
+                        let epoch = Epoch { template, version, expires };
                         Ok((vec![epoch.template.to_string()], epoch))
                     },
                 )
@@ -154,6 +155,7 @@ impl Steps {
             template: None,
             instances: Vec::new(),
             launch_template,
+            group: None,
             images: Vec::new(),
             subnets: Vec::new(),
         };

@@ -22,13 +22,14 @@ pub struct Extended {
 
 impl Steps {
     /// Pushes the end of every live host forward to this instant, where it is nearer.
-    pub(super) async fn extend(&self, step: &str, until: Timestamp) -> Result<Done, Failure> {
+    /// Hosts of a group carry no end: a group would replace what powers itself off.
+    pub(super) async fn extend(&self, step: &str, until: Timestamp, grouped: bool) -> Result<Done, Failure> {
         self.may_change_tags("extend hosts")?;
         let seen = self
             .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
             .await?;
         let ours: Vec<&Instance> = seen.iter().filter(|host| host.state.live() && self.may_tag(host)).collect();
-        let nearer = |host: &&&Instance| expires(host).is_none_or(|at| at < until);
+        let nearer = |host: &&&Instance| expires(host).map_or(!grouped, |at| at < until);
         let ids: Vec<String> = ours.iter().filter(nearer).map(|host| host.id.to_string()).collect();
         for chunk in ids.chunks(BATCH) {
             let later = Tags::default().with(tags::EXPIRES, until.to_string());

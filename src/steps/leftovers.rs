@@ -10,6 +10,7 @@ use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::journal::History;
 use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, count, tags};
+use crate::plan::Action;
 use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
 use crate::survey::For;
@@ -243,6 +244,12 @@ impl Steps {
             self.read("look at the launch template", async || self.clients.launch_template(&template).await).await?;
         let found = found.filter(|template| self.carries(&template.tags));
         things.extend(found.map(|template| thing("launch-template", template.id.to_string())));
+        for step in &self.plan.steps {
+            if let Action::GroupGone { group } = &step.action {
+                let found = self.group_now(group).await?.filter(|group| self.carries(&group.tags));
+                things.extend(found.map(|group| thing("auto-scaling-group", group.name)));
+            }
+        }
         things.extend(self.canary_queues().await?.into_iter().map(|(url, _)| thing("queue", url)));
         Ok(things)
     }

@@ -9,6 +9,7 @@ mod drain;
 mod epoch;
 mod extend;
 mod feed;
+mod group;
 mod image;
 pub mod ledger;
 pub mod leftovers;
@@ -20,6 +21,7 @@ mod reap;
 mod rung;
 mod scan;
 mod schedule;
+mod service;
 mod settle;
 mod terminate;
 mod valve;
@@ -48,6 +50,7 @@ pub use image::Made;
 pub use push::{PushOrder, Pushed};
 pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;
+use service::InService;
 pub use settle::Settled;
 
 /// What the operator said beyond the spec.
@@ -127,9 +130,17 @@ impl Driver for Steps {
     fn probe<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Option<Done>, Failure>> {
         Box::pin(async move {
             match &step.action {
-                Action::Epoch { wanted, expires_seconds } => self.probe_epoch(&step.id, wanted, *expires_seconds).await,
+                Action::Epoch { wanted, expires_seconds, .. } => {
+                    self.probe_epoch(&step.id, wanted, *expires_seconds).await
+                }
                 // The others find out by themselves what is done already: their looks and their changes are one loop.
                 Action::Capacity(_)
+                | Action::Group(_)
+                | Action::GroupEnds { .. }
+                | Action::GroupSize { .. }
+                | Action::InService { .. }
+                | Action::GroupEmpty { .. }
+                | Action::GroupGone { .. }
                 | Action::Rung(_)
                 | Action::Accept { .. }
                 | Action::Settle { .. }
@@ -168,7 +179,18 @@ impl Driver for Steps {
         Box::pin(async move {
             let id = step.id.as_str();
             match &step.action {
-                Action::Epoch { wanted, expires_seconds } => self.make_epoch(id, wanted, *expires_seconds).await,
+                Action::Epoch { wanted, expires_seconds, grouped } => {
+                    self.make_epoch(id, wanted, *expires_seconds, *grouped).await
+                }
+                Action::Group(wanted) => self.have_group(id, wanted).await,
+                Action::GroupEnds { group, at } => self.group_ends(id, group, *at).await,
+                Action::GroupSize { group, size } => self.raise_group(id, group, *size).await,
+                Action::InService { group, size, min, within_seconds, abort } => {
+                    let wish = InService { size: *size, min: *min, within: *within_seconds, abort: *abort };
+                    self.in_service(id, group, wish).await
+                }
+                Action::GroupEmpty { group } => self.empty_group(id, group).await,
+                Action::GroupGone { group } => self.delete_group(id, group).await,
                 Action::Capacity(_) => Err(Failure::to(Exit::Bug, "run a ladder: it is unfolded into rungs")),
                 Action::Rung(rung) => self.climb(id, rung).await,
                 Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
@@ -183,9 +205,12 @@ impl Driver for Steps {
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
                 Action::Drain { hosts } => self.drain(hosts).await,
-                Action::End { hosts, drained, .. } => self.end_some(id, hosts, *drained).await,
+                Action::End { hosts, drained, group, left } => {
+                    let place = group.as_deref().map(|group| (group, *left));
+                    self.end_some(id, hosts, *drained, place).await
+                }
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
-                Action::Extend { until } => self.extend(id, *until).await,
+                Action::Extend { until, grouped } => self.extend(id, *until, *grouped).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,
                 Action::StartWorker { host } => self.start_worker(host).await,

@@ -17,6 +17,8 @@ use std::collections::{BTreeMap, BTreeSet};
 const LAUNCH: &str = "CreateFleet";
 /// The note in the plan of a run that puts hosts in the place of others: the fleet's size stays what it was.
 pub const GIVES_WAY: &str = "hosts are replaced: the fleet keeps its size";
+/// Actions that bring hosts.
+const BRINGS: [&str; 2] = [LAUNCH, "UpdateAutoScalingGroup"];
 /// Actions that end what a survey shows.
 const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
@@ -111,8 +113,8 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
 pub fn asked(history: &History) -> usize {
     let wanted = |past: &PastRun| {
         let plan: Plan = serde_json::from_value(past.fold.begun.as_ref()?.plan.clone()).ok()?;
-        let started = past.fold.intents.iter().any(|intent| intent.call.action == LAUNCH);
-        usize::try_from(plan.ladder()?.1.wanted()).ok().filter(|_| started)
+        let started = past.fold.intents.iter().any(|intent| BRINGS.contains(&intent.call.action.as_str()));
+        usize::try_from(plan.brings()?.0).ok().filter(|_| started)
     };
     let taken = history.runs().filter_map(adopted).map(|adopted| adopted.slots.len());
     history.runs().filter_map(wanted).chain(taken).sum()
@@ -198,8 +200,8 @@ pub fn wish(history: &History) -> Option<Wish> {
                 Action::End { left, .. } => size = size.or(Some(*left)),
                 Action::Settle { until, existing, awaited } => {
                     let there = u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX);
-                    let wanted = plan.ladder().map_or(0, |(_, ladder)| ladder.wanted());
-                    return Some(Wish { size: size.unwrap_or(there + wanted), until: *until });
+                    let asked = plan.brings().map_or(there, |(_, size)| size);
+                    return Some(Wish { size: size.unwrap_or(asked), until: *until });
                 }
                 _ => {}
             }

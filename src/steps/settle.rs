@@ -3,6 +3,7 @@
 use super::Steps;
 use super::call::state;
 use super::past;
+use super::service::Served;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::Event;
@@ -51,7 +52,7 @@ impl Steps {
         existing: &[InstanceId],
         awaited: &[InstanceId],
     ) -> Result<Done, Failure> {
-        let mut new = ladder::launched(&self.rungs());
+        let mut new = self.new_hosts(existing)?;
         new.extend_from_slice(awaited);
         let deadline = self.clock.now() + PATIENCE;
         let (running, dead) = self.running(step, &new, deadline).await?;
@@ -100,6 +101,16 @@ impl Steps {
                 settled.dead.iter().next().map(|(id, r)| (id.to_string(), r.clone())).unwrap_or_default();
             Done::warning(output, format!("{detail}; {} ended again, {id} because of {reason}", settled.dead.len()))
         })
+    }
+
+    /// Hosts that this run launched, by itself or by a group.
+    fn new_hosts(&self, existing: &[InstanceId]) -> Result<Vec<InstanceId>, Failure> {
+        if self.plan.ladder().is_some() {
+            return Ok(ladder::launched(&self.rungs()));
+        }
+        let Served { mut hosts } = self.output_of("accept")?;
+        hosts.retain(|host| !existing.contains(host));
+        Ok(hosts)
     }
 
     /// Until every new host runs and has an address, or has ended again; two good looks in a row.

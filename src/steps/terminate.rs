@@ -43,8 +43,7 @@ impl Steps {
     pub(super) fn gate(&self, candidates: Vec<Candidate>, read_at: jiff::Timestamp) -> Result<Option<Passed>, Failure> {
         let history = History::read(&self.state).map_err(state)?;
         let known_intents = past::known_intents(&history);
-        let expected = self.fleet.fleet.as_ref().map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
-        let blast_radius = expected.max(past::asked(&history)).max(1);
+        let blast_radius = self.blast_radius(&history);
         let facts = GateFacts {
             account: self.fleet.account.clone(),
             caller: self.caller.clone(),
@@ -66,6 +65,15 @@ impl Steps {
             Err(refusal) => Err(Failure::new(Exit::Refused, refusal.to_string())
                 .hint("fleetwright status     # what is there, and whose")),
         }
+    }
+
+    /// Most hosts that may be ended in one go.
+    pub(super) fn blast_radius(&self, history: &History) -> usize {
+        let hosts = self.fleet.fleet.as_ref();
+        let expected = hosts.map_or(0, |hosts| usize::try_from(hosts.size).unwrap_or(usize::MAX));
+        let most = expected.max(past::asked(history)).max(1);
+        // A group has up to twice its size while it replaces its hosts.
+        if hosts.is_some_and(|hosts| hosts.group.is_some()) { most.saturating_mul(2) } else { most }
     }
 
     /// Ends these hosts and waits until they are gone; `None` means every host of the fleet, whatever the journal knows.
@@ -258,7 +266,7 @@ fn too_slow(seen: &[Instance]) -> Failure {
 }
 
 /// Things the gate kept back are a failure of `down`: something billable remains.
-fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
+pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
     if kept.is_empty() {
         return Ok(());
     }

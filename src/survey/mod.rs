@@ -6,7 +6,8 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Fault, Instance, InstanceId, Subnet, Survey};
+use crate::model::{Fault, Group, Instance, InstanceId, Subnet, Survey};
+use crate::plan::group::group_name;
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
 use crate::time::Clock;
@@ -35,6 +36,7 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         Box::pin(clients.images_of_fleet(&fleet.name)),
     );
     let (caller, instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
+    let group = Box::pin(group(clients, fleet, &instances)).await?;
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     Ok(Survey {
         at: clock.now(),
@@ -43,6 +45,7 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         template,
         instances,
         launch_template: launch_template.transpose()?.flatten(),
+        group: group.map(Box::new),
         images,
         subnets,
     })
@@ -72,6 +75,14 @@ async fn placed(clients: &Clients, fleet: &Fleet) -> Result<(Option<Instance>, V
 /// A read that is made only where it is needed.
 async fn when<T>(needed: bool, read: impl Future<Output = T>) -> Option<T> {
     if needed { Some(Box::pin(read).await) } else { None }
+}
+
+/// The fleet's own group: looked for where the spec wants one, or a host says that it is in it.
+async fn group(clients: &Clients, fleet: &Fleet, instances: &[Instance]) -> Result<Option<Group>, Fault> {
+    let name = group_name(fleet.name.as_str());
+    let wanted = fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
+    let in_it = |host: &Instance| host.state.live() && host.group.as_deref() == Some(&name);
+    if wanted || instances.iter().any(in_it) { clients.group_alone(&name).await } else { Ok(None) }
 }
 
 /// Ids of live hosts, sorted.

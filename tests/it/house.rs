@@ -243,6 +243,10 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
         "sqs:CreateQueue" => vec![action, "sqs:TagQueue".to_owned()],
         // An instant fleet launches in its caller's name, with the launch template's instance profile.
         "ec2:CreateFleet" => vec![action, "ec2:RunInstances".to_owned(), "iam:PassRole".to_owned()],
+        // "You must have ec2:RunInstances permissions when you create or update an Auto Scaling group with a launch template."
+        "autoscaling:CreateAutoScalingGroup" | "autoscaling:UpdateAutoScalingGroup" => {
+            vec![action, "ec2:RunInstances".to_owned(), "iam:PassRole".to_owned()]
+        }
         _ => vec![action],
     }
 }
@@ -252,7 +256,7 @@ fn the_policies_allow_what_is_called_and_nothing_else() {
     let calls: BTreeSet<(String, String)> = program().iter().flat_map(aws_calls).collect();
     assert!(calls.len() > 20, "only {calls:?}");
     let needed: BTreeSet<String> = calls.iter().flat_map(|(client, operation)| needed(client, operation)).collect();
-    let policies = ["", "-worker", "-recycle", "-doctor"].map(|whose| format!("docs/iam-policy{whose}.json"));
+    let policies = ["", "-worker", "-recycle", "-group", "-doctor"].map(|whose| format!("docs/iam-policy{whose}.json"));
     let granted: BTreeSet<String> = policies.iter().flat_map(|policy| allowed(policy)).collect();
     let missing: Vec<&String> = needed.difference(&granted).collect();
     let idle: Vec<&String> = granted.difference(&needed).collect();

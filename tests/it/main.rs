@@ -17,6 +17,7 @@ mod exits;
 mod extend;
 mod feeds;
 mod foreign;
+mod groups;
 mod hostile;
 mod hosts;
 mod house;

@@ -25,7 +25,7 @@ fn weather(seed: u64) -> Value {
     let wire = |point: &str, what: &str| json!({ "action": "*", "service": "ec2", "times": null, "share_percent": 1, "point": point, "do": what });
     let spoilt = ["cut", "cut-clean", "garble"][usize::try_from(seed % 3).unwrap()];
     // Shares are whole: 3 % and 2 % in turn.
-    let (before, after) = if seed % 2 == 0 { (3, 2) } else { (2, 3) };
+    let (before, after) = if seed.is_multiple_of(2) { (3, 2) } else { (2, 3) };
     let pool = |n: u64| {
         let pick = |bit: u64, one: &str, other: &str| if n >> bit & 1 == 0 { one.to_owned() } else { other.to_owned() };
         json!({ "instance_type": pick(0, "m7i.large", "m6i.large"), "zone": pick(1, "us-east-1a", "us-east-1b"),
@@ -88,6 +88,7 @@ fn sum(soaked: &Soaked) -> usize {
     soaked.calls.values().sum()
 }
 
+#[expect(clippy::print_stdout, reason = "what the script is run for")]
 #[test]
 fn everything_converges_in_bad_weather() {
     let told = std::env::var("FLEETWRIGHT_SOAK").ok().map(|n| n.parse::<u64>().unwrap());

@@ -48,6 +48,9 @@ fn read(cloud: &Cloud, mixed: Option<Mixed>, version: Option<u64>, zones: &[Stri
         max: number(&web["max"]),
         desired: number(&web["desired"]),
         zones: zones.to_vec(),
+        subnets: Vec::new(),
+        grace: 300,
+        rebalance: false,
         policies: words(&web["termination_policies"]),
         members: members.collect(),
         suspended: words(&web["suspended"]),
@@ -82,6 +85,8 @@ fn one(seed: u64) -> bool {
         percent: 50,
         types: vec!["m7i.large".to_owned()],
         on_demand: "prioritized".to_owned(),
+        spot: "lowest-price".to_owned(),
+        max_price: None,
         weighted: false,
     });
     if mixed.is_some() {
@@ -207,6 +212,9 @@ fn group(min: u32, max: u32, desired: u32) -> Group {
         max,
         desired,
         zones: vec!["us-east-1a".to_owned()],
+        subnets: Vec::new(),
+        grace: 300,
+        rebalance: false,
         policies: vec!["Default".to_owned()],
         members: Vec::new(),
         suspended: Vec::new(),

@@ -20,6 +20,9 @@ pub struct Status {
     pub region: String,
     /// Its hosts by slot, with those that ended lately.
     pub hosts: Vec<HostLine>,
+    /// The fleet's own Auto Scaling group, where it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupLine>,
     /// What it has cost since the last `down`, and what it costs an hour.
     pub cost: Spent,
     /// Its images.
@@ -89,6 +92,38 @@ pub struct HostLine {
     pub reason: Option<String>,
 }
 
+/// The fleet's own Auto Scaling group.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct GroupLine {
+    /// Its name.
+    pub name: String,
+    /// Hosts that it wants.
+    pub desired: u32,
+    /// Hosts in service.
+    pub in_service: usize,
+    /// When it goes to zero; none when nothing ends it.
+    pub ends: Option<String>,
+    /// Processes of it that are suspended.
+    pub suspended: Vec<String>,
+    /// Why its newest activity failed, while hosts are missing.
+    pub failed: Option<String>,
+}
+
+impl GroupLine {
+    fn lines(&self) -> String {
+        let ends =
+            self.ends.as_deref().map_or("nothing ends it".to_owned(), |at| format!("to zero at {}", to_the_second(at)));
+        let mut text = format!("group {}: {} of {} in service, {ends}\n", self.name, self.in_service, self.desired);
+        if !self.suspended.is_empty() {
+            let _infallible = writeln!(text, "  suspended: {}", self.suspended.join(", "));
+        }
+        if let Some(failed) = &self.failed {
+            let _infallible = writeln!(text, "  could not launch: {failed}");
+        }
+        text
+    }
+}
+
 /// One image of the fleet.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ImageLine {
@@ -138,6 +173,7 @@ impl Answer for Status {
             text.push_str(&hosts(&live, width));
             text.push('\n');
         }
+        text.push_str(&self.group.as_ref().map(GroupLine::lines).unwrap_or_default());
         let _infallible = writeln!(text, "cost: {}", self.cost.line());
         for doubt in &self.cost.doubts {
             let _infallible = writeln!(text, "  {doubt}");

@@ -32,7 +32,8 @@ pub(super) fn write_activity(xml: &mut Xml, activity: &Activity) {
         .opt("EndTime", activity.ended.map(when))
         .text("StatusCode", activity.status)
         .opt("StatusMessage", activity.message.as_ref())
-        .text("Progress", if activity.ended.is_some() { 100 } else { 50 });
+        .text("Progress", if activity.ended.is_some() { 100 } else { 50 })
+        .text("Details", &activity.details);
 }
 
 /// Parameters answered as they were given.

@@ -154,7 +154,14 @@ impl AutoScaling {
     ) -> Option<String> {
         let cause = format!("At {} {cause}.", when(now));
         let activity = self.begin(&self.groups[place].name.clone(), "Launching a new EC2 instance", &cause, now);
-        match attempt(&self.groups[place], zones, ec2, control) {
+        let spot = next_is_spot(&self.groups[place]);
+        if let Some(zone) = zones.first()
+            && let Some(one) = self.activities.last_mut()
+        {
+            let subnet = self.groups[place].subnets.iter().find(|(_, of)| of == zone).map(|(id, _)| id.as_str());
+            one.details = details(subnet.unwrap_or_default(), zone);
+        }
+        match attempt(&self.groups[place], zones, spot, ec2, control) {
             Ok(mut member) => {
                 member.activity.clone_from(&activity);
                 member.launched = now;
@@ -164,7 +171,21 @@ impl AutoScaling {
                 Some(id)
             }
             Err(error) => {
-                let why = format!("{}. Launching EC2 instance failed.", error.message.trim_end_matches('.'));
+                let said = error.message.trim_end_matches('.');
+                // With a mixed instances policy the market and the code stand before EC2's words.
+                let why = match (&self.groups[place].mixed, spot) {
+                    (None, _) => format!("{said}. Launching EC2 instance failed."),
+                    (Some(_), true) => {
+                        format!(
+                            "Could not launch Spot Instances. {} - {said}. Launching EC2 instance failed.",
+                            error.code
+                        )
+                    }
+                    (Some(_), false) => format!(
+                        "Could not launch On-Demand Instances. {} - {said}. Launching EC2 instance failed.",
+                        error.code
+                    ),
+                };
                 self.describe_activity(&activity, format!("Launching a new EC2 instance.  Status Reason: {why}"));
                 self.finish(&activity, "Failed", Some(why), now);
                 self.groups[place].retry = now.checked_add(RETRY).ok();
@@ -208,6 +229,7 @@ impl AutoScaling {
             ended: None,
             status: "InProgress",
             message: None,
+            details: "{}".to_owned(),
         });
         id
     }
@@ -225,17 +247,26 @@ impl AutoScaling {
     }
 }
 
+/// Whether the next instance is a spot one.
+fn next_is_spot(group: &Group) -> bool {
+    group.mixed.as_ref().is_some_and(|mixed| {
+        let on_demand = u32::try_from(group.active().filter(|member| !member.spot).count()).unwrap_or(u32::MAX);
+        on_demand >= mixed.on_demand_of(group.size() + 1)
+    })
+}
+
+/// What an activity's details say, as JSON.
+fn details(subnet: &str, zone: &str) -> String {
+    serde_json::json!({ "Subnet ID": subnet, "Availability Zone": zone }).to_string()
+}
+
 /// One launch: each zone's subnets, each type in turn, until one has room; the last refusal if none has.
-fn attempt(group: &Group, zones: &[String], ec2: &mut Ec2, control: &Control) -> Result<Member, ApiError> {
+fn attempt(group: &Group, zones: &[String], spot: bool, ec2: &mut Ec2, control: &Control) -> Result<Member, ApiError> {
     let named = crate::sim::ec2::params::Node::from_pairs([
         ("LaunchTemplateId", group.template.id.as_str()),
         ("Version", group.template.version.as_str()),
     ]);
     let template = ec2.template_for_group(&named)?;
-    let spot = group.mixed.as_ref().is_some_and(|mixed| {
-        let on_demand = u32::try_from(group.active().filter(|member| !member.spot).count()).unwrap_or(u32::MAX);
-        on_demand >= mixed.on_demand_of(group.size() + 1)
-    });
     let mut kinds: Vec<Option<String>> =
         group.mixed.iter().flat_map(|mixed| mixed.kinds.iter().cloned().map(Some)).collect();
     if kinds.is_empty() {

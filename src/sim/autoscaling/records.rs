@@ -154,6 +154,8 @@ pub(super) struct Activity {
     /// `PreInService`, `InProgress`, `Successful`, `Failed`, `Cancelled`.
     pub(super) status: &'static str,
     pub(super) message: Option<String>,
+    /// Where, as JSON.
+    pub(super) details: String,
 }
 
 /// A group.

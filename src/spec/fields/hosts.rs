@@ -5,6 +5,7 @@ use super::kind::{Form, Kind, SECTION, duration, line, list, text, whole, word};
 use super::top::IDENTITY;
 
 const FLEETS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html";
+const GROUPS: &str = "https://docs.aws.amazon.com/autoscaling/ec2/APIReference/API_CreateAutoScalingGroup.html";
 const SPOT: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-spot-instances.html";
 const REQUIREMENTS: &str =
     "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_FleetLaunchTemplateConfigRequest.html";
@@ -44,11 +45,39 @@ pub(super) const FIELDS: &[Field] = &[
         .source(FLEETS),
     Field::new(
         "fleet.mode",
-        Kind::Choice(&[("instances", "plain instances, launched at once by an EC2 fleet")]),
-        "instances",
+        Kind::Choice(&[
+            ("instances", "plain instances, launched at once by an EC2 fleet"),
+            ("auto-scaling-group", "a group that replaces hosts by itself"),
+        ]),
+        "auto-scaling-group",
         "What holds the hosts together.",
     )
     .default("instances"),
+    Field::new(
+        "fleet.group",
+        SECTION,
+        "{grace: 5m, rebalance: false}",
+        "How the fleet's own Auto Scaling group behaves; with `mode: auto-scaling-group` only.",
+    )
+    .needs(&["fleet.mode"])
+    .source(GROUPS),
+    Field::new(
+        "fleet.group.grace",
+        duration(0, 7_200),
+        "10m",
+        "How long a new host may look unhealthy before the group replaces it.",
+    )
+    .default("5m")
+    .source("https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-check-grace-period.html"),
+    Field::new(
+        "fleet.group.rebalance",
+        Kind::Boolean,
+        "true",
+        "Whether the group replaces spot hosts before they are interrupted. It has more than `fleet.size` hosts while it \
+         does that.",
+    )
+    .default("false")
+    .source("https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-capacity-rebalancing.html"),
     Field::new(
         "fleet.accept",
         SECTION,

@@ -4,7 +4,7 @@ use super::top::each;
 use super::{DAY, SECOND, boolean, id, number, span, whole};
 use crate::model::{SecurityGroupId, SubnetId};
 use crate::spec::check::Check;
-use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise, Requirements, RootVolume};
+use crate::spec::fleet::{GroupSpec, HostsSpec, MetadataSpec, Otherwise, Requirements, RootVolume};
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::{aws, value};
@@ -23,13 +23,11 @@ const MOST_HOSTS: u32 = 10_000;
 pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpec> {
     let mut s = check.section(field, "`fleet: {size: 40, spot: 90%}`")?;
     let size = s.need("size", "40").and_then(|f| whole(check, &f, (1, MOST_HOSTS)));
-    mode(check, &mut s);
+    let group = mode(check, &mut s);
     let accept = accept(check, &mut s, size);
     let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
     let on_demand = number(&mut s, check, "on_demand", (0, MOST_HOSTS), 0);
-    let fallback = s.get("fallback");
-    let fallback_on_demand =
-        fallback.and_then(|f| check.parsed(&f, value::choice(&[("on-demand", true), ("none", false)]))).unwrap_or(true);
+    let fallback_on_demand = fallback(check, &mut s, group.is_some());
     let (types, requirements) = kinds(check, &mut s);
     let subnets = each(check, s.get("subnets"), 64, |c, f| id(c, f, "subnet-").map(SubnetId::new));
     let security_groups = each(check, s.get("security_groups"), 16, |c, f| id(c, f, "sg-").map(SecurityGroupId::new));
@@ -47,6 +45,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     s.close(check, &[]);
     Some(HostsSpec {
         size: size?,
+        group,
         accept_min: accept.min.or(size)?,
         accept_within: accept.within,
         otherwise: accept.otherwise,
@@ -67,13 +66,35 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     })
 }
 
-fn mode(check: &mut Check<'_>, s: &mut Section<'_>) {
-    let Some(field) = s.get("mode") else { return };
-    let words = value::choice(&[("instances", true), ("auto-scaling-group", false)]);
-    if check.parsed(&field, words) == Some(false) {
-        let subject = "`fleet.mode: auto-scaling-group`";
-        not_yet(check, field.node.span, subject, "it launches plain instances only");
+/// What holds the hosts together, and how it behaves when it is a group.
+fn mode(check: &mut Check<'_>, s: &mut Section<'_>) -> Option<GroupSpec> {
+    let words = value::choice(&[("instances", false), ("auto-scaling-group", true)]);
+    let grouped = s.get("mode").and_then(|field| check.parsed(&field, words)).unwrap_or(false);
+    let mut out = GroupSpec { grace: Duration::from_mins(5), rebalance: false };
+    if let Some(field) = s.get("group") {
+        if !grouped {
+            let message = "`fleet.group` is about an Auto Scaling group, and `fleet.mode` makes none";
+            check.error_with(field.key, "conflict", message, Some("add `mode: auto-scaling-group`, or leave it out"));
+        }
+        if let Some(mut s) = check.section(&field, "`group: {grace: 5m}`") {
+            out.grace = span(&mut s, check, "grace", (Duration::ZERO, 7200 * SECOND), out.grace);
+            out.rebalance = boolean(&mut s, check, "rebalance", out.rebalance);
+            s.close(check, &[]);
+        }
     }
+    grouped.then_some(out)
+}
+
+/// Whether on-demand hosts take the place of spot that can't be had.
+fn fallback(check: &mut Check<'_>, s: &mut Section<'_>, grouped: bool) -> bool {
+    let Some(field) = s.get("fallback") else { return !grouped };
+    let wanted = check.parsed(&field, value::choice(&[("on-demand", true), ("none", false)])).unwrap_or(!grouped);
+    if wanted && grouped {
+        let message = "an Auto Scaling group keeps asking for spot and never falls back to on-demand by itself";
+        let help = "write `fallback: none`, and `on_demand: N` for hosts that must be there in any case";
+        check.error_with(field.node.span, "conflict", message, Some(help));
+    }
+    wanted
 }
 
 struct Accept {

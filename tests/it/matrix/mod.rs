@@ -212,6 +212,7 @@ fn up_is_killed_in_each_of_its_phases_and_there_is_one_campaign() {
 }
 
 /// All of it, as tests/crash/matrix.sh tells by the environment.
+#[expect(clippy::print_stdout, reason = "what the script is run for")]
 #[test]
 #[ignore = "minutes to hours: tests/crash/matrix.sh runs it"]
 fn the_whole_matrix_converges() {

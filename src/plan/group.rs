@@ -1,0 +1,195 @@
+//! The fleet's own Auto Scaling group: what it should be, where it differs from that, and the steps of a launch into it.
+//!
+//! The group is made empty. Its dead-man's switch comes next and its size last, so that no kill in between leaves hosts
+//! without an end.
+
+use super::launch::template_name;
+use super::token::token;
+use super::{Action, Deadline, Step, Unplannable};
+use crate::exit::Exit;
+use crate::model::{
+    Group, GroupRequest, Instance, ScheduledAction, SubnetId, Survey, TemplateId, TemplateVersion, count, tags,
+};
+use crate::spec::Fleet;
+use crate::spec::fleet::{GroupSpec, HostsSpec, Otherwise};
+use jiff::{SignedDuration, Timestamp};
+
+/// The scheduled action that takes the group to zero. No name of a window is like it: those begin with the fleet's prefix,
+/// which ends with a dot.
+pub const DEADMAN: &str = "fleetwright-expires";
+
+/// Processes without which a group does not do what a launch or a `scale` wants.
+const NEEDED: [&str; 3] = ["Launch", "Terminate", "ScheduledActions"];
+
+/// Name of a fleet's group.
+pub fn group_name(fleet: &str) -> String {
+    template_name(fleet)
+}
+
+/// What the hosts of a fleet's group are known by: the group has no ClientToken, and is the same on every machine.
+pub fn intent(fleet: &Fleet) -> String {
+    token(&fleet.key(), &["group"])
+}
+
+/// What the group should be.
+pub fn request(
+    fleet: &Fleet,
+    (hosts, spec): (&HostsSpec, &GroupSpec),
+    types: &[String],
+    subnets: &[SubnetId],
+) -> GroupRequest {
+    GroupRequest {
+        name: group_name(fleet.name.as_str()),
+        subnets: subnets.to_vec(),
+        types: types.to_vec(),
+        base: hosts.on_demand,
+        percent: u32::from(100 - hosts.spot_percent.min(100)),
+        max_price: hosts.max_price.map(|price| format!("{}", price.dollars())).filter(|_| hosts.spot_percent > 0),
+        grace: u32::try_from(spec.grace.as_secs()).unwrap_or(u32::MAX),
+        rebalance: spec.rebalance,
+        tags: fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::INTENT, intent(fleet)),
+    }
+}
+
+/// What of the group is not as it should be, in words.
+pub fn differences(group: &Group, wanted: &GroupRequest) -> Vec<&'static str> {
+    let mixed = group.mixed.as_ref();
+    let mut subnets = (group.subnets.clone(), wanted.subnets.clone());
+    subnets.0.sort();
+    subnets.1.sort();
+    let checks = [
+        (subnets.0 == subnets.1, "subnets"),
+        (mixed.is_some_and(|mixed| mixed.types == wanted.types && !mixed.weighted), "types"),
+        (mixed.is_some_and(|mixed| (mixed.base, mixed.percent) == (wanted.base, wanted.percent)), "share of spot"),
+        (mixed.is_some_and(|mixed| mixed.spot == "price-capacity-optimized"), "choice of spot pools"),
+        (mixed.is_some_and(|mixed| mixed.on_demand == "prioritized"), "choice of on-demand types"),
+        (mixed.is_some_and(|mixed| mixed.max_price == wanted.max_price), "max_price"),
+        (group.grace == wanted.grace, "grace"),
+        (group.rebalance == wanted.rebalance, "rebalance"),
+    ];
+    checks.into_iter().filter(|(same, _)| !same).map(|(_, what)| what).collect()
+}
+
+/// The fleet's group, where the spec wants one: none if it is not made yet.
+///
+/// # Errors
+///
+/// When hosts and spec don't go together: a foreign group of that name, hosts outside the group, a group where the spec wants
+/// plain instances, a group that launches nothing.
+pub fn of<'s>(hosts: &HostsSpec, survey: &'s Survey) -> Result<Option<Option<&'s Group>>, Unplannable> {
+    let refused = |message: String, hint: &str| Err(Unplannable::new(Exit::Refused, message, hint));
+    let group = survey.group.as_deref();
+    if hosts.group.is_none() {
+        return match group {
+            Some(group) => refused(
+                format!(
+                    "the fleet's hosts are in the Auto Scaling group {}, and the spec wants plain instances",
+                    group.name
+                ),
+                "fleetwright down       # ends group and hosts; or write `mode: auto-scaling-group`",
+            ),
+            None => Ok(None),
+        };
+    }
+    let ours = |instance: &&Instance| instance.group.as_deref() == group.map(|group| group.name.as_str());
+    let outside = survey.instances.iter().filter(|host| host.state.live() && !(group.is_some() && ours(host))).count();
+    if outside > 0 {
+        return refused(
+            format!("{} of this fleet outside its Auto Scaling group", there_are(outside)),
+            "fleetwright down       # ends them; then launch the group",
+        );
+    }
+    let Some(group) = group else { return Ok(Some(None)) };
+    if let Some(status) = &group.status {
+        return refused(
+            format!("the group {} is on its way out: {status}", group.name),
+            "the same command again in a minute",
+        );
+    }
+    if group.suspended.iter().any(|process| process == "Launch") {
+        let resume = format!("aws autoscaling resume-processes --auto-scaling-group-name {}", group.name);
+        return refused(format!("the group {} launches nothing: its process Launch is suspended", group.name), &resume);
+    }
+    Ok(Some(Some(group)))
+}
+
+fn there_are(n: usize) -> String {
+    if n == 1 { "there is 1 host".to_owned() } else { format!("there are {n} hosts") }
+}
+
+/// Whether group and launch template are what the spec wants, so that only sizes can differ.
+pub fn is_as_wanted(survey: &Survey, wanted: &GroupRequest, epoch: Option<&TemplateVersion>) -> bool {
+    survey.group.as_deref().zip(epoch).zip(survey.launch_template.as_ref()).is_some_and(|((group, epoch), template)| {
+        follows(group, &template.id, epoch.number) && differences(group, wanted).is_empty()
+    })
+}
+
+/// Whether the group launches from this version.
+pub fn follows(group: &Group, template: &TemplateId, version: i64) -> bool {
+    group.template.as_ref() == Some(template) && group.version.and_then(|v| i64::try_from(v).ok()) == Some(version)
+}
+
+/// What the operator should know before saying yes.
+pub fn notes(group: &Group, wanted: &GroupRequest) -> Vec<String> {
+    let mut notes = Vec::new();
+    let changed = differences(group, wanted);
+    if !changed.is_empty() {
+        notes.push(format!("the group changes: {}; hosts that are there stay as they are", changed.join(", ")));
+    }
+    if !suspended(group).is_empty() {
+        notes.push(format!("processes of the group are suspended: {}", suspended(group).join(", ")));
+    }
+    notes
+}
+
+/// Processes that are suspended and that matter here.
+pub fn suspended(group: &Group) -> Vec<&str> {
+    let needed = |process: &&str| NEEDED.contains(process);
+    group.suspended.iter().map(String::as_str).filter(needed).collect()
+}
+
+/// The action that takes the group to zero at an instant.
+#[must_use]
+pub fn deadman(at: Timestamp) -> ScheduledAction {
+    ScheduledAction {
+        name: DEADMAN.to_owned(),
+        recurrence: None,
+        zone: None,
+        start: Some(at),
+        end: None,
+        min: Some(0),
+        max: Some(0),
+        desired: Some(0),
+    }
+}
+
+/// The steps between the launch template and the wait for the hosts' boot.
+pub fn steps(hosts: &HostsSpec, wanted: &GroupRequest, size: u32) -> Vec<Step> {
+    let group = wanted.name.clone();
+    let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
+    let min = hosts.accept_min.min(size);
+    vec![
+        Step::new("group", format!("Auto Scaling group {group}"), Action::Group(Box::new(wanted.clone()))),
+        Step::new(
+            "deadman",
+            format!("a scheduled action of {group} to zero"),
+            Action::GroupEnds { group: group.clone(), at: Deadline::In { seconds: expires.as_secs() } },
+        ),
+        Step::new(
+            "size",
+            format!("the group has {}", count(size, "host")),
+            Action::GroupSize { group: group.clone(), size },
+        ),
+        Step::new(
+            "accept",
+            format!("wait until {min} or more of {size} are in service"),
+            Action::InService {
+                group,
+                size,
+                min,
+                within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
+                abort: hosts.otherwise == Otherwise::Abort,
+            },
+        ),
+    ]
+}

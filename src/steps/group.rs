@@ -1,0 +1,366 @@
+//! The fleet's own Auto Scaling group: had, given an end, raised, left by hosts, emptied, deleted.
+
+use super::Steps;
+use super::call::state;
+use super::epoch::Epoch;
+use super::past;
+use crate::aws::by_age;
+use crate::engine::failure::Failure;
+use crate::engine::run::Done;
+use crate::exit::Exit;
+use crate::gate::{self, Candidate, GroupFacts, OwnedGroup, Reason};
+use crate::journal::History;
+use crate::model::{FaultKind, Group, GroupRequest, InstanceId, Residue, Tags, Thing, count, tags};
+use crate::plan::group::{deadman, differences, follows, suspended};
+use crate::plan::{CONSISTENT, Deadline};
+use jiff::{SignedDuration, Timestamp};
+use serde_json::json;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// Between two looks at a group.
+const LOOK: Duration = Duration::from_secs(10);
+/// How long a group may take to lose its hosts or itself: a graceful shutdown is cut off by EC2 after a few minutes.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// What holds an instance of ours in a look at the account.
+const KIND: &str = "auto-scaling-group";
+
+impl Steps {
+    /// The group as it is now.
+    pub(super) async fn group_now(&self, name: &str) -> Result<Option<Group>, Failure> {
+        self.read(&format!("look at the group {name}"), async || self.clients.group_alone(name).await).await
+    }
+
+    /// Has the group as wanted, launching from this run's epoch. A name belongs to one group, so that nothing is made twice.
+    pub(super) async fn have_group(&self, step: &str, wanted: &GroupRequest) -> Result<Done, Failure> {
+        let epoch: Epoch = self.output_of("epoch")?;
+        let wanted = GroupRequest { tags: wanted.tags.clone().with(tags::EPOCH, epoch.name()), ..wanted.clone() };
+        let (name, begun) = (&wanted.name, self.clock.now());
+        // A launch template that was made moments ago is not seen by every reader.
+        let young = |fault| by_age(fault, self.clock.now().duration_since(begun) < CONSISTENT);
+        let output = json!({ "group": name });
+        while self.clock.now().duration_since(begun) < PATIENCE {
+            let Some(group) = self.group_now(name).await? else {
+                let what = format!("make the Auto Scaling group {name}");
+                let made = self.change(
+                    step,
+                    &what,
+                    async || self.clients.draft_group(&wanted, &epoch.template, epoch.version).await,
+                    async |permit| {
+                        self.clients.create_group(permit).await.map_err(young).map(|()| (vec![name.clone()], ()))
+                    },
+                );
+                match made.await {
+                    Ok(()) => return Ok(Done::new(output, "made, without hosts yet")),
+                    Err(failure) if failure.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Exists) => {
+                        self.pause(LOOK).await?;
+                        continue;
+                    }
+                    Err(failure) => return Err(failure),
+                }
+            };
+            if group.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()) {
+                return Err(foreign(&group));
+            }
+            if group.status.is_some() {
+                self.pause(LOOK).await?;
+                continue;
+            }
+            let changes = differences(&group, &wanted);
+            let same = changes.is_empty() && follows(&group, &epoch.template, epoch.version);
+            if !same {
+                self.change(
+                    step,
+                    &format!("change the Auto Scaling group {name}"),
+                    async || self.clients.draft_group_change(&wanted, &epoch.template, epoch.version).await,
+                    async |permit| {
+                        self.clients.update_group(permit).await.map_err(young).map(|()| (vec![name.clone()], ()))
+                    },
+                )
+                .await?;
+            }
+            let missing: Tags = wanted.tags.iter().filter(|(key, value)| group.tags.get(key) != Some(*value)).collect();
+            if missing.iter().next().is_some() {
+                self.change(
+                    step,
+                    &format!("tag the Auto Scaling group {name}"),
+                    async || self.clients.draft_group_tags(name, &missing).await,
+                    async |permit| self.clients.tag_group(permit).await.map(|()| (vec![name.clone()], ())),
+                )
+                .await?;
+            }
+            let detail = format!("launches from version {}", epoch.version);
+            return Ok(if same { Done::unchanged(output, "as wanted") } else { Done::new(output, detail) });
+        }
+        Err(Failure::new(Exit::Unavailable, format!("have the group {name}: it was on its way out all the time"))
+            .hint("the same command again, once it is gone"))
+    }
+
+    /// Lets the group go to zero at an instant, whoever has forgotten it by then.
+    pub(super) async fn group_ends(&self, step: &str, name: &str, at: Deadline) -> Result<Done, Failure> {
+        let (until, enough) = match at {
+            Deadline::In { seconds } => {
+                let now = self.clock.now();
+                (now + SignedDuration::from_secs(seconds), now + SignedDuration::from_secs(seconds / 4))
+            }
+            Deadline::At { until } => (until, until),
+        };
+        loop {
+            let read_at = self.clock.now();
+            let Some(group) = self.group_now(name).await? else {
+                return Ok(Done::unchanged(json!({}), "no group is there"));
+            };
+            let what = format!("list the scheduled actions of {name}");
+            let actions = self.read(&what, async || self.clients.scheduled_actions(name).await).await?;
+            let there = actions.iter().find(|action| action.name == crate::plan::group::DEADMAN);
+            if let Some(start) = there.and_then(|action| action.start).filter(|start| *start >= enough) {
+                return Ok(Done::unchanged(json!({ "until": start }), format!("at {start}")));
+            }
+            if suspended(&group).contains(&"ScheduledActions") {
+                self.events.warn(format!("{name}: its process ScheduledActions is suspended, so that it has no end"));
+            }
+            let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+            let Some(owned) = self.own(&group, read_at, 0, 0)? else { continue };
+            let refused = self
+                .change(
+                    step,
+                    "put the scheduled action that ends the group",
+                    async || self.clients.draft_group_end(&owned, &deadman(until)).await,
+                    async |permit| {
+                        self.clients.put_actions(permit).await.map(|refused| (vec![name.to_owned()], refused))
+                    },
+                )
+                .await?;
+            if let Some(item) = refused.first() {
+                let why = format!("let {name} end at {until}: {} ({})", item.code, item.message);
+                return Err(Failure::to(Exit::Partial, why).hint("the same command again"));
+            }
+            return Ok(Done::new(json!({ "until": until }), format!("at {until}")));
+        }
+    }
+
+    /// Raises the group's size; never lowers it.
+    pub(super) async fn raise_group(&self, step: &str, name: &str, size: u32) -> Result<Done, Failure> {
+        let group = self.group_now(name).await?.ok_or_else(|| gone(name))?;
+        if group.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()) {
+            return Err(foreign(&group));
+        }
+        let output = json!({ "size": size });
+        if group.desired >= size {
+            return Ok(Done::unchanged(output, format!("{} wanted already", group.desired)));
+        }
+        self.change(
+            step,
+            &format!("let the group {name} have {size} hosts"),
+            async || self.clients.draft_group_size(name, size).await,
+            async |permit| self.clients.update_group(permit).await.map(|()| (vec![name.to_owned()], ())),
+        )
+        .await?;
+        Ok(Done::new(output, format!("{} more", size - group.desired)))
+    }
+
+    /// Asks the gate whether the fleet's group may lose so many hosts; `None` when the look is too old: look again.
+    pub(super) fn own(
+        &self,
+        group: &Group,
+        read_at: Timestamp,
+        ending: usize,
+        protected: usize,
+    ) -> Result<Option<OwnedGroup>, Failure> {
+        let history = History::read(&self.state).map_err(state)?;
+        let facts = GroupFacts {
+            account: &self.fleet.account,
+            caller: &self.caller,
+            region: &self.fleet.region,
+            read_region: self.clients.region(),
+            fleet: &self.fleet.name,
+            group,
+            known_intents: &past::known_intents(&history),
+            protected,
+            ending,
+            blast_radius: self.blast_radius(&history),
+            now: self.clock.now(),
+            read_at,
+            claim_held: self.claim_held,
+        };
+        match gate::own(&facts) {
+            Ok(owned) => Ok(Some(owned)),
+            Err(refusal) if refusal.reason == Reason::Stale => Ok(None),
+            Err(refusal) => {
+                let why = format!("change the group {}: {}", group.name, refusal.reason);
+                let failure = Failure::to(Exit::Refused, why);
+                Err(match refusal.reason {
+                    Reason::UnknownIntent => {
+                        failure.hint("fleetwright adopt     # when it is yours all the same; then again")
+                    }
+                    Reason::Protected => failure.hint("fleetwright protect HOST --off     # then the same again"),
+                    _ => failure.hint("fleetwright status     # what is there, and whose"),
+                })
+            }
+        }
+    }
+
+    /// Takes hosts out of the group together with their places, so that nothing takes their place; they end by that.
+    pub(super) async fn leave_group(&self, step: &str, name: &str, going: &[InstanceId]) -> Result<(), Failure> {
+        let deadline = self.clock.now() + PATIENCE;
+        loop {
+            let read_at = self.clock.now();
+            let Some(group) = self.group_now(name).await? else { return Ok(()) };
+            let ids: Vec<InstanceId> = group
+                .members
+                .iter()
+                .filter(|member| !member.leaves() && going.contains(&member.id))
+                .map(|member| member.id.clone())
+                .collect();
+            if ids.is_empty() {
+                return Ok(());
+            }
+            if read_at > deadline {
+                let left: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
+                let message =
+                    format!("take hosts out of the group {name}: AWS took it for none of {}", left.join(", "));
+                return Err(Failure::to(Exit::Unavailable, message).hint("the same command again"));
+            }
+            let seen = self.read("look at these hosts", async || self.clients.instances_by_ids(&ids).await).await?;
+            let candidate = |i: &crate::model::Instance| Candidate {
+                id: i.id.to_string(),
+                tags: i.tags.clone(),
+                termination_protected: false,
+            };
+            let candidates: Vec<Candidate> = seen.iter().filter(|i| i.state.live()).map(candidate).collect();
+            if candidates.is_empty() {
+                self.pause(LOOK).await?;
+                continue;
+            }
+            let Some(passed) = self.gate(candidates, read_at)? else { continue };
+            super::terminate::keep_report(passed.kept)?;
+            let (Some(owned), Some(hosts)) = (self.own(&group, read_at, ids.len(), 0)?, passed.owned) else { continue };
+            for host in hosts.chunks(1) {
+                let one = host.ids().join(" ");
+                let sent = self
+                    .end_owned(
+                        step,
+                        &format!("end {one} and its place in {name}"),
+                        async || self.clients.draft_leave(&owned, &host).await,
+                        async |permit| self.clients.leave(permit).await.map(|()| host.ids().to_vec()),
+                    )
+                    .await;
+                match sent {
+                    Ok(_) => {}
+                    // No member any more, or on its way out: the next look tells.
+                    Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
+                        Some(FaultKind::Invalid | FaultKind::Gone | FaultKind::Busy) => {
+                            self.pause(LOOK).await?;
+                        }
+                        Some(_) | None => return Err(failure),
+                    },
+                }
+                if self.clock.now().duration_since(read_at) > gate::FRESH {
+                    break;
+                }
+            }
+            self.check_cancel()?;
+        }
+    }
+
+    /// Makes the group's size what is left in it; with `None` the group is gone already.
+    pub(super) async fn shrink_group(&self, step: &str, name: &str, size: u32) -> Result<bool, Failure> {
+        loop {
+            let read_at = self.clock.now();
+            let Some(group) = self.group_now(name).await? else { return Ok(false) };
+            if (group.min, group.max, group.desired) == (0, size, size) {
+                return Ok(false);
+            }
+            let hosts = async || self.clients.instances_of_fleet(&self.fleet.name).await;
+            let protected = match size {
+                0 => self.read("list this fleet's hosts", hosts).await?,
+                // Hosts that are gone already have left, nothing more ends.
+                _ => Vec::new(),
+            };
+            let members: BTreeSet<&InstanceId> = group.members.iter().map(|member| &member.id).collect();
+            let kept = |i: &&crate::model::Instance| i.tags.get(tags::PROTECT).is_some() && members.contains(&i.id);
+            let protected = protected.iter().filter(|i| i.state.live()).filter(kept).count();
+            let ending = members.len().saturating_sub(usize::try_from(size).unwrap_or(usize::MAX));
+            let Some(owned) = self.own(&group, read_at, ending, protected)? else { continue };
+            self.change(
+                step,
+                &format!("let the group {name} have {}", count(size, "host")),
+                async || self.clients.draft_group_shrunk(&owned, size).await,
+                async |permit| self.clients.update_group(permit).await.map(|()| (vec![name.to_owned()], ())),
+            )
+            .await?;
+            return Ok(true);
+        }
+    }
+
+    /// Lets the group want no host any more, so that it replaces none that end next. What is not ours is left alone.
+    pub(super) async fn empty_group(&self, step: &str, name: &str) -> Result<Done, Failure> {
+        let Some(group) = self.group_now(name).await? else {
+            return Ok(Done::unchanged(json!({}), "no group is there"));
+        };
+        if group.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()) {
+            self.events.warn(format!("group {name} is left alone: {}", Reason::NotOurs));
+            return Ok(Done::unchanged(json!({}), "none of ours"));
+        }
+        let shrunk = group.status.is_none() && self.shrink_group(step, name, 0).await?;
+        Ok(if shrunk { Done::new(json!({}), "wants no host") } else { Done::unchanged(json!({}), "wants no host") })
+    }
+
+    /// Deletes the group once no instance is in it, and waits until it is gone.
+    pub(super) async fn delete_group(&self, step: &str, name: &str) -> Result<Done, Failure> {
+        let deadline = self.clock.now() + PATIENCE;
+        let mut deleted = false;
+        loop {
+            let read_at = self.clock.now();
+            let group = self.group_now(name).await?;
+            let ours = |group: &Group| group.tags.get(tags::FLEET) == Some(self.fleet.name.as_str());
+            let Some(group) = group.filter(ours) else {
+                let output = json!({ "group": name });
+                return Ok(if deleted {
+                    Done::new(output, "deleted")
+                } else {
+                    Done::unchanged(output, "no group of ours is there")
+                });
+            };
+            if group.members.is_empty() && group.status.is_none() {
+                let Some(owned) = self.own(&group, read_at, 0, 0)? else { continue };
+                let sent = self
+                    .end_owned(
+                        step,
+                        &format!("delete the group {name}"),
+                        async || self.clients.draft_delete_group(&owned).await,
+                        async |permit| self.clients.delete_group(permit).await.map(|()| vec![name.to_owned()]),
+                    )
+                    .await;
+                match sent {
+                    Ok(ended) => deleted |= ended.is_some(),
+                    Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
+                        // An activity is under way, or somebody else was faster.
+                        Some(FaultKind::Busy | FaultKind::Gone | FaultKind::Invalid) => {}
+                        Some(_) | None => return Err(failure),
+                    },
+                }
+            }
+            if self.clock.now() > deadline {
+                let left = count(group.members.len(), "instance");
+                let thing = Thing { kind: KIND.to_owned(), id: name.to_owned() };
+                return Err(Failure::to(Exit::Residue, format!("see the group {name} gone: {left} in it"))
+                    .leaving(Residue::Remaining(vec![thing]))
+                    .hint("fleetwright down       # tries again"));
+            }
+            self.pause(LOOK).await?;
+        }
+    }
+}
+
+fn gone(name: &str) -> Failure {
+    Failure::new(Exit::Refused, format!("the group {name} is gone")).hint("fleetwright launch --replan")
+}
+
+fn foreign(group: &Group) -> Failure {
+    Failure::new(
+        Exit::Refused,
+        format!("the Auto Scaling group {} exists and does not carry this fleet's tag", group.name),
+    )
+    .hint("choose another `name` in the spec, or have its owner delete it")
+}

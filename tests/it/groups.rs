@@ -1,0 +1,247 @@
+//! A fleet in its own Auto Scaling group: one group of N whatever is killed, nothing left after `down`, nothing foreign touched.
+
+use crate::env::{Cloud, IMAGE, call_to, expect};
+use serde_json::{Value, json};
+
+const SPEC: &str = "tests/specs/it/group.yaml";
+const NAME: &str = "fleetwright-crew";
+const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
+
+fn cloud(faults: &Value) -> Cloud {
+    Cloud::start(SPEC, 600, faults)
+}
+
+fn asked(cloud: &Cloud, form: &str) -> String {
+    let (status, body) = call_to("autoscaling", cloud.authority(), &format!("Version=2011-01-01&{form}"));
+    assert_eq!(status, 200, "{form}: {body}");
+    body
+}
+
+/// The group by ground truth.
+fn group(cloud: &Cloud) -> Option<Value> {
+    let world = cloud.world();
+    let mut ours = world["groups"].as_array().unwrap().iter().filter(|group| group["name"] == NAME);
+    let found = ours.next().cloned();
+    assert!(ours.next().is_none());
+    found
+}
+
+fn sizes(cloud: &Cloud) -> (i64, i64, i64) {
+    let group = group(cloud).expect("the group");
+    let size = |key: &str| group[key].as_i64().unwrap();
+    (size("min"), size("max"), size("desired"))
+}
+
+/// Kills the verb at a call, lets the call go, and runs the same command again to its end.
+fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &str) {
+    cloud.arm(action, point);
+    let mut child = cloud.cli("laptop", arguments).spawn().unwrap();
+    assert!(cloud.held(&mut child), "{action} {point}: {arguments:?} ended before it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    expect(&mut cloud.cli("laptop", arguments), 0);
+}
+
+/// Nothing of the fleet is left.
+fn assert_gone(cloud: &Cloud) {
+    assert_eq!(cloud.live("crew"), Vec::<String>::new());
+    assert_eq!(group(cloud), None);
+    let world = cloud.world();
+    let templates = world["launch_templates"].as_array().or_else(|| world["templates"].as_array()).unwrap();
+    assert!(templates.iter().all(|template| template["name"] != NAME), "{templates:#?}");
+    cloud.assert_decoys_untouched();
+}
+
+#[test]
+fn a_group_of_n_is_made_and_ended() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let hosts = cloud.live("crew");
+    assert_eq!((hosts.len(), sizes(&cloud)), (4, (0, 4, 4)));
+    let world = cloud.world();
+    let ours: Vec<&Value> = world["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|host| hosts.iter().any(|id| host["id"] == id.as_str()))
+        .collect();
+    for host in &ours {
+        assert_eq!(host["tags"]["team"], "data", "{host:#}");
+        assert_eq!(host["tags"]["aws:autoscaling:groupName"], NAME);
+        assert!(host["tags"]["fleetwright:intent"].as_str().unwrap().starts_with("fw"));
+        assert_eq!(host["tags"]["fleetwright:expires"], Value::Null, "a group would replace what powers itself off");
+    }
+    let made = group(&cloud).unwrap();
+    let actions = made["actions"].as_array().unwrap();
+    assert_eq!(actions.len(), 1, "{actions:#?}");
+    assert_eq!((&actions[0]["name"], &actions[0]["desired"]), (&json!("fleetwright-expires"), &json!(0)));
+
+    // The same again changes nothing.
+    let calls = cloud.calls("UpdateAutoScalingGroup").len();
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    assert_eq!(cloud.calls("UpdateAutoScalingGroup").len(), calls);
+    assert_eq!(cloud.live("crew"), hosts);
+
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_gone(&cloud);
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+}
+
+#[test]
+fn a_launch_killed_at_any_call_is_one_group_of_n() {
+    let calls = [
+        "CreateLaunchTemplate",
+        "CreateAutoScalingGroup",
+        "BatchPutScheduledUpdateGroupAction",
+        "UpdateAutoScalingGroup",
+    ];
+    for action in calls {
+        for point in ["before-commit", "after-commit"] {
+            let cloud = cloud(&json!({}));
+            killed(&cloud, &LAUNCH, action, point);
+            assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (4, (0, 4, 4)), "{action} {point}");
+            let world = cloud.world();
+            let ever = world["instances"].as_array().unwrap().iter().filter(|host| host["tags"]["team"] == "data");
+            assert_eq!(ever.count(), 4, "{action} {point}");
+        }
+    }
+}
+
+#[test]
+fn a_teardown_killed_at_any_call_leaves_nothing() {
+    for action in ["UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "DeleteLaunchTemplate"] {
+        for point in ["before-commit", "after-commit"] {
+            let cloud = cloud(&json!({}));
+            expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+            killed(&cloud, &["down"], action, point);
+            assert_gone(&cloud);
+        }
+    }
+}
+
+#[test]
+fn it_grows_and_shrinks_and_spares_what_is_protected() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let before = cloud.live("crew");
+    asked(
+        &cloud,
+        &format!(
+            "Action=SetInstanceProtection&AutoScalingGroupName={NAME}&ProtectedFromScaleIn=true&InstanceIds.member.1={}",
+            before[0]
+        ),
+    );
+    for (action, point) in [
+        ("TerminateInstanceInAutoScalingGroup", "before-commit"),
+        ("TerminateInstanceInAutoScalingGroup", "after-commit"),
+        ("UpdateAutoScalingGroup", "after-commit"),
+    ] {
+        killed(&cloud, &["scale", "2"], action, point);
+        let after = cloud.live("crew");
+        assert_eq!((after.len(), sizes(&cloud)), (2, (0, 2, 2)), "{action} {point}");
+        assert!(after.contains(&before[0]), "{action} {point}: a protected host went");
+        let larger = ["scale", "4", "--unattested", "--image", IMAGE, "--until", "running"];
+        killed(&cloud, &larger, "UpdateAutoScalingGroup", "after-commit");
+        assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (4, (0, 4, 4)), "{action} {point}");
+    }
+    let output = expect(&mut cloud.cli("laptop", &["scale", "0"]), 8);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(talk.contains("only 3 may: 1 are protected"), "{talk}");
+    assert_eq!(sizes(&cloud), (0, 4, 4));
+}
+
+#[test]
+fn why_a_group_gets_no_hosts_is_told_and_nothing_is_left() {
+    let dry = json!({ "empty_pools": [
+        { "instance_type": "*", "zone": "*", "market": "spot" },
+        { "instance_type": "*", "zone": "*", "market": "on-demand" },
+    ] });
+    let cloud = cloud(&dry);
+    let output = expect(&mut cloud.cli("laptop", &LAUNCH), 4);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(talk.contains("InsufficientInstanceCapacity"), "{talk}");
+    assert!(talk.contains("ended again"), "{talk}");
+    assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (0, (0, 0, 0)));
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_gone(&cloud);
+}
+
+#[test]
+fn a_foreign_group_of_our_name_is_refused_and_untouched() {
+    let cloud = cloud(&json!({}));
+    cloud.ec2(&format!(
+        "Version=2016-11-15&Action=CreateLaunchTemplate&LaunchTemplateName=theirs&LaunchTemplateData.ImageId={IMAGE}\
+         &LaunchTemplateData.InstanceType=m7i.large"
+    ));
+    asked(
+        &cloud,
+        &format!(
+            "Action=CreateAutoScalingGroup&AutoScalingGroupName={NAME}&LaunchTemplate.LaunchTemplateName=theirs&MinSize=1\
+             &MaxSize=3&VPCZoneIdentifier=subnet-0aaa0000000000000"
+        ),
+    );
+    cloud.control("POST", "clock", &json!({ "advance": "60s" }));
+    let before = sizes(&cloud);
+    expect(&mut cloud.cli("laptop", &LAUNCH), 8);
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_eq!(sizes(&cloud), before);
+}
+
+#[test]
+fn a_suspended_process_is_named_before_anything_waits_for_it() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    asked(&cloud, &format!("Action=SuspendProcesses&AutoScalingGroupName={NAME}&ScalingProcesses.member.1=Launch"));
+    let larger = ["launch", "-n", "6", "--unattested", "--image", IMAGE, "--until", "running"];
+    let output = expect(&mut cloud.cli("laptop", &larger), 8);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(talk.contains("Launch is suspended") && talk.contains("resume-processes"), "{talk}");
+    assert_eq!(sizes(&cloud), (0, 4, 4));
+}
+
+#[test]
+fn nobody_comes_back_and_the_group_goes_to_zero() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    cloud.control("POST", "clock", &json!({ "advance": "11h" }));
+    assert_eq!(cloud.live("crew").len(), 4);
+    cloud.control("POST", "clock", &json!({ "advance": "70m" }));
+    assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (0, (0, 0, 0)));
+}
+
+#[test]
+fn hosts_of_a_group_give_way_a_few_at_a_time() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let before = cloud.live("crew");
+    let now = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];
+    expect(&mut cloud.cli("laptop", &now), 0);
+    let after = cloud.live("crew");
+    assert_eq!((after.len(), sizes(&cloud)), (4, (0, 4, 4)));
+    assert!(after.iter().all(|host| !before.contains(host)), "{before:?} {after:?}");
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_gone(&cloud);
+}
+
+#[test]
+fn its_end_moves_once_and_status_tells_of_it() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let end = || -> jiff::Timestamp {
+        let group = group(&cloud).unwrap();
+        group["actions"][0]["next"].as_str().unwrap().parse().unwrap()
+    };
+    let (before, two) = (end(), jiff::SignedDuration::from_hours(2));
+    for point in ["before-commit", "after-commit"] {
+        let was = end();
+        killed(&cloud, &["extend", "2h"], "BatchPutScheduledUpdateGroupAction", point);
+        assert_eq!(end(), was + two, "{point}");
+    }
+    let output = expect(&mut cloud.cli("laptop", &["status"]), 0);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let ends: jiff::Timestamp = told["group"]["ends"].as_str().unwrap().parse().unwrap();
+    assert_eq!((ends, &told["group"]["in_service"]), (before + two * 2, &json!(4)), "{told:#}");
+    cloud.control("POST", "clock", &json!({ "advance": "14h" }));
+    assert_eq!(cloud.live("crew").len(), 4);
+}
