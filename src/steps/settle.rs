@@ -108,7 +108,8 @@ impl Steps {
         if self.plan.ladder().is_some() {
             return Ok(ladder::launched(&self.rungs()));
         }
-        let Served { mut hosts } = self.output_of("accept")?;
+        // A launch that only waits for hosts of an earlier one launches none.
+        let Served { mut hosts } = self.output_of::<Option<Served>>("accept")?.unwrap_or_default();
         hosts.retain(|host| !existing.contains(host));
         Ok(hosts)
     }
