@@ -160,7 +160,7 @@ impl Context {
                 CliUntil::Ready => Until::Ready,
             },
             unseen: past::unseen(&history, &survey).into_keys().collect(),
-            unsettled: past::unsettled(&history),
+            unsettled: past::unsettled(&history, &survey.instances),
             attempts: &past::attempts(&history),
             dry: past::dry(&history, now),
             user_data: user_data.as_deref(),
@@ -170,8 +170,10 @@ impl Context {
         })?;
         if launch.keep {
             for step in &mut plan.steps {
-                if let Action::Accept { min, .. } = &mut step.action {
-                    *min = 0;
+                match &mut step.action {
+                    Action::Accept { min, .. } => *min = 0,
+                    Action::InService { min, abort, .. } => (*min, *abort) = (0, false),
+                    _ => {}
                 }
             }
             plan.notes.push(past::GIVES_WAY.to_owned());

@@ -130,7 +130,7 @@ impl Context {
 
     /// New hosts that no launch saw up.
     fn never_up<'a>(history: &History, live: &'a [Instance], going: &[InstanceId]) -> Vec<&'a str> {
-        let unsettled = past::unsettled(history);
+        let unsettled = past::unsettled(history, live);
         let never = |host: &&Instance| !going.contains(&host.id) && unsettled.contains(&host.id) && host.counts();
         live.iter().filter(never).map(|host| host.id.as_str()).collect()
     }

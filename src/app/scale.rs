@@ -51,7 +51,8 @@ impl Context {
         // Its hosts may all be there, and then there is more to do with them, or nobody knows.
         let growing = begun(&|begun| begun.verb == "launch" && begun.request == asked);
         let survey = past::without_ended(survey, &history);
-        let have = crate::survey::live(&survey).len() + past::unseen(&history, &survey).len();
+        let have =
+            survey.instances.iter().filter(|host| host.has_place()).count() + past::unseen(&history, &survey).len();
         let n = usize::try_from(wanted.n).unwrap_or(usize::MAX);
         if growing || !shrinking && have < n {
             let launched = self.launch_held(&held, &wanted.launch).await?;

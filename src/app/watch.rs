@@ -165,7 +165,7 @@ impl Context {
             },
         };
         // Watching was asked for: its launches are not asked for one by one.
-        self.standing.store(true, Ordering::Relaxed);
+        let before = self.standing.swap(true, Ordering::Relaxed);
         let launched = Box::pin(self.launch_held(held, launch)).await;
         let pushed = match &launched {
             Ok(_) if Self::pushed_before(held)? && self.has(Need::Release) => {
@@ -173,7 +173,7 @@ impl Context {
             }
             Ok(_) | Err(_) => Ok(None),
         };
-        self.standing.store(false, Ordering::Relaxed);
+        self.standing.store(before, Ordering::Relaxed);
         if let Some(failure) = pushed? {
             return Err(failure);
         }

@@ -137,6 +137,11 @@ impl Instance {
         self.tags.get(mark.key())
     }
 
+    /// Whether it takes one of the fleet's N places: live, and not in quarantine. In a group it keeps its place all the same.
+    pub fn has_place(&self) -> bool {
+        self.state.live() && (self.counts() || self.group.is_some())
+    }
+
     /// Whether it is one of the fleet's N: live, and not in quarantine.
     pub fn counts(&self) -> bool {
         self.state.live() && self.marked(Mark::Quarantine).is_none()

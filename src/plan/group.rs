@@ -11,7 +11,7 @@ use crate::model::{
     Group, GroupRequest, Instance, ScheduledAction, SubnetId, Survey, TemplateId, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
-use crate::spec::fleet::{GroupSpec, HostsSpec, Otherwise};
+use crate::spec::fleet::{GroupSpec, HostsSpec};
 use jiff::{SignedDuration, Timestamp};
 
 /// The scheduled action that takes the group to zero. No name of a window is like it: those begin with the fleet's prefix,
@@ -163,8 +163,8 @@ pub fn deadman(at: Timestamp) -> ScheduledAction {
     }
 }
 
-/// The steps between the launch template and the wait for the hosts' boot.
-pub fn steps(hosts: &HostsSpec, wanted: &GroupRequest, size: u32) -> Vec<Step> {
+/// The steps between the launch template and the wait for the hosts' boot. With `abort`, too few hosts are ended again.
+pub fn steps(hosts: &HostsSpec, wanted: &GroupRequest, size: u32, abort: bool) -> Vec<Step> {
     let group = wanted.name.clone();
     let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
     let min = hosts.accept_min.min(size);
@@ -188,7 +188,7 @@ pub fn steps(hosts: &HostsSpec, wanted: &GroupRequest, size: u32) -> Vec<Step> {
                 size,
                 min,
                 within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
-                abort: hosts.otherwise == Otherwise::Abort,
+                abort,
             },
         ),
     ]

@@ -146,6 +146,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         hosts.group.as_ref().map(|spec| group::request(fleet, (hosts, spec), &settings.types, &settings.subnets));
     let epoch = reusable(survey, &description, expires, input.now);
     if missing == 0 && grouped.as_ref().is_some_and(|wanted| group::is_as_wanted(survey, wanted, epoch)) {
+        plan.steps.extend(some.then_some(settle));
         return Ok(plan);
     }
     let first_attempt = epoch
@@ -231,7 +232,9 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         }
         Some(wanted) => {
             plan.notes.extend(survey.group.iter().flat_map(|group| group::notes(group, &wanted)));
-            plan.steps.extend(group::steps(hosts, &wanted, input.size.max(have)));
+            // Too few are ended again only where all of them are new.
+            let abort = hosts.otherwise == Otherwise::Abort && there.is_empty();
+            plan.steps.extend(group::steps(hosts, &wanted, input.size.max(have), abort));
         }
     }
     plan.steps.push(settle);

@@ -59,15 +59,17 @@ pub struct Input<'a> {
 ///
 /// When so many hosts are protected that the size can't be reached: then nothing is changed.
 pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
-    let have = input.live.len() + input.unseen;
+    // What is in quarantine takes no place, and is looked at by somebody.
+    let live: Vec<Instance> = input.live.iter().filter(|host| host.has_place()).cloned().collect();
+    let have = live.len() + input.unseen;
     let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
     let held = |host: &Instance| {
         let member = input.group.and_then(|group| group.members.iter().find(|member| member.id == host.id));
         host.tags.get(tags::PROTECT).is_some() || member.is_some_and(|member| member.protected)
     };
-    let chosen = choose(input.live, surplus, input.order, input.loads, held);
+    let chosen = choose(&live, surplus, input.order, input.loads, held);
     if chosen.len() < surplus {
-        let held = input.live.iter().filter(|host| held(host)).count();
+        let held = live.iter().filter(|host| held(host)).count();
         return Err(Unplannable::new(
             Exit::Refused,
             format!(
@@ -115,7 +117,8 @@ pub fn of(
     } else {
         plan.notes.push("the spec names no `worker`: nothing is stopped before they end".to_owned());
     }
-    let left = u32::try_from(live.len() + unseen - hosts.len()).unwrap_or(u32::MAX);
+    let stay = live.iter().filter(|host| host.has_place() && !hosts.contains(&host.id)).count();
+    let left = u32::try_from(stay + unseen).unwrap_or(u32::MAX);
     let title = format!("end {} of {} hosts: {names}", hosts.len(), live.len());
     let name = group_name(fleet.name.as_str());
     let group = live.iter().any(|host| hosts.contains(&host.id) && host.group.as_ref() == Some(&name)).then_some(name);

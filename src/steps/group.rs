@@ -9,9 +9,9 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GroupFacts, OwnedGroup, Reason};
-use crate::journal::History;
+use crate::journal::{History, Outcome};
 use crate::model::{FaultKind, Group, GroupRequest, InstanceId, Residue, Tags, Thing, count, tags};
-use crate::plan::group::{deadman, differences, follows, suspended};
+use crate::plan::group::{DEADMAN, deadman, differences, follows, suspended};
 use crate::plan::{CONSISTENT, Deadline};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -22,6 +22,8 @@ use std::time::Duration;
 const LOOK: Duration = Duration::from_secs(10);
 /// How long a group may take to lose its hosts or itself: a graceful shutdown is cut off by EC2 after a few minutes.
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
+/// The call that makes a group.
+const MAKE: &str = "CreateAutoScalingGroup";
 /// What holds an instance of ours in a look at the account.
 const KIND: &str = "auto-scaling-group";
 
@@ -61,6 +63,14 @@ impl Steps {
             };
             if group.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()) {
                 return Err(foreign(&group));
+            }
+            // A call of unknown outcome, of this run or the one that it goes on with, has made it.
+            let open: Vec<_> = self.journal.with_fold(|fold| {
+                fold.of_step(step).filter(|i| i.open() && i.call.action == MAKE).map(|intent| intent.id).collect()
+            });
+            for id in open {
+                let done = Outcome::Done { ids: vec![name.clone()], data: json!(null), request_id: None };
+                self.journal.settle(id, done, self.clock.now()).map_err(state)?;
             }
             if group.status.is_some() {
                 self.pause(LOOK).await?;
@@ -112,7 +122,7 @@ impl Steps {
             };
             let what = format!("list the scheduled actions of {name}");
             let actions = self.read(&what, async || self.clients.scheduled_actions(name).await).await?;
-            let there = actions.iter().find(|action| action.name == crate::plan::group::DEADMAN);
+            let there = actions.iter().find(|action| action.name == DEADMAN);
             if let Some(start) = there.and_then(|action| action.start).filter(|start| *start >= enough) {
                 return Ok(Done::unchanged(json!({ "until": start }), format!("at {start}")));
             }
@@ -149,6 +159,7 @@ impl Steps {
         if group.desired >= size {
             return Ok(Done::unchanged(output, format!("{} wanted already", group.desired)));
         }
+        self.check_end(name).await?;
         self.change(
             step,
             &format!("let the group {name} have {size} hosts"),
@@ -157,6 +168,26 @@ impl Steps {
         )
         .await?;
         Ok(Done::new(output, format!("{} more", size - group.desired)))
+    }
+
+    /// Refuses to have hosts in a group whose end is over: a launch that was cut short is gone on with too late.
+    async fn check_end(&self, name: &str) -> Result<(), Failure> {
+        let begun = self.clock.now();
+        loop {
+            let what = format!("list the scheduled actions of {name}");
+            let actions = self.read(&what, async || self.clients.scheduled_actions(name).await).await?;
+            let end = actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start);
+            let now = self.clock.now();
+            if end.is_some_and(|end| end > now) {
+                return Ok(());
+            }
+            // One that was put moments ago may not be seen yet.
+            if now.duration_since(begun) >= CONSISTENT {
+                let why = format!("let the group {name} have hosts: the scheduled action that would end them is over");
+                return Err(Failure::to(Exit::Refused, why).hint("fleetwright launch     # gives the group a new end"));
+            }
+            self.pause(LOOK).await?;
+        }
     }
 
     /// Asks the gate whether the fleet's group may lose so many hosts; `None` when the look is too old: look again.
@@ -263,18 +294,21 @@ impl Steps {
         }
     }
 
-    /// Makes the group's size what is left in it; with `None` the group is gone already.
+    /// Makes the group's size what is left in it, and tells whether that was a change. Only a group that is to have no host is
+    /// made smaller than it is: of hosts that nobody named AWS would choose.
     pub(super) async fn shrink_group(&self, step: &str, name: &str, size: u32) -> Result<bool, Failure> {
         loop {
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(false) };
+            let stay = group.members.iter().filter(|member| !member.leaves()).count();
+            let size = if size == 0 { 0 } else { size.max(u32::try_from(stay).unwrap_or(u32::MAX)) };
             if (group.min, group.max, group.desired) == (0, size, size) {
                 return Ok(false);
             }
             let hosts = async || self.clients.instances_of_fleet(&self.fleet.name).await;
             let protected = match size {
                 0 => self.read("list this fleet's hosts", hosts).await?,
-                // Hosts that are gone already have left, nothing more ends.
+                // No more places go than hosts have left.
                 _ => Vec::new(),
             };
             let members: BTreeSet<&InstanceId> = group.members.iter().map(|member| &member.id).collect();

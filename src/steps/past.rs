@@ -5,7 +5,7 @@ use super::settle::Settled;
 use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
 use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
-use crate::model::{InstanceId, Survey};
+use crate::model::{Instance, InstanceId, Survey};
 use crate::plan::bill::{End, Used};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
@@ -212,11 +212,12 @@ pub fn wish(history: &History) -> Option<Wish> {
     Some(Wish { size: size.unwrap_or(taken), until: Until::Ssh })
 }
 
-/// Hosts of this campaign that a launch brought and that no launch saw come up: it ended before, or gave them up.
-pub fn unsettled(history: &History) -> BTreeSet<InstanceId> {
+/// Hosts of this campaign that no launch saw come up: it ended before, or gave them up, or a group launched them by itself.
+pub fn unsettled(history: &History, seen: &[Instance]) -> BTreeSet<InstanceId> {
     let up = came_up(history);
     let brought = history.campaign().flat_map(rungs).flat_map(|rung| rung.hosts).map(|host| host.id);
-    brought.filter(|id| !up.contains(id)).collect()
+    let members = seen.iter().filter(|host| host.state.live() && host.group.is_some()).map(|host| host.id.clone());
+    brought.chain(members).filter(|id| !up.contains(id)).collect()
 }
 
 /// What a run's fleet requests came to.
@@ -225,9 +226,14 @@ fn rungs(past: &PastRun) -> impl Iterator<Item = RungOutcome> {
     rungs.filter_map(|(_, output)| serde_json::from_value(output.clone()).ok())
 }
 
-/// When the last call of unknown outcome that makes something was sent.
+/// When the last call of unknown outcome that makes something was sent. A step that is finished has found out how its calls
+/// came out.
 pub fn open_creation(history: &History) -> Option<Timestamp> {
-    open(history, Draft::makes)
+    let unknown = |past: &PastRun| {
+        let open = past.fold.intents.iter().filter(|intent| intent.open() && intent.call.makes());
+        open.filter(|intent| !past.fold.steps.contains_key(&intent.step)).map(|intent| intent.last).max()
+    };
+    history.runs().filter_map(unknown).max()
 }
 
 /// Until when a look may show hosts as living that a call of unknown outcome has ended.

@@ -104,8 +104,24 @@ fn a_launch_killed_at_any_call_is_one_group_of_n() {
             let world = cloud.world();
             let ever = world["instances"].as_array().unwrap().iter().filter(|host| host["tags"]["team"] == "data");
             assert_eq!(ever.count(), 4, "{action} {point}");
+            // Nothing is left open that would keep hosts from being ended later.
+            expect(&mut cloud.cli("laptop", &["scale", "3"]), 0);
+            assert_eq!(cloud.live("crew").len(), 3, "{action} {point}");
         }
     }
+}
+
+#[test]
+fn hosts_that_work_are_not_ended_for_those_that_do_not_come() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let before = cloud.live("crew");
+    let dry = json!({ "empty_pools": [{ "instance_type": "*", "zone": "*", "market": "*" }] });
+    cloud.control("POST", "faults", &dry);
+    let larger = ["--set", "fleet.size=8", "--set", "fleet.accept.min=8"].into_iter().chain(LAUNCH).collect::<Vec<_>>();
+    let output = expect(&mut cloud.cli("laptop", &larger), 4);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("they are kept"), "{output:?}");
+    assert_eq!((cloud.live("crew"), cloud.calls("TerminateInstanceInAutoScalingGroup").len()), (before, 0));
 }
 
 #[test]

@@ -85,6 +85,23 @@ fn protected_hosts_stay_and_a_size_that_needs_them_is_refused() {
     assert_eq!(cloud.live("five").into_iter().collect::<BTreeSet<_>>(), held.into_iter().collect());
 }
 
+#[test]
+fn what_is_in_quarantine_neither_counts_nor_goes() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    expect(&mut scale(&cloud, "5"), 0);
+    let aside = cloud.live("five")[0].clone();
+    cloud.ec2(&format!(
+        "Action=CreateTags&Version=2016-11-15&ResourceId.1={aside}&Tag.1.Key=fleetwright%3Aquarantine&Tag.1.Value=now"
+    ));
+    expect(&mut scale(&cloud, "4"), 0);
+    assert_eq!((cloud.live("five").len(), cloud.calls("TerminateInstances").len()), (5, 0), "four take work");
+    expect(&mut scale(&cloud, "2"), 0);
+    assert_eq!(cloud.live("five").len(), 3);
+    assert!(cloud.live("five").contains(&aside), "somebody looks at it");
+    expect(&mut scale(&cloud, "4"), 0);
+    assert_eq!((cloud.live("five").len(), cloud.ever_made()), (5, 7));
+}
+
 /// One cell of the matrix for a smaller fleet.
 fn cell(call: u32, point: &str) -> bool {
     let cloud = Cloud::start(SPEC, 120, &json!({}));
