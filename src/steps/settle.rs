@@ -54,6 +54,9 @@ impl Steps {
     ) -> Result<Done, Failure> {
         let mut new = self.new_hosts(existing)?;
         new.extend_from_slice(awaited);
+        // One that a group has in service now may be awaited from before.
+        new.sort();
+        new.dedup();
         let deadline = self.clock.now() + PATIENCE;
         let (running, dead) = self.running(step, &new, deadline).await?;
         let mut told: BTreeSet<&str> = BTreeSet::new();
