@@ -179,7 +179,10 @@ proptest! {
         };
         let expected: Vec<Timestamp> =
             theirs.iter_after(from.to_zoned(zone.clone())).take(12).map(|at| at.timestamp()).collect();
-        let found: Vec<Timestamp> = ours.after(from, &zone).take(12).map(|firing| firing.at).collect();
+        // Of several fixed times croner leaves one out that falls into a gap; one alone it carries to the gap's end, as cron(8)
+        // does all of them.
+        let told = |firing: &Firing| firing.shift != Shift::Gap || expected.contains(&firing.at);
+        let found: Vec<Timestamp> = ours.after(from, &zone).filter(told).take(12).map(|firing| firing.at).collect();
         prop_assert_eq!(&found, &expected, "{} in {} after {}", line, name, from);
     }
 }
