@@ -14,7 +14,7 @@ static OTHERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\$\d+\.\d+", "$$SUM"),
         (r"(fleetwright-sim)-\d+", "$1-PID"),
         (r"\(((\d+h)?(\d+m)?\d+(\.\d+)?(ms|s)|\d+h\d+m)\)", "(TIME)"),
-        (r"(time +|WHEN +)[0-9hms.]+$", "${1}TIME"),
+        (r"(time +|WHEN +)\d[0-9hms.]*", "${1}TIME"),
         (r"\b(crawl)-[0-9a-f]{8}\b", "$1-RUN"),
         (r"\b[0-9a-f]{12}\b", "DIGEST"),
         (r"\b\d+ calls: .*", "CALLS"),
