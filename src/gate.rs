@@ -2,7 +2,7 @@
 
 mod group;
 
-pub use group::{ConsentFacts, ConsentedGroup, GroupFacts, OwnedGroup, consent, own, prefix};
+pub use group::{ConsentFacts, ConsentedGroup, GroupFacts, GroupLook, OwnedGroup, consent, own, prefix};
 
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use jiff::{SignedDuration, Timestamp};

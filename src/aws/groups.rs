@@ -10,6 +10,7 @@ use aws_sdk_autoscaling::types::{
     AutoScalingGroup, FailedScheduledUpdateGroupActionRequest, Instance, MixedInstancesPolicy,
     ScheduledUpdateGroupActionRequest,
 };
+use jiff::Timestamp;
 use std::collections::BTreeMap;
 
 const GROUPS: &str = "DescribeAutoScalingGroups";
@@ -102,21 +103,27 @@ impl Clients {
     /// `Invalid` for none, more than 50, or a name that does not begin as ours do.
     pub async fn draft_put_actions(&self, group: &ConsentedGroup, actions: &[ScheduledAction]) -> Result<Draft, Fault> {
         ours(PUT, actions.iter().map(|action| action.name.as_str()), group)?;
+        self.draft_actions(group.name(), actions).await
+    }
+
+    /// Drafts these actions, whatever they are for.
+    pub(super) async fn draft_actions(&self, group: &str, actions: &[ScheduledAction]) -> Result<Draft, Fault> {
         let size = |size: Option<u32>| size.and_then(|size| i32::try_from(size).ok());
-        let mut requests = Vec::with_capacity(actions.len());
-        for action in actions {
+        let time = |at: Option<Timestamp>| at.map(|at| aws_smithy_types::DateTime::from_secs(at.as_second()));
+        let request = |action: &ScheduledAction| {
             let request = ScheduledUpdateGroupActionRequest::builder()
                 .scheduled_action_name(&action.name)
                 .set_recurrence(action.recurrence.clone())
                 .set_time_zone(action.zone.clone())
-                .set_end_time(action.end.map(|at| aws_smithy_types::DateTime::from_secs(at.as_second())))
+                .set_start_time(time(action.start))
+                .set_end_time(time(action.end))
                 .set_min_size(size(action.min))
                 .set_max_size(size(action.max))
                 .set_desired_capacity(size(action.desired));
-            requests.push(request.build());
-        }
-        let call = self.autoscaling().batch_put_scheduled_update_group_action();
-        let call = call.auto_scaling_group_name(group.name()).set_scheduled_update_group_actions(Some(requests));
+            request.build()
+        };
+        let call = self.autoscaling().batch_put_scheduled_update_group_action().auto_scaling_group_name(group);
+        let call = call.set_scheduled_update_group_actions(Some(actions.iter().map(request).collect()));
         capture(PUT, None, |hook| call.customize().interceptor(hook).send()).await
     }
 

@@ -10,7 +10,7 @@ use crate::journal::{Draft, Permit};
 use crate::model::{Activity, Fault, FaultKind, GroupRequest, ScheduledAction, Tags, TemplateId, tags};
 use aws_sdk_autoscaling::types::{
     InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
-    ScheduledUpdateGroupActionRequest, Tag,
+    Tag,
 };
 
 const CREATE: &str = "CreateAutoScalingGroup";
@@ -19,7 +19,6 @@ const DELETE: &str = "DeleteAutoScalingGroup";
 const TAG: &str = "CreateOrUpdateTags";
 const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
 const ACTIVITIES: &str = "DescribeScalingActivities";
-const PUT: &str = "BatchPutScheduledUpdateGroupAction";
 
 impl Clients {
     /// Drafts the group, empty: hosts come when its size is raised. It has no ClientToken; its name is unique, so that the
@@ -111,17 +110,7 @@ impl Clients {
 
     /// Drafts the group's dead-man's switch: one scheduled action, under one name, that runs once.
     pub async fn draft_group_end(&self, group: &OwnedGroup, action: &ScheduledAction) -> Result<Draft, Fault> {
-        let start = action.start.map(|at| aws_smithy_types::DateTime::from_secs(at.as_second()));
-        let size = |size: Option<u32>| size.and_then(|size| i32::try_from(size).ok());
-        let request = ScheduledUpdateGroupActionRequest::builder()
-            .scheduled_action_name(&action.name)
-            .set_start_time(start)
-            .set_min_size(size(action.min))
-            .set_max_size(size(action.max))
-            .set_desired_capacity(size(action.desired));
-        let call = self.autoscaling().batch_put_scheduled_update_group_action();
-        let call = call.auto_scaling_group_name(group.name()).scheduled_update_group_actions(request.build());
-        capture(PUT, None, |hook| call.customize().interceptor(hook).send()).await
+        self.draft_actions(group.name(), std::slice::from_ref(action)).await
     }
 
     /// Drafts the end of one host together with its place in the group.

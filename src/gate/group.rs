@@ -6,9 +6,9 @@ use crate::model::{AccountId, FleetName, Group, Region, group::OURS, tags};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeSet;
 
-/// All that the decision rests on.
+/// A look at a group, and who looked: what every decision about a group rests on.
 #[derive(Clone, Debug)]
-pub struct ConsentFacts<'a> {
+pub struct GroupLook<'a> {
     /// Account that the spec names.
     pub account: &'a AccountId,
     /// Account that the credentials belong to, as STS said.
@@ -19,8 +19,6 @@ pub struct ConsentFacts<'a> {
     pub read_region: &'a Region,
     /// The fleet's name.
     pub fleet: &'a FleetName,
-    /// The group that the spec names.
-    pub named: &'a str,
     /// The group as it was re-read just now.
     pub group: &'a Group,
     /// World time now.
@@ -29,6 +27,38 @@ pub struct ConsentFacts<'a> {
     pub read_at: Timestamp,
     /// Whether this process holds the fleet's claim.
     pub claim_held: bool,
+}
+
+impl GroupLook<'_> {
+    /// The rules for every group.
+    fn rules(&self) -> [(bool, Reason); 6] {
+        let age = self.now.duration_since(self.read_at);
+        [
+            (self.account != self.caller, Reason::OtherAccount),
+            (self.region != self.read_region, Reason::OtherRegion),
+            (self.group.name.is_empty(), Reason::Empty),
+            (age > FRESH || age < SignedDuration::ZERO, Reason::Stale),
+            (!self.claim_held, Reason::NoClaim),
+            (self.group.tags.get(tags::PROTECT).is_some(), Reason::Protected),
+        ]
+    }
+
+    /// Refuses when one of these rules, or of those for every group, is broken.
+    fn check(&self, own: &[(bool, Reason)], count: usize) -> Result<(), Refusal> {
+        match self.rules().iter().chain(own).find(|(broken, _)| *broken) {
+            Some((_, reason)) => Err(Refusal { reason: reason.clone(), count }),
+            None => Ok(()),
+        }
+    }
+}
+
+/// All that the decision about a group which the spec names rests on.
+#[derive(Clone, Debug)]
+pub struct ConsentFacts<'a> {
+    /// The look.
+    pub look: GroupLook<'a>,
+    /// The group that the spec names.
+    pub named: &'a str,
 }
 
 /// A group whose scheduled actions of ours may be changed. Built nowhere but here.
@@ -61,39 +91,20 @@ pub fn prefix(fleet: &FleetName) -> String {
 ///
 /// When a rule is broken; then nothing may be changed.
 pub fn consent(facts: &ConsentFacts<'_>) -> Result<ConsentedGroup, Refusal> {
-    let age = facts.now.duration_since(facts.read_at);
-    let of = facts.group.tags.get(tags::FLEET);
-    let broken = [
-        (facts.account != facts.caller, Reason::OtherAccount),
-        (facts.region != facts.read_region, Reason::OtherRegion),
-        (facts.named.is_empty(), Reason::Empty),
-        (facts.named != facts.group.name, Reason::OtherGroup),
-        (age > FRESH || age < SignedDuration::ZERO, Reason::Stale),
-        (!facts.claim_held, Reason::NoClaim),
-        (of.is_some_and(|of| of != facts.fleet.as_str()), Reason::NotOurs),
-        (facts.group.tags.get(tags::PROTECT).is_some(), Reason::Protected),
+    let (look, of) = (&facts.look, facts.look.group.tags.get(tags::FLEET));
+    let own = [
+        (facts.named != look.group.name, Reason::OtherGroup),
+        (of.is_some_and(|of| of != look.fleet.as_str()), Reason::NotOurs),
     ];
-    match broken.into_iter().find(|(broken, _)| *broken) {
-        Some((_, reason)) => Err(Refusal { reason, count: 1 }),
-        None => Ok(ConsentedGroup { name: facts.named.to_owned(), prefix: prefix(facts.fleet) }),
-    }
+    look.check(&own, 1)?;
+    Ok(ConsentedGroup { name: facts.named.to_owned(), prefix: prefix(look.fleet) })
 }
 
 /// All that the decision about the fleet's own group rests on.
 #[derive(Clone, Debug)]
 pub struct GroupFacts<'a> {
-    /// Account that the spec names.
-    pub account: &'a AccountId,
-    /// Account that the credentials belong to, as STS said.
-    pub caller: &'a AccountId,
-    /// Region that the spec names.
-    pub region: &'a Region,
-    /// Region that was read.
-    pub read_region: &'a Region,
-    /// The fleet's name.
-    pub fleet: &'a FleetName,
-    /// The group as it was re-read just now.
-    pub group: &'a Group,
+    /// The look.
+    pub look: GroupLook<'a>,
     /// Intents in the journals of this fleet; the group's intent tag must be among them.
     pub known_intents: &'a BTreeSet<String>,
     /// How many of the hosts that may end by it a person protected.
@@ -102,12 +113,6 @@ pub struct GroupFacts<'a> {
     pub ending: usize,
     /// Most hosts that may be ended in one go.
     pub blast_radius: usize,
-    /// World time now.
-    pub now: Timestamp,
-    /// When the group was re-read.
-    pub read_at: Timestamp,
-    /// Whether this process holds the fleet's claim.
-    pub claim_held: bool,
 }
 
 /// The fleet's own group, which may be made smaller or ended now. Built nowhere but here.
@@ -129,24 +134,16 @@ impl OwnedGroup {
 ///
 /// When a rule is broken; then it may not.
 pub fn own(facts: &GroupFacts<'_>) -> Result<OwnedGroup, Refusal> {
-    let age = facts.now.duration_since(facts.read_at);
-    let tags = &facts.group.tags;
+    let (look, tags) = (&facts.look, &facts.look.group.tags);
     let known = tags.get(tags::INTENT).is_some_and(|intent| facts.known_intents.contains(intent));
-    let broken = [
-        (facts.account != facts.caller, Reason::OtherAccount),
-        (facts.region != facts.read_region, Reason::OtherRegion),
-        (facts.group.name.is_empty(), Reason::Empty),
-        (age > FRESH || age < SignedDuration::ZERO, Reason::Stale),
-        (!facts.claim_held, Reason::NoClaim),
-        (tags.get(tags::FLEET) != Some(facts.fleet.as_str()), Reason::NotOurs),
-        (tags.get(tags::PROTECT).is_some() || facts.protected > 0, Reason::Protected),
+    let own = [
+        (tags.get(tags::FLEET) != Some(look.fleet.as_str()), Reason::NotOurs),
+        (facts.protected > 0, Reason::Protected),
         (!known, Reason::UnknownIntent),
         (facts.ending > facts.blast_radius, Reason::BlastRadius),
     ];
-    match broken.into_iter().find(|(broken, _)| *broken) {
-        Some((_, reason)) => Err(Refusal { reason, count: facts.ending.max(1) }),
-        None => Ok(OwnedGroup { name: facts.group.name.clone() }),
-    }
+    look.check(&own, facts.ending.max(1))?;
+    Ok(OwnedGroup { name: look.group.name.clone() })
 }
 
 #[cfg(test)]
@@ -184,34 +181,35 @@ mod tests {
         let (region, elsewhere) = (Region::from("us-east-1"), Region::from("eu-west-1"));
         let (fleet, plain) = (FleetName::from("api"), group(&[]));
         let now: Timestamp = "2026-03-01T12:00:00Z".parse().unwrap();
-        let good = ConsentFacts {
+        let look = GroupLook {
             account: &account,
             caller: &account,
             region: &region,
             read_region: &region,
             fleet: &fleet,
-            named: "api-prod",
             group: &plain,
             now,
             read_at: now,
             claim_held: true,
         };
+        let good = ConsentFacts { look: look.clone(), named: "api-prod" };
+        let of = |look| ConsentFacts { look, ..good.clone() };
         let consented = consent(&good).unwrap();
         assert_eq!((consented.name(), consented.prefix()), ("api-prod", "fleetwright-api."));
         let (theirs, kept) = (group(&[("fleetwright:fleet", "api-prod")]), group(&[("fleetwright:protect", "")]));
-        let ours = group(&[("fleetwright:fleet", "api")]);
-        assert!(consent(&ConsentFacts { group: &ours, ..good.clone() }).is_ok());
+        let (ours, nameless) = (group(&[("fleetwright:fleet", "api")]), Group { name: String::new(), ..group(&[]) });
+        assert!(consent(&of(GroupLook { group: &ours, ..look.clone() })).is_ok());
         let minutes = SignedDuration::from_secs(61);
         for (facts, reason) in [
-            (ConsentFacts { caller: &other, ..good.clone() }, Reason::OtherAccount),
-            (ConsentFacts { read_region: &elsewhere, ..good.clone() }, Reason::OtherRegion),
-            (ConsentFacts { named: "", ..good.clone() }, Reason::Empty),
+            (of(GroupLook { caller: &other, ..look.clone() }), Reason::OtherAccount),
+            (of(GroupLook { read_region: &elsewhere, ..look.clone() }), Reason::OtherRegion),
+            (of(GroupLook { group: &nameless, ..look.clone() }), Reason::Empty),
             (ConsentFacts { named: "api", ..good.clone() }, Reason::OtherGroup),
-            (ConsentFacts { read_at: now - minutes, ..good.clone() }, Reason::Stale),
-            (ConsentFacts { read_at: now + minutes, ..good.clone() }, Reason::Stale),
-            (ConsentFacts { claim_held: false, ..good.clone() }, Reason::NoClaim),
-            (ConsentFacts { group: &theirs, ..good.clone() }, Reason::NotOurs),
-            (ConsentFacts { group: &kept, ..good.clone() }, Reason::Protected),
+            (of(GroupLook { read_at: now - minutes, ..look.clone() }), Reason::Stale),
+            (of(GroupLook { read_at: now + minutes, ..look.clone() }), Reason::Stale),
+            (of(GroupLook { claim_held: false, ..look.clone() }), Reason::NoClaim),
+            (of(GroupLook { group: &theirs, ..look.clone() }), Reason::NotOurs),
+            (of(GroupLook { group: &kept, ..look.clone() }), Reason::Protected),
         ] {
             assert_eq!(consent(&facts).unwrap_err().reason, reason);
         }
@@ -231,34 +229,32 @@ mod tests {
         let kept =
             group(&[("fleetwright:fleet", "api"), ("fleetwright:intent", "fwknown"), ("fleetwright:protect", "")]);
         let nameless = Group { name: String::new(), ..ours.clone() };
-        let good = GroupFacts {
+        let look = GroupLook {
             account: &account,
             caller: &account,
             region: &region,
             read_region: &region,
             fleet: &fleet,
             group: &ours,
-            known_intents: &known,
-            protected: 0,
-            ending: 4,
-            blast_radius: 4,
             now,
             read_at: now,
             claim_held: true,
         };
+        let good = GroupFacts { look: look.clone(), known_intents: &known, protected: 0, ending: 4, blast_radius: 4 };
+        let of = |look| GroupFacts { look, ..good.clone() };
         assert_eq!(own(&good).unwrap().name(), "api-prod");
         let minutes = SignedDuration::from_secs(61);
         for (facts, reason) in [
-            (GroupFacts { caller: &other, ..good.clone() }, Reason::OtherAccount),
-            (GroupFacts { read_region: &elsewhere, ..good.clone() }, Reason::OtherRegion),
-            (GroupFacts { group: &nameless, ..good.clone() }, Reason::Empty),
-            (GroupFacts { read_at: now - minutes, ..good.clone() }, Reason::Stale),
-            (GroupFacts { read_at: now + minutes, ..good.clone() }, Reason::Stale),
-            (GroupFacts { claim_held: false, ..good.clone() }, Reason::NoClaim),
-            (GroupFacts { group: &theirs, ..good.clone() }, Reason::NotOurs),
-            (GroupFacts { group: &kept, ..good.clone() }, Reason::Protected),
+            (of(GroupLook { caller: &other, ..look.clone() }), Reason::OtherAccount),
+            (of(GroupLook { read_region: &elsewhere, ..look.clone() }), Reason::OtherRegion),
+            (of(GroupLook { group: &nameless, ..look.clone() }), Reason::Empty),
+            (of(GroupLook { read_at: now - minutes, ..look.clone() }), Reason::Stale),
+            (of(GroupLook { read_at: now + minutes, ..look.clone() }), Reason::Stale),
+            (of(GroupLook { claim_held: false, ..look.clone() }), Reason::NoClaim),
+            (of(GroupLook { group: &theirs, ..look.clone() }), Reason::NotOurs),
+            (of(GroupLook { group: &kept, ..look.clone() }), Reason::Protected),
             (GroupFacts { protected: 1, ..good.clone() }, Reason::Protected),
-            (GroupFacts { group: &untold, ..good.clone() }, Reason::UnknownIntent),
+            (of(GroupLook { group: &untold, ..look.clone() }), Reason::UnknownIntent),
             (GroupFacts { ending: 5, ..good.clone() }, Reason::BlastRadius),
         ] {
             assert_eq!(own(&facts).unwrap_err().reason, reason);

@@ -17,7 +17,7 @@ pub struct ScheduledAction {
     pub recurrence: Option<String>,
     /// The zone of the recurrence; UTC if absent.
     pub zone: Option<String>,
-    /// When it runs next. Never sent: AWS works it out.
+    /// When it runs next; sent only for one that runs once, AWS works it out for the others.
     pub start: Option<Timestamp>,
     /// When it stops to recur.
     pub end: Option<Timestamp>,

@@ -44,15 +44,11 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "hosts without their fleet's tag");
                 }
             }
-            Action::Image(request) => {
-                if request.tags.get(crate::model::tags::FLEET).is_none() {
-                    say(&step.id, "an image without its fleet's tag");
-                }
+            Action::Image(request) if request.tags.get(crate::model::tags::FLEET).is_none() => {
+                say(&step.id, "an image without its fleet's tag");
             }
-            Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } => {
-                if hosts.is_empty() {
-                    say(&step.id, "no host is named, which may be taken for all of them");
-                }
+            Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } if hosts.is_empty() => {
+                say(&step.id, "no host is named, which may be taken for all of them");
             }
             Action::Group(wanted) => {
                 if wanted.types.is_empty() || wanted.subnets.is_empty() {
@@ -62,36 +58,7 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "a group without its fleet's tag");
                 }
             }
-            Action::Accept { .. }
-            | Action::GroupEnds { .. }
-            | Action::GroupSize { .. }
-            | Action::InService { .. }
-            | Action::GroupEmpty { .. }
-            | Action::GroupGone { .. }
-            | Action::Settle { .. }
-            | Action::Checks
-            | Action::Canary { .. }
-            | Action::Quiesce
-            | Action::Scan
-            | Action::ImageAvailable
-            | Action::Unquiesce
-            | Action::Push
-            | Action::Feed
-            | Action::Extend { .. }
-            | Action::Mark { .. }
-            | Action::StopWorker { .. }
-            | Action::StartWorker { .. }
-            | Action::Unschedule { .. }
-            | Action::Schedule { .. }
-            | Action::Quiet { .. }
-            | Action::Adopt { .. }
-            | Action::Reap
-            | Action::Terminate
-            | Action::Volumes
-            | Action::Template
-            | Action::Queues
-            | Action::Images { .. }
-            | Action::Sweep => {}
+            _ => {}
         }
     }
     let capacity = position(|a| matches!(a, Action::Capacity(_)));

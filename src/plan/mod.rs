@@ -326,43 +326,11 @@ pub enum Action {
 impl Action {
     /// Whether it may change something.
     pub fn changes(&self) -> bool {
-        match self {
-            // Adopting changes what this machine knows, and nothing that is there.
-            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Adopt { .. } | Self::Sweep => false,
-            Self::Epoch { .. }
-            | Self::Group(_)
-            | Self::GroupEnds { .. }
-            | Self::GroupSize { .. }
-            | Self::InService { .. }
-            | Self::GroupEmpty { .. }
-            | Self::GroupGone { .. }
-            | Self::Capacity(_)
-            | Self::Rung(_)
-            | Self::Accept { .. }
-            | Self::Checks
-            | Self::Canary { .. }
-            | Self::Quiesce
-            | Self::Scan
-            | Self::Image(_)
-            | Self::Unquiesce
-            | Self::Push
-            | Self::Feed
-            | Self::Drain { .. }
-            | Self::End { .. }
-            | Self::Renew { .. }
-            | Self::Mark { .. }
-            | Self::StopWorker { .. }
-            | Self::StartWorker { .. }
-            | Self::Unschedule { .. }
-            | Self::Schedule { .. }
-            | Self::Extend { .. }
-            | Self::Reap
-            | Self::Terminate
-            | Self::Volumes
-            | Self::Template
-            | Self::Queues
-            | Self::Images { .. } => true,
-        }
+        // Adopting changes what this machine knows, and nothing that is there.
+        !matches!(
+            self,
+            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Adopt { .. } | Self::Sweep
+        )
     }
 }
 

@@ -52,37 +52,7 @@ fn details(action: &Action) -> String {
         }
         Action::Canary { within, .. } => format!(", within {} s", within.as_secs()),
         Action::Quiet { seconds } => format!(", {seconds} s"),
-        Action::Rung(_)
-        | Action::Accept { .. }
-        | Action::GroupEnds { .. }
-        | Action::GroupSize { .. }
-        | Action::InService { .. }
-        | Action::GroupEmpty { .. }
-        | Action::GroupGone { .. }
-        | Action::Settle { .. }
-        | Action::Checks
-        | Action::Quiesce
-        | Action::Scan
-        | Action::ImageAvailable
-        | Action::Unquiesce
-        | Action::Push
-        | Action::Feed
-        | Action::Drain { .. }
-        | Action::End { .. }
-        | Action::Renew { .. }
-        | Action::Extend { .. }
-        | Action::Mark { .. }
-        | Action::StopWorker { .. }
-        | Action::StartWorker { .. }
-        | Action::Unschedule { .. }
-        | Action::Schedule { .. }
-        | Action::Adopt { .. }
-        | Action::Reap
-        | Action::Terminate
-        | Action::Volumes
-        | Action::Template
-        | Action::Queues
-        | Action::Images { .. }
-        | Action::Sweep => String::new(),
+        // Their titles say it all.
+        _ => String::new(),
     }
 }

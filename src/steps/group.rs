@@ -8,7 +8,7 @@ use crate::aws::by_age;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::gate::{self, Candidate, GroupFacts, OwnedGroup, Reason};
+use crate::gate::{self, Candidate, GroupFacts, GroupLook, OwnedGroup, Reason};
 use crate::journal::{History, Outcome};
 use crate::model::{FaultKind, Group, GroupRequest, InstanceId, Residue, Tags, Thing, count, tags};
 use crate::plan::group::{DEADMAN, deadman, differences, follows, suspended};
@@ -31,6 +31,21 @@ impl Steps {
     /// The group as it is now.
     pub(super) async fn group_now(&self, name: &str) -> Result<Option<Group>, Failure> {
         self.read(&format!("look at the group {name}"), async || self.clients.group_alone(name).await).await
+    }
+
+    /// What the gate has to know of a look at a group.
+    pub(super) fn group_look<'a>(&'a self, group: &'a Group, read_at: Timestamp) -> GroupLook<'a> {
+        GroupLook {
+            account: &self.fleet.account,
+            caller: &self.caller,
+            region: &self.fleet.region,
+            read_region: self.clients.region(),
+            fleet: &self.fleet.name,
+            group,
+            now: self.clock.now(),
+            read_at,
+            claim_held: self.claim_held,
+        }
     }
 
     /// Has the group as wanted, launching from this run's epoch. A name belongs to one group, so that nothing is made twice.
@@ -200,19 +215,11 @@ impl Steps {
     ) -> Result<Option<OwnedGroup>, Failure> {
         let history = History::read(&self.state).map_err(state)?;
         let facts = GroupFacts {
-            account: &self.fleet.account,
-            caller: &self.caller,
-            region: &self.fleet.region,
-            read_region: self.clients.region(),
-            fleet: &self.fleet.name,
-            group,
+            look: self.group_look(group, read_at),
             known_intents: &past::known_intents(&history),
             protected,
             ending,
             blast_radius: self.blast_radius(&history),
-            now: self.clock.now(),
-            read_at,
-            claim_held: self.claim_held,
         };
         match gate::own(&facts) {
             Ok(owned) => Ok(Some(owned)),

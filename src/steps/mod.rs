@@ -134,43 +134,7 @@ impl Driver for Steps {
                     self.probe_epoch(&step.id, wanted, *expires_seconds).await
                 }
                 // The others find out by themselves what is done already: their looks and their changes are one loop.
-                Action::Capacity(_)
-                | Action::Group(_)
-                | Action::GroupEnds { .. }
-                | Action::GroupSize { .. }
-                | Action::InService { .. }
-                | Action::GroupEmpty { .. }
-                | Action::GroupGone { .. }
-                | Action::Rung(_)
-                | Action::Accept { .. }
-                | Action::Settle { .. }
-                | Action::Checks
-                | Action::Canary { .. }
-                | Action::Quiesce
-                | Action::Scan
-                | Action::Image(_)
-                | Action::ImageAvailable
-                | Action::Unquiesce
-                | Action::Push
-                | Action::Feed
-                | Action::Drain { .. }
-                | Action::End { .. }
-                | Action::Renew { .. }
-                | Action::Extend { .. }
-                | Action::Mark { .. }
-                | Action::StopWorker { .. }
-                | Action::StartWorker { .. }
-                | Action::Unschedule { .. }
-                | Action::Schedule { .. }
-                | Action::Quiet { .. }
-                | Action::Adopt { .. }
-                | Action::Reap
-                | Action::Terminate
-                | Action::Volumes
-                | Action::Template
-                | Action::Queues
-                | Action::Images { .. }
-                | Action::Sweep => Ok(None),
+                _ => Ok(None),
             }
         })
     }

@@ -17,19 +17,7 @@ impl Steps {
         let found = self.read(&format!("look at the group {name}"), async || self.clients.group(name).await).await?;
         let group = found.ok_or_else(|| Failure::to(Exit::Refused, format!("find the group {name}: it is gone")))?;
         let named = self.fleet.recycle.as_ref().map_or("", |recycle| recycle.group.as_str());
-        consent(&ConsentFacts {
-            account: &self.fleet.account,
-            caller: &self.caller,
-            region: &self.fleet.region,
-            read_region: self.clients.region(),
-            fleet: &self.fleet.name,
-            named,
-            group: &group,
-            now: self.clock.now(),
-            read_at,
-            claim_held: self.claim_held,
-        })
-        .map_err(|refusal| {
+        consent(&ConsentFacts { look: self.group_look(&group, read_at), named }).map_err(|refusal| {
             Failure::to(Exit::Refused, format!("change scheduled actions of {name}: {}", refusal.reason))
         })
     }
