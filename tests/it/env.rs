@@ -2,10 +2,12 @@
 
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 /// The image that every test world has.
@@ -305,9 +307,23 @@ pub(crate) fn call_to(service: &str, authority: &str, form: &str) -> (u16, Strin
     (status.unwrap_or_else(|| panic!("{answer}")), body.to_owned())
 }
 
+/// The binary without its symbols: rehearsals pack it into releases and every host unpacks it; users have none either.
+pub(crate) fn lean() -> &'static Path {
+    static LEAN: OnceLock<PathBuf> = OnceLock::new();
+    LEAN.get_or_init(|| {
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("lean");
+        let (to, draft) = (folder.join("fleetwright"), folder.join(std::process::id().to_string()));
+        fs::create_dir_all(&folder).unwrap();
+        let done = Command::new("strip").arg("-o").arg(&draft).arg(env!("CARGO_BIN_EXE_fleetwright")).status();
+        assert!(done.expect("strip must be there: it comes with a C compiler").success());
+        fs::rename(draft, &to).unwrap();
+        to
+    })
+}
+
 /// The binary, with nothing of this process's environment but the search path.
 pub(crate) fn binary() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_fleetwright"));
+    let mut command = Command::new(lean());
     command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
     command
 }

@@ -6,7 +6,7 @@ use std::process::{Command, Output};
 
 /// Runs `fleetwright ... rehearse` in an environment of its own.
 fn rehearse(spec: &str, state: &Path, arguments: &[&str]) -> Output {
-    Command::new(env!("CARGO_BIN_EXE_fleetwright"))
+    Command::new(crate::env::lean())
         .env_clear()
         .env("PATH", std::env::var_os("PATH").unwrap_or_default())
         .env("HOME", state)

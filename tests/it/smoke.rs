@@ -16,7 +16,7 @@ fn smoke(cloud: &Cloud, cap: &str) -> (Output, BTreeMap<String, Value>) {
         .args([IMAGE, SUBNETS, "sg-0aaa0000000000000", "m7i.large"])
         .envs(cloud.env())
         .env("PATH", path)
-        .env("FLEETWRIGHT", env!("CARGO_BIN_EXE_fleetwright"))
+        .env("FLEETWRIGHT", crate::env::lean())
         .env("SMOKE_FACTS", &facts)
         .env("SMOKE_CAP", cap)
         .output()

@@ -1,6 +1,6 @@
 //! A fleet of one test: its spec and playbooks in a folder, its own rehearsal cloud with real hosts, and a login to them.
 
-use crate::env::{Cloud, binary};
+use crate::env::{Cloud, binary, lean};
 use serde_json::{Value, json};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -131,7 +131,7 @@ pub(crate) fn ended(output: &Output) -> Ended {
 }
 
 fn write(dir: &Path, files: &[(&str, &str)]) {
-    let bin = Path::new(env!("CARGO_BIN_EXE_fleetwright")).parent().unwrap().to_str().unwrap();
+    let bin = lean().parent().unwrap().to_str().unwrap();
     for (name, text) in files {
         let file = dir.join(name);
         fs::write(&file, text.replace("BIN", bin)).unwrap();

@@ -53,7 +53,7 @@ struct Cloud {
 static NET: AtomicU8 = AtomicU8::new(1);
 
 fn binary() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_fleetwright"))
+    crate::env::lean().to_owned()
 }
 
 fn keygen(path: &Path) -> String {
