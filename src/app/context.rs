@@ -7,11 +7,11 @@ use crate::cli::Global;
 use crate::engine::cancel::Cancel;
 use crate::engine::failure::Failure;
 use crate::engine::tools::Tools;
-use crate::engine::{Jitter, Limits, Policy, Rate};
+use crate::engine::{Jitter, Limits, Policy};
 use crate::event::{Event, Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
-use crate::model::RunId;
+use crate::model::{RunId, buckets};
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
@@ -174,25 +174,11 @@ pub(super) fn read(global: &Global, file: &Path) -> Result<spec::Loaded, (Failur
     }
 }
 
-/// AWS's published token buckets per account and region (EC2 API throttling guide): our own paces start there, and go down
-/// when others in the account use them too.
-const PACES: [(&str, f64, f64); 6] = [
-    ("Describe", 100.0, 20.0),
-    ("RunInstances", 5.0, 2.0),
-    ("TerminateInstances", 100.0, 5.0),
-    ("CreateTags", 100.0, 10.0),
-    ("DeregisterImage", 100.0, 5.0),
-    ("DeleteVolume", 100.0, 5.0),
-];
-/// Mutating calls that the guide does not list apart.
-const OTHERWISE: Rate = Rate { burst: 50.0, per_second: 5.0 };
-
 /// What every verb works with, in its usual setting.
 pub(super) fn tools(clock: SharedClock, events: Events) -> Result<Tools, Failure> {
-    let named = PACES.map(|(action, burst, per_second)| (action.to_owned(), Rate { burst, per_second }));
     let cancel = Cancel::install_signals().map_err(|e| Failure::to(Exit::Bug, format!("listen for signals: {e}")))?;
     Ok(Tools {
-        limits: Arc::new(Limits::new(Arc::clone(&clock), named, OTHERWISE)),
+        limits: Arc::new(Limits::new(Arc::clone(&clock), buckets::calls, buckets::hosts)),
         clock,
         events,
         cancel,

@@ -13,6 +13,6 @@ pub mod tools;
 pub mod wait;
 
 pub use cancel::{Cancel, Level, Signal};
-pub use limit::{Limits, Rate};
+pub use limit::Limits;
 pub use retry::{Context, Jitter, Policy, retry};
 pub use wait::{Patience, Progress, Seen, WaitError, until};

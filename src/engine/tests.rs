@@ -2,7 +2,7 @@
 
 use super::*;
 use crate::event::{Event, Events, Sink, Stamped};
-use crate::model::{Fault, FaultKind};
+use crate::model::{Bucket, Fault, FaultKind};
 use crate::time::manual::ManualClock;
 use crate::time::{BoxFuture, Clock};
 use jiff::{SignedDuration, Timestamp};
@@ -32,7 +32,7 @@ impl Bench {
     fn new(clock: Arc<dyn Clock>, seed: u64) -> Self {
         let heard = Heard::default();
         let events = Events::new(clock.clone(), vec![Box::new(heard.clone())]);
-        let limits = Limits::new(clock.clone(), [], Rate { burst: 1000.0, per_second: 10.0 });
+        let limits = Limits::new(clock.clone(), |_| Bucket { holds: 1000, per_second: 10 }, |_| None);
         Self { clock, heard, events, cancel: Cancel::manual(), limits, jitter: Jitter::seeded(seed) }
     }
 

@@ -7,6 +7,7 @@ use super::retry::{self, Jitter, Policy};
 use super::wait::{self, Patience, Seen, WaitError};
 use crate::event::Events;
 use crate::exit::Exit;
+use crate::model::buckets::READ;
 use crate::model::{Fault, FaultKind};
 use crate::time::SharedClock;
 use jiff::Timestamp;
@@ -60,7 +61,7 @@ impl Tools {
     ///
     /// The last fault, said in the words of what was read; or the interruption.
     pub async fn read<T>(&self, what: &str, read: impl AsyncFn() -> Result<T, Fault>) -> Result<T, Failure> {
-        let result = retry::retry(self.context(), "Describe", &self.policy, FaultKind::retryable, || read()).await;
+        let result = retry::retry(self.context(), READ, &self.policy, FaultKind::retryable, || read()).await;
         result.map_err(|fault| match self.stopped() {
             Some(exit) => Failure::interrupted(exit),
             None => Failure::call(what, fault),

@@ -1,5 +1,6 @@
 //! The words of the domain, without any I/O: every other room speaks in these types.
 
+pub mod buckets;
 pub mod checkup;
 pub mod count;
 pub mod fault;
@@ -21,6 +22,7 @@ pub mod sample;
 pub mod survey;
 pub mod tags;
 
+pub use buckets::Bucket;
 pub use checkup::{Caller, Checkup};
 pub use count::{count, count_is};
 pub use fault::{Fault, FaultKind};

@@ -1,21 +1,15 @@
 //! What a launch will cost and how long it takes, with every assumption named. Pure; what nobody knows stays unknown.
 
 use super::rates::Rates;
-use crate::model::{Cost, Market, Money, Zone};
+use crate::model::buckets::{LAUNCHED, READS};
+use crate::model::{Bucket, Cost, Market, Money, Zone};
 use crate::time::tempo::per_second;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// RunInstances' resource tokens: so many hosts at once, then so many a second (EC2 API throttling guide).
-const AT_ONCE: u64 = 1000;
-const THEN_PER_SECOND: u64 = 2;
 /// Hosts that one TerminateInstances call ends here.
 const ENDED_PER_CALL: u64 = 500;
-/// Describe, Get and List calls: so many at once, then so many a second (the same guide).
-const READS_AT_ONCE: u64 = 100;
-const READS_PER_SECOND: u64 = 20;
-
 /// From the cheapest of the pools that may be used to the dearest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Range {
@@ -134,7 +128,7 @@ pub fn estimate(input: &Input<'_>) -> Estimate {
     let (launch_seconds, words) = arrival(n);
     assumptions.push(words);
     let reads = if input.consoles { n } else { 0 };
-    let read_seconds = reads.saturating_sub(READS_AT_ONCE).div_ceil(READS_PER_SECOND);
+    let read_seconds = reads.saturating_sub(READS.holds.into()).div_ceil(READS.per_second.into());
     let calls = [
         ("CreateFleet", u64::from(n > 0)),
         ("GetConsoleOutput", reads),
@@ -193,15 +187,16 @@ pub fn length(job: &Job) -> Option<(i64, String)> {
 
 /// World seconds until so many hosts may be launched, in words too.
 fn arrival(hosts: u64) -> (u64, String) {
-    let rest = hosts.saturating_sub(AT_ONCE);
+    let Bucket { holds, per_second } = LAUNCHED;
+    let rest = hosts.saturating_sub(holds.into());
     if rest == 0 {
-        return (0, format!("{hosts} hosts at once: AWS's published bucket lets {AT_ONCE} through"));
+        return (0, format!("{hosts} hosts at once: AWS's published bucket lets {holds} through"));
     }
-    let seconds = rest.div_ceil(THEN_PER_SECOND);
+    let seconds = rest.div_ceil(per_second.into());
     #[expect(clippy::cast_precision_loss, reason = "minutes for people, of at most 10,000 hosts")]
     let minutes = seconds as f64 / 60.0;
     let words = format!(
-        "{hosts} hosts: {AT_ONCE} now, the rest at {THEN_PER_SECOND}/s: {minutes:.1} min if CreateFleet draws on \
+        "{hosts} hosts: {holds} now, the rest at {per_second}/s: {minutes:.1} min if CreateFleet draws on \
          RunInstances' bucket"
     );
     (seconds, words)

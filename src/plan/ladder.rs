@@ -5,6 +5,7 @@
 //! that, until the spec's time is up. Large launches go in chunks, as fast as AWS's published buckets fill.
 
 use crate::journal::Fold;
+use crate::model::buckets::LAUNCHED;
 use crate::model::{FaultKind, GivenHost, InstanceId, Market, RefusedPool, SubnetId, Zone, count};
 use jiff::{SignedDuration, Timestamp};
 use schemars::JsonSchema;
@@ -17,11 +18,6 @@ pub const REMEMBERED: SignedDuration = SignedDuration::from_mins(3);
 const HURRIED: usize = 4;
 /// Most hosts of one request. AWS advises to split large launches; each then needs only this much of the bucket at once.
 const CHUNK: u32 = 500;
-/// RunInstances' resource tokens (EC2's guide on throttling): so many instances at once, then so many a second. Whether
-/// CreateFleet draws on them is not said there: we act as if it did.
-const TOKENS: i64 = 1000;
-const TOKENS_PER_SECOND: i64 = 2;
-
 /// What is wanted, fixed when the plan is made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Ladder {
@@ -299,9 +295,10 @@ impl Ladder {
     /// When there are tokens for so many more hosts, if that is not now.
     fn tokens(outcomes: &[RungOutcome], more: u32) -> Option<Timestamp> {
         let asked: i64 = outcomes.iter().map(|outcome| i64::from(outcome.asked())).sum();
-        let lacking = asked + i64::from(more) - TOKENS;
+        let lacking = asked + i64::from(more) - i64::from(LAUNCHED.holds);
         let first = outcomes.first().filter(|_| lacking > 0)?;
-        Some(first.at + SignedDuration::from_secs((lacking + TOKENS_PER_SECOND - 1) / TOKENS_PER_SECOND))
+        let rate = i64::from(LAUNCHED.per_second);
+        Some(first.at + SignedDuration::from_secs((lacking + rate - 1) / rate))
     }
 
     fn rung(

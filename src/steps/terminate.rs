@@ -83,7 +83,7 @@ impl Steps {
         only: Option<&BTreeSet<InstanceId>>,
     ) -> Result<(usize, Vec<(String, Reason)>), Failure> {
         let begun = self.clock.now();
-        let deadline = begun + PATIENCE;
+        let mut deadline = begun + PATIENCE;
         let mut told: BTreeMap<InstanceId, jiff::Timestamp> = BTreeMap::new();
         let mut guarded: BTreeSet<InstanceId> = BTreeSet::new();
         let mut kept: BTreeMap<String, Reason> = BTreeMap::new();
@@ -119,8 +119,15 @@ impl Steps {
                 };
                 kept.extend(passed.kept);
                 for chunk in passed.owned.iter().flat_map(|owned| owned.chunks(BATCH)) {
+                    // The rest is looked at again: what was seen now is old by the time that AWS takes more.
+                    if !self.limits.spare("TerminateInstances", chunk.ids().len()) {
+                        break;
+                    }
                     if self.terminate_chunk(step, &chunk, &mut guarded).await? {
-                        told.extend(chunk.ids().iter().map(|id| (InstanceId::new(id.as_str()), self.clock.now())));
+                        let now = self.clock.now();
+                        let ids = chunk.ids().iter().map(|id| InstanceId::new(id.as_str()));
+                        let new = ids.filter(|id| told.insert(id.clone(), now).is_none()).count();
+                        deadline = if new > 0 { now + PATIENCE } else { deadline };
                     }
                 }
             }
