@@ -1,5 +1,6 @@
 //! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
 
+use super::notify::Answered;
 use super::plan::Planning;
 use super::saved::Applied;
 use crate::aws::{AwsSettings, Clients};
@@ -45,6 +46,8 @@ pub(super) struct Context {
     pub(super) applied: Option<Applied>,
     /// What is planned, where the verb is only planned.
     pub(super) planning: OnceLock<Mutex<Planning>>,
+    /// The answer, until it is printed.
+    pub(super) answered: OnceLock<Answered>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     /// Whether launches were agreed to beforehand: those of a watch.
@@ -224,6 +227,7 @@ impl Context {
             applied,
             values: loaded.values,
             planning: OnceLock::new(),
+            answered: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
             global,
@@ -244,6 +248,7 @@ impl Context {
             values: Vec::new(),
             applied: None,
             planning: OnceLock::new(),
+            answered: OnceLock::new(),
             in_ci: self.in_ci,
             standing: AtomicBool::new(true),
             recorder: Arc::clone(&self.recorder),

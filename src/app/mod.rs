@@ -19,6 +19,7 @@ mod launch;
 mod logs;
 mod mark;
 mod money;
+mod notify;
 mod offers;
 mod orphans;
 mod others;
@@ -51,9 +52,11 @@ use crate::engine::Level;
 use crate::engine::failure::Failure;
 use crate::error::AppError;
 use crate::exit::Exit;
-use crate::report::answer::Validated;
+use crate::report::answer::{Validated, value};
 use crate::report::{Answer, Style, output, table};
 use context::Context;
+use notify::Answered;
+use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 /// Runs one request to its end and tells how to exit.
@@ -144,13 +147,14 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             let context = Context::new(global, applied)?;
             context.check_spec()?;
             let ends = matches!(verb, Verb::Down(_));
+            let told_of = notify::told_of(&verb);
             let late = async {
                 match timeout {
                     Some(span) => crate::time::sleep(&*context.clock, span).await,
                     None => std::future::pending().await,
                 }
             };
-            tokio::select! {
+            let ended = tokio::select! {
                 done = with_context(&context, verb) => done,
                 () = late => Err(if ends { context.cut_short(&span(timeout)).await } else {
                     Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
@@ -161,7 +165,8 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
                     Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
                         .hint("the same command again, or: fleetwright resume"))
                 }
-            }
+            };
+            context.close(told_of, ended).await
         }
     }
 }
@@ -251,12 +256,33 @@ impl<A> Told<A> {
 }
 
 impl Context {
-    /// Prints the one answer of this invocation; while a verb is only planned, the plans are the answer.
+    /// Takes the one answer of this invocation, which is printed at its end; while a verb is only planned, the plans are the
+    /// answer.
     fn tell<A: Answer>(&self, told: Told<A>) -> Result<Exit, Failure> {
         if !self.planning() {
-            print(&self.global, &told.answer)?;
+            let mut text = Vec::new();
+            written(output::print(&mut text, self.global.output, &told.answer, table::terminal_width()))?;
+            let (page, value) = (told.answer.page(None), value(&told.answer).unwrap_or_default());
+            self.answered.set(Answered { text, page, value }).unwrap_or_default();
         }
         told.failure.map_or(Ok(Exit::Done), Err)
+    }
+
+    /// Tells those who want to hear of it, then prints the answer: what was printed was told. Who leaves at once does not wait
+    /// for it.
+    async fn close(&self, told_of: Option<&'static str>, ended: Result<Exit, Failure>) -> Result<Exit, Failure> {
+        let answered = self.answered.get();
+        if let Some(verb) = told_of {
+            tokio::select! {
+                () = Box::pin(self.notify(verb, &ended, answered)) => {}
+                () = self.cancel.wait(Level::Leave) => {}
+            }
+        }
+        if let Some(Answered { text, .. }) = answered {
+            let mut out = std::io::stdout();
+            written(out.write_all(text).and_then(|()| out.flush()))?;
+        }
+        ended
     }
 }
 

@@ -203,6 +203,7 @@ fn summary(outcome: &Outcome, wanted: u32, base: &Summary, exit: Exit) -> Summar
             killed: outcome.killed.clone(),
             redelivered: outcome.redelivered,
             replaced: outcome.replaced.clone(),
+            notified: outcome.notified.clone(),
             surprises: outcome.surprises.clone(),
         }),
         ..base.clone()

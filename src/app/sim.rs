@@ -118,6 +118,11 @@ async fn run(
         }
     }
     let mut env = env;
+    // Whoever tries a verb here tells nobody elsewhere.
+    for receiver in fleet.iter().flat_map(|fleet| &fleet.notify) {
+        let name = receiver.webhook.clone();
+        env.insert(name.clone(), format!("{}/_sim/hooks/{name}", running.endpoint));
+    }
     if !set.is_empty() {
         env.insert("FLEETWRIGHT_SET".to_owned(), set.join("\n"));
     }
@@ -331,6 +336,9 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
     all.extend(
         fleet.rehearsal.mounts.iter().map(|mount| format!("{} is a folder of this machine", mount.at.display())),
     );
+    if !fleet.notify.is_empty() {
+        all.push("webhooks are on this machine: nobody elsewhere is told".to_owned());
+    }
     if !fleet.rehearsal.release.is_empty() {
         all.push("the release was packed from files named in the spec and this binary".to_owned());
     }

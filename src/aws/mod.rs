@@ -31,9 +31,11 @@ mod transport;
 mod trial;
 mod types;
 mod volumes;
+mod webhook;
 
 pub use classify::by_age;
 pub use config::{AwsSettings, Clients};
 pub use groups::{ACTIONS_AT_ONCE, Refused};
 pub use queues::{ITEM_ATTRIBUTE, QueueRequest, Received, Redrive};
 pub use volumes::{Snapshot, Volume};
+pub use webhook::tell;

@@ -1,4 +1,4 @@
-//! How bytes get to AWS: through the proxy that the environment names, though never to this machine itself, and trusting the
+//! How bytes get to AWS, and to those that are told how a verb ended: through the proxy that the environment names, though never to this machine itself, and trusting the
 //! certificates of AWS_CA_BUNDLE where it is set.
 //!
 //! HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are read as the SDK reads them. Beyond that, loopback (the rehearsal
@@ -15,6 +15,7 @@ use aws_smithy_runtime_api::client::http::{
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
 use rustls_pki_types::CertificateDer;
 use rustls_pki_types::pem::PemObject;
 use std::collections::HashMap;
@@ -40,46 +41,72 @@ impl Transport {
     ///
     /// `Invalid` when the file can't be read or has no certificate in it.
     pub(super) fn new(env: impl Fn(&str) -> Option<OsString>) -> Result<Self, Fault> {
-        let trust = match env("AWS_CA_BUNDLE").filter(|file| !file.is_empty()) {
-            Some(file) => {
-                let wrong = |message: String| Fault {
-                    kind: FaultKind::Invalid,
-                    action: "Configure".to_owned(),
-                    code: "ca-bundle".to_owned(),
-                    message: format!("AWS_CA_BUNDLE names {}: {message}", file.display()),
-                    reason: "name a file of PEM certificates, or unset AWS_CA_BUNDLE to trust the system's".to_owned(),
-                    request_id: None,
-                };
-                let pem = std::fs::read(&file).map_err(|error| wrong(error.to_string()))?;
-                let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
-                match certificates.map_err(|error| wrong(error.to_string()))?.len() {
-                    0 => return Err(wrong("no certificate is in it".to_owned())),
-                    _ => TrustStore::empty().with_pem_certificate(pem),
-                }
-            }
+        let trust = match bundle(env)? {
+            Some(pem) => TrustStore::empty().with_pem_certificate(pem),
             None => TrustStore::default(),
         };
-        let tls = TlsContext::builder().with_trust_store(trust).build().unwrap_or_default();
-        Ok(Self { tls, connectors: Arc::default() })
+        Ok(Self { tls: context(trust), connectors: Arc::default() })
+    }
+}
+
+fn context(trust: TrustStore) -> TlsContext {
+    TlsContext::builder().with_trust_store(trust).build().unwrap_or_default()
+}
+
+/// The certificates that AWS_CA_BUNDLE names.
+fn bundle(env: impl Fn(&str) -> Option<OsString>) -> Result<Option<Vec<u8>>, Fault> {
+    let Some(file) = env("AWS_CA_BUNDLE").filter(|file| !file.is_empty()) else { return Ok(None) };
+    let wrong = |message: String| Fault {
+        kind: FaultKind::Invalid,
+        action: "Configure".to_owned(),
+        code: "ca-bundle".to_owned(),
+        message: format!("AWS_CA_BUNDLE names {}: {message}", file.display()),
+        reason: "name a file of PEM certificates, or unset AWS_CA_BUNDLE to trust the system's".to_owned(),
+        request_id: None,
+    };
+    let pem = std::fs::read(&file).map_err(|error| wrong(error.to_string()))?;
+    let certificates = CertificateDer::pem_slice_iter(&pem).collect::<Result<Vec<_>, _>>();
+    match certificates.map_err(|error| wrong(error.to_string()))?.len() {
+        0 => Err(wrong("no certificate is in it".to_owned())),
+        _ => Ok(Some(pem)),
+    }
+}
+
+/// Posts JSON to somebody who is not AWS, and answers with the status. There a bundle's certificates are trusted beside the
+/// system's: a proxy that opens TLS is believed, and so is everybody else.
+///
+/// # Errors
+///
+/// Why there was no answer: the innermost cause alone, since those around it may repeat the address.
+pub(super) async fn post(address: &str, body: &str) -> Result<u16, String> {
+    let mut trust = TrustStore::default();
+    if let Some(pem) = bundle(|name| std::env::var_os(name)).map_err(|fault| fault.message)? {
+        trust.add_pem_certificate(pem);
+    }
+    let mut request = HttpRequest::new(SdkBody::from(body));
+    request.set_method("POST").map_err(|error| error.to_string())?;
+    request.set_uri(address).map_err(|_| "it is no address".to_owned())?;
+    request.headers_mut().insert("content-type", "application/json");
+    request.headers_mut().insert("user-agent", concat!("fleetwright/", env!("CARGO_PKG_VERSION")));
+    let ways = Ways::new(&context(trust), &HttpConnectorSettings::default(), None);
+    match ways.call(request).await {
+        Ok(answer) => Ok(answer.status().as_u16()),
+        Err(error) => {
+            let mut cause: &dyn std::error::Error = &error;
+            while let Some(inner) = cause.source() {
+                cause = inner;
+            }
+            Err(cause.to_string())
+        }
     }
 }
 
 impl HttpClient for Transport {
     fn http_connector(&self, settings: &HttpConnectorSettings, components: &RuntimeComponents) -> SharedHttpConnector {
         let mut connectors = self.connectors.lock().unwrap_or_else(PoisonError::into_inner);
-        let connector = connectors.entry((settings.connect_timeout(), settings.read_timeout())).or_insert_with(|| {
-            let build = |proxy: ProxyConfig| {
-                let mut builder: ConnectorBuilder<_> = Connector::builder()
-                    .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
-                    .tls_context(self.tls.clone())
-                    .connector_settings(settings.clone())
-                    .proxy_config(proxy);
-                builder.set_sleep_impl(components.sleep_impl());
-                builder.build()
-            };
-            let (direct, proxied) = (build(ProxyConfig::disabled()), build(ProxyConfig::from_env()));
-            SharedHttpConnector::new(Ways { direct, proxied })
-        });
+        let connector = connectors
+            .entry((settings.connect_timeout(), settings.read_timeout()))
+            .or_insert_with(|| SharedHttpConnector::new(Ways::new(&self.tls, settings, Some(components))));
         connector.clone()
     }
 }
@@ -89,6 +116,21 @@ impl HttpClient for Transport {
 struct Ways {
     direct: Connector,
     proxied: Connector,
+}
+
+impl Ways {
+    fn new(tls: &TlsContext, settings: &HttpConnectorSettings, components: Option<&RuntimeComponents>) -> Self {
+        let build = |proxy: ProxyConfig| {
+            let mut builder: ConnectorBuilder<_> = Connector::builder()
+                .tls_provider(Provider::Rustls(CryptoMode::AwsLc))
+                .tls_context(tls.clone())
+                .connector_settings(settings.clone())
+                .proxy_config(proxy);
+            builder.set_sleep_impl(components.and_then(RuntimeComponents::sleep_impl));
+            builder.build()
+        };
+        Self { direct: build(ProxyConfig::disabled()), proxied: build(ProxyConfig::from_env()) }
+    }
 }
 
 impl HttpConnector for Ways {

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod image;
 pub mod instance;
 pub mod money;
+pub mod occasion;
 pub mod offer;
 pub mod ours;
 pub mod partition;
@@ -35,6 +36,7 @@ pub use ids::{
 pub use image::{Image, ImageState};
 pub use instance::{Instance, InstanceState};
 pub use money::{Cost, Money};
+pub use occasion::Occasion;
 pub use offer::{Offer, Offers};
 pub use ours::Ours;
 pub use partition::Partition;

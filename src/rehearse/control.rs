@@ -48,6 +48,15 @@ impl Control {
             .collect()
     }
 
+    /// What each webhook was told, in order: its name and the words.
+    ///
+    /// # Errors
+    ///
+    /// When the cloud does not answer.
+    pub fn hooks(&self) -> io::Result<Value> {
+        self.call("GET", "/_sim/hooks", None)
+    }
+
     /// A host's private address and console, as the world knows them.
     ///
     /// # Errors

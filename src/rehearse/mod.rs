@@ -109,6 +109,8 @@ pub struct Outcome {
     pub world_seconds: f64,
     /// What stood in for things that can't be had on a laptop.
     pub replaced: Vec<String>,
+    /// What each webhook was told, instead of those behind it.
+    pub notified: Vec<String>,
     /// Everything that did not go as foretold; empty when all did.
     pub surprises: Vec<String>,
 }
@@ -216,6 +218,7 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
         let action = call.get("action").and_then(Value::as_str).unwrap_or("?");
         *outcome.calls.entry(action.to_owned()).or_default() += 1;
     }
+    outcome.notified = notified(&stage.control.hooks().map_err(|e| broken("ask what webhooks were told", &e))?);
     outcome.world_seconds = span(&audit);
     if !wanted.keep {
         outcome.surprises.extend(leftovers(&outcome.world, fleet));
@@ -246,6 +249,16 @@ async fn parts(fleet: &Fleet, wanted: &Wanted, served: &Served, stage: &mut Stag
         judge(wanted, served, stage)?;
     }
     Ok(())
+}
+
+/// What was posted to webhooks, one a line.
+fn notified(hooks: &Value) -> Vec<String> {
+    let line = |hook: &Value| {
+        let told = &hook["told"];
+        let word = |field: &str| told[field].as_str().unwrap_or("?").to_owned();
+        format!("${{{}}}: {} {}", hook["name"].as_str().unwrap_or("?"), word("verb"), word("event"))
+    };
+    hooks.as_array().into_iter().flatten().map(line).collect()
 }
 
 /// A path as a YAML scalar.

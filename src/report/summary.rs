@@ -59,6 +59,9 @@ pub struct Rehearsed {
     pub redelivered: u64,
     /// What stood in for things that can't be had on a laptop.
     pub replaced: Vec<String>,
+    /// What each webhook of `notify` was told: the rehearsal cloud took it in place of those who would hear it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notified: Vec<String>,
     /// What did not go as foretold; empty when all did.
     pub surprises: Vec<String>,
 }
@@ -188,15 +191,16 @@ impl Rehearsed {
         let killed =
             self.killed.iter().map(|id| format!("worker killed in the middle of an item: {id}; {back} came back"));
         let replaced = self.replaced.iter().map(|line| format!("stand-in: {line}"));
+        let notified = self.notified.iter().map(|line| format!("notified: {line}"));
         let surprises = self.surprises.iter().map(|line| format!("not as foretold: {line}"));
-        let lines = broken.chain(killed).chain(replaced).chain(surprises);
+        let lines = broken.chain(killed).chain(replaced).chain(notified).chain(surprises);
         lines.flat_map(|line| [escape::line(&line).into_owned(), "\n".to_owned()]).collect()
     }
 }
 
 /// The same form as everywhere else.
 #[expect(clippy::cast_possible_truncation, reason = "a float to integer cast saturates")]
-fn dollars(amount: f64) -> String {
+pub(super) fn dollars(amount: f64) -> String {
     Money::from_micros((amount * 1e6).round() as i64).to_string()
 }
 

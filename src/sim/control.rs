@@ -11,6 +11,8 @@
 //! | `POST /_sim/tags/<id>` | tags an instance as AWS itself would (`aws:...`), which no user may: `{"KEY": "value"}` |
 //! | `GET`, `POST /_sim/gate` | lists gates, arms one: `{"action": "RunInstances", "call": 3, "point": "after-commit"}` |
 //! | `POST /_sim/gate/release` | lets one go (same document) or all: `{"all": true}` |
+//! | `POST /_sim/hooks/<name>` | a webhook: keeps what it is told, JSON |
+//! | `GET /_sim/hooks` | what webhooks were told: `[{"name": .., "told": ..}]` |
 //! | `POST /_sim/reset` | begins the world again; not with real hosts |
 
 use super::clock::ClockOrder;
@@ -108,6 +110,11 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
         (&Method::POST, "gate/release") => {
             let which: Release = read(body)?;
             json!({"released": world.gates.release(&which), "gates": world.gates.list()})
+        }
+        (&Method::GET, "hooks") => world.hooked(),
+        (&Method::POST, path) if path.starts_with("hooks/") => {
+            world.hook(path.trim_start_matches("hooks/"), read(body)?);
+            json!("ok")
         }
         (&Method::POST, "reset") => {
             if world.origin.real_hosts {

@@ -54,6 +54,8 @@ pub(crate) struct World {
     pub(crate) clock: WorldClock,
     pub(crate) gates: Gates,
     audit: Mutex<Audit>,
+    /// What webhooks were told.
+    hooks: Mutex<Vec<Value>>,
     state: Mutex<State>,
     /// Counts requests, for their ids.
     requests: Mutex<u64>,
@@ -172,6 +174,7 @@ impl World {
             clock,
             gates: Gates::default(),
             audit: Mutex::default(),
+            hooks: Mutex::default(),
             state: Mutex::new(state),
             requests: Mutex::new(0),
             queues_changed: watch::Sender::new(()),
@@ -185,6 +188,16 @@ impl World {
     /// Reads or fills the audit.
     pub(crate) fn audit<T>(&self, act: impl FnOnce(&mut Audit) -> T) -> T {
         act(&mut self.audit.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Keeps what a webhook is told.
+    pub(crate) fn hook(&self, name: &str, told: Value) {
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(json!({"name": name, "told": told}));
+    }
+
+    /// What webhooks were told.
+    pub(crate) fn hooked(&self) -> Value {
+        json!(*self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// The one region that there is.
@@ -310,6 +323,7 @@ impl World {
         self.clock.reset(self.origin.seed.start);
         *state = State::new(&self.origin, self.origin.faults.clone(), self.clock.now());
         self.audit(|audit| *audit = Audit::default());
+        self.hooks.lock().unwrap_or_else(PoisonError::into_inner).clear();
         drop(state);
         self.gates.release(&super::gates::Release::All { all: true });
         self.queues_changed.send_replace(());

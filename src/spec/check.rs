@@ -66,7 +66,7 @@ impl<'a> Check<'a> {
 
     /// Notes an error.
     pub(crate) fn error(&mut self, span: Span, code: &'static str, message: impl Into<String>) {
-        self.note(Severity::Error, span, code, message.into(), None);
+        self.note(Severity::Error, span, code, message.into(), None, true);
     }
 
     /// Notes an error with what to type instead.
@@ -77,15 +77,28 @@ impl<'a> Check<'a> {
         message: impl Into<String>,
         help: Option<impl Into<String>>,
     ) {
-        self.note(Severity::Error, span, code, message.into(), help.map(Into::into));
+        self.note(Severity::Error, span, code, message.into(), help.map(Into::into), true);
+    }
+
+    /// Notes an error about a value that is not shown: it may be a secret.
+    pub(crate) fn secret(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
+        self.note(Severity::Error, span, code, message.into(), Some(help.to_owned()), false);
     }
 
     /// Notes a warning.
     pub(crate) fn warn(&mut self, span: Span, code: &'static str, message: impl Into<String>, help: &str) {
-        self.note(Severity::Warning, span, code, message.into(), Some(help.to_owned()));
+        self.note(Severity::Warning, span, code, message.into(), Some(help.to_owned()), true);
     }
 
-    fn note(&mut self, severity: Severity, span: Span, code: &'static str, message: String, help: Option<String>) {
+    fn note(
+        &mut self,
+        severity: Severity,
+        span: Span,
+        code: &'static str,
+        message: String,
+        help: Option<String>,
+        shown: bool,
+    ) {
         let Some(source) = self.sources.get(span.source).filter(|_| !self.problems.is_full()) else {
             let problem = Problem::of_file("", code, message, help);
             self.problems.push(problem);
@@ -100,7 +113,7 @@ impl<'a> Check<'a> {
             place: Some(place),
             help,
             source: span.source,
-            excerpt: Some(excerpt),
+            excerpt: shown.then_some(excerpt),
         });
     }
 
@@ -194,10 +207,15 @@ impl<'a> Check<'a> {
             field.path,
             quote(&format!("${{{name}}}"))
         );
-        let help = "only ssh.identity, ssh.known_hosts, queue.url, release.from and feed.from read the environment; \
+        let help = "only ssh.identity, ssh.known_hosts, queue.url, release.from, feed.from and notify.webhook read the environment; \
                     secrets reach hosts over SSH or by the instance profile";
         self.error_with(field.node.span, "environment", message, Some(help));
         None
+    }
+
+    /// What the environment says.
+    pub(crate) fn env(&self, name: &str) -> Option<String> {
+        (self.env)(name)
     }
 
     /// A single value that stays on this side: `${NAME}` is replaced from the environment.

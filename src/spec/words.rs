@@ -2,6 +2,8 @@
 
 /// Words of other tools (Auto Scaling, Terraform, Ansible, Compose, Kubernetes) and what they are called here.
 const SYNONYMS: &[(&str, &str)] = &[
+    ("alert", "notify"),
+    ("alerts", "notify"),
     ("ami", "image"),
     ("args", "vars"),
     ("assert", "check"),
@@ -44,6 +46,9 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("max_age", "expires"),
     ("max_size", "size"),
     ("min_size", "accept"),
+    ("notification", "notify"),
+    ("notifications", "notify"),
+    ("on", "events"),
     ("owner_group", "owner"),
     ("path", "to"),
     ("private_key", "identity"),
@@ -56,6 +61,7 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("service", "restart"),
     ("sg", "security_groups"),
     ("shell", "run"),
+    ("slack", "notify"),
     ("sqs", "queue"),
     ("src", "file"),
     ("ssh_key", "identity"),
@@ -87,6 +93,7 @@ const PLACES: &[(&str, &str)] = &[
     ("deadline", "done"),
     ("encrypted", "fleet.root"),
     ("engine", "queue"),
+    ("events", "notify"),
     ("expires", "fleet"),
     ("fallback", "fleet"),
     ("files", "feed.from"),
@@ -127,6 +134,7 @@ const PLACES: &[(&str, &str)] = &[
     ("user_data", "fleet"),
     ("vars", "release"),
     ("verify", "template"),
+    ("webhook", "notify"),
 ];
 
 /// What an unknown key was likely meant to be.

@@ -27,7 +27,7 @@ fn published(name: &str) -> &'static Validator {
 }
 
 #[track_caller]
-fn valid(name: &str, value: &Value) {
+pub(crate) fn valid(name: &str, value: &Value) {
     let errors: Vec<String> =
         published(name).iter_errors(value).map(|error| format!("{}: {error}", error.instance_path())).collect();
     assert!(errors.is_empty(), "docs/schemas/{name}.json does not know this: {errors:#?}\n{value:#}");

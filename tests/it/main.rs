@@ -30,6 +30,7 @@ mod marks;
 mod matrix;
 mod model;
 mod money;
+mod notify;
 mod orphans;
 mod ownership;
 mod papers;

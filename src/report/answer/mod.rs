@@ -10,6 +10,7 @@ mod exec;
 mod images;
 mod inventory;
 mod made;
+mod notice;
 mod orphans;
 mod plans;
 mod recycled;
@@ -31,6 +32,7 @@ pub use inventory::{Inventory, InventoryFormat, InventoryHost};
 pub use made::{
     Baked, Fed, FedItems, Launched, LiveHosts, LivesLonger, Marked, Reined, Resumed, Scaled, TornDown, Verified,
 };
+pub use notice::{Notice, Told, occasion};
 pub use orphans::{OrphanLine, OrphanPage, Spared, TakenOver};
 pub use plans::Plans;
 pub use recycled::{ActionLine, Foretold, Recycled};
@@ -124,6 +126,7 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
         ("summary", answer::<Summary>()),
         ("sim-serve", answer::<Served>()),
         ("work", answer::<Worked>()),
+        ("notify", answer::<Notice>()),
         ("event", generator().into_root_schema_for::<Stamped>().to_value()),
     ]
 }

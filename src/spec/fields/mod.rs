@@ -7,6 +7,7 @@
 mod agree;
 mod hosts;
 mod kind;
+mod notify;
 mod playbook;
 mod recycle;
 mod rehearsal;
@@ -145,7 +146,7 @@ pub static FLEET: Document = Document {
             something is launched, name, account and region too.",
     bare: None,
     any_of: &[top::IDENTITY, &["queue"], &["hosts"], recycle::ALONE],
-    parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, recycle::FIELDS, rehearsal::FIELDS],
+    parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, recycle::FIELDS, notify::FIELDS, rehearsal::FIELDS],
 };
 
 /// A playbook.

@@ -3,6 +3,7 @@
 mod action;
 mod foreign;
 mod hosts;
+mod notify;
 mod playbook;
 mod recycle;
 mod rehearsal;

@@ -1,6 +1,6 @@
 //! The top of a fleet.yaml: who, where, tags, template and image.
 
-use super::{DAY, SECOND, distinct, foreign, hosts, id, number, recycle, rehearsal, span, ssh, work};
+use super::{DAY, SECOND, distinct, foreign, hosts, id, notify, number, recycle, rehearsal, span, ssh, work};
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Canary, Fleet, ImageSpec, NO_ACCOUNT, NO_REGION, Template};
@@ -13,10 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 /// Sections that are documented but not done by this version.
-const LATER: &[(&str, &str)] = &[
-    ("state", "the state directory on this machine is the only one"),
-    ("notify", "read the verdict from the exit code or from `-o json`"),
-];
+const LATER: &[(&str, &str)] = &[("state", "the state directory on this machine is the only one")];
 
 /// Reads the whole tree; what is wrong is noted, and the fleet is then good for nothing but further checks.
 pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option<Fleet> {
@@ -64,6 +61,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let done = work::done(check, s.get("done"));
     let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f));
     let budget = s.get("budget").and_then(|f| work::budget(check, &f));
+    let notify = s.get("notify").map(|f| notify::notify(check, &f)).unwrap_or_default();
     let rehearsal = s.get("rehearsal").and_then(|f| rehearsal::rehearsal(check, &f)).unwrap_or_default();
     canary_needs(check, &mut s);
     s.close(check, LATER);
@@ -93,6 +91,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         done,
         recycle,
         budget,
+        notify,
         rehearsal,
     })
 }
