@@ -113,7 +113,7 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
         }
         (&Method::GET, "hooks") => world.hooked(),
         (&Method::POST, path) if path.starts_with("hooks/") => {
-            world.hook(path.trim_start_matches("hooks/"), read(body)?);
+            world.hook(path.trim_start_matches("hooks/"), &read(body)?);
             json!("ok")
         }
         (&Method::POST, "reset") => {

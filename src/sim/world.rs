@@ -191,7 +191,7 @@ impl World {
     }
 
     /// Keeps what a webhook is told.
-    pub(crate) fn hook(&self, name: &str, told: Value) {
+    pub(crate) fn hook(&self, name: &str, told: &Value) {
         self.hooks.lock().unwrap_or_else(PoisonError::into_inner).push(json!({"name": name, "told": told}));
     }
 
