@@ -89,7 +89,7 @@ fn webhooks_hear_of_ends_and_nobody_sees_their_addresses() {
     let notice = told(&cloud).pop().unwrap()["told"].clone();
     valid("notify", &notice);
     assert_eq!((&notice["event"], &notice["exit"]), (&json!("failed"), &json!(output.status.code())), "{notice:#}");
-    assert!(!notice["text"].as_str().unwrap().contains('<') && notice["next"].as_array().unwrap().len() > 0);
+    assert!(!notice["text"].as_str().unwrap().contains('<') && !notice["next"].as_array().unwrap().is_empty());
 
     let mut kept = String::new();
     everything(&cloud.state("laptop"), &mut kept);
