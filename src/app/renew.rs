@@ -11,7 +11,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{Instance, InstanceId, count, tags};
 use crate::plan::launch::choose_image;
-use crate::plan::renew::{Turn, Wanted, check_release, plan, turn};
+use crate::plan::renew::{STEP, Turn, Wanted, check_release, plan, turn};
 use crate::plan::{Action, scale};
 use crate::report::answer::{LiveHosts, Scaled};
 use crate::spec::Need;
@@ -79,7 +79,10 @@ impl Context {
         self.standing.store(false, std::sync::atomic::Ordering::Relaxed);
         ran.map_err(|failure| failure.hint("the same command again goes on where this stopped"))?;
         let now = self.clock.now();
-        opened.journal.step("renew", json!({ "ended": going.hosts }), now).map_err(state)?;
+        // Killed between this record and the next, it comes here again.
+        if !opened.journal.with_fold(|fold| fold.steps.contains_key(STEP)) {
+            opened.journal.step(STEP, json!({ "ended": going.hosts }), now).map_err(state)?;
+        }
         opened.journal.end(Exit::Done, now).map_err(state)?;
         Ok(going.hosts)
     }

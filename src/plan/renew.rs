@@ -6,6 +6,9 @@ use crate::model::{ImageId, Instance, InstanceId, Mark, count, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
+/// The one step of the plan.
+pub const STEP: &str = "renew";
+
 /// What was asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wanted {
@@ -36,7 +39,7 @@ pub fn plan(fleet: &Fleet, live: &[Instance], wanted: Wanted, request: String, n
     let hosts: Vec<InstanceId> = old.iter().map(|host| host.id.clone()).collect();
     let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     plan.steps.push(Step::new(
-        "renew",
+        STEP,
         format!("replace {}, {} at a time, oldest first: {names}", count(hosts.len(), "host"), wanted.surge),
         Action::Renew { hosts, size: wanted.size, surge: wanted.surge },
     ));

@@ -68,13 +68,16 @@ fn journals(cloud: &Cloud) -> Vec<PathBuf> {
     fleets.iter().flat_map(|fleet| below(&fleet.join("runs"))).map(|run| run.join("journal.jsonl")).collect()
 }
 
-/// How many runs have their end on disk, whole.
+/// How many runs have their end on disk, whole; not the rounds of a `recycle now`, which are runs too.
 fn ended(cloud: &Cloud) -> usize {
-    let whole = |path: &PathBuf| {
-        let text = std::fs::read_to_string(path).unwrap_or_default();
-        text.contains("\"record\":\"ended\"") && text.ends_with("}}\n")
-    };
-    journals(cloud).iter().filter(|path| whole(path)).count()
+    let mut journals = journals(cloud);
+    // Runs are named by the time they began at.
+    journals.sort();
+    let texts: Vec<String> = journals.iter().map(|path| std::fs::read_to_string(path).unwrap_or_default()).collect();
+    let rounds = |text: &&String| text.contains("\"verb\":\"recycle now\"");
+    let first = texts.iter().position(|text| rounds(&text)).unwrap_or(texts.len());
+    let whole = |text: &&String| text.contains("\"record\":\"ended\"") && text.ends_with("}}\n");
+    texts[..first].iter().filter(whole).count() + texts[first..].iter().filter(rounds).filter(whole).count()
 }
 
 /// Wraps a command into strace, which writes what the kernel saw to `trace`.

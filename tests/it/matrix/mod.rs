@@ -21,6 +21,9 @@ const TRIES: usize = 2;
 /// Calls that only look, beyond this many of an action, are not killed at: a wait makes as many as it likes.
 const LOOKS: u32 = 6;
 
+/// Verbs that tests of their own kill at each of their calls in the same run of `cargo test`: no sample of them is needed.
+const ELSEWHERE: [&str; 6] = ["launch", "scale up", "scale down", "down", "recycle now", "orphans --reap"];
+
 /// A world in which the verb can be called.
 struct Set {
     cloud: Cloud,
@@ -165,7 +168,7 @@ fn line(name: &str, row: &Row) -> String {
 #[test]
 fn a_sample_of_the_matrix_converges() {
     let mut failures = Vec::new();
-    for scene in SCENES.iter().filter(|scene| scene.hosts == "none") {
+    for scene in SCENES.iter().filter(|scene| scene.hosts == "none" && !ELSEWHERE.contains(&scene.name)) {
         let all = cells(scene);
         let changes =
             |kill: &&Kill| matches!(kill, Kill::Call { action, nth: 1, point: "after-commit" } if !looks(action));
@@ -173,7 +176,7 @@ fn a_sample_of_the_matrix_converges() {
         let lost: Vec<&Kill> = all.iter().filter(|kill| matches!(kill, Kill::Sync { fate: Fate::Torn, .. })).collect();
         sample.push(vec![lost[draw(scene.name) % lost.len()].clone()]);
         let row = run(scene, &sample, 2);
-        assert!(row.cells >= 2, "{}: {} cells", scene.name, row.cells);
+        assert!(row.cells >= 1, "{}: no cell", scene.name);
         failures.extend(row.failures);
     }
     assert!(failures.is_empty(), "{}", failures.join("\n"));

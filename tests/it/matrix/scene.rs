@@ -71,6 +71,11 @@ fn launched(cloud: &Cloud) {
     expect(&mut cloud.launch("laptop"), 0);
 }
 
+/// The laptop lost its journals.
+fn forgotten(cloud: &Cloud) {
+    std::fs::remove_dir_all(cloud.state("laptop")).unwrap();
+}
+
 fn bake(cloud: &Cloud) {
     expect(&mut laptop(cloud, &["bake", "--no-login"]), 0);
 }
@@ -258,6 +263,59 @@ pub(super) const SCENES: &[Scene] = &[
         verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
         most: 0,
         check: |after| assert_eq!(after.ours.images.len(), 1 + after.over, "images"),
+    },
+    Scene {
+        name: "recycle now",
+        spec: FIVE,
+        hosts: "none",
+        speed: 120,
+        stage: as_it_is,
+        before: launched,
+        verb: |cloud, _| {
+            laptop(cloud, &["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running", "--surge", "2"])
+        },
+        most: 7,
+        check: |after| {
+            after.alive(5);
+            after.made(10 + 5 * after.over);
+            let old = ids(after.was);
+            assert!(after.ours.hosts.iter().all(|host| !old.iter().any(|id| host["id"] == id.as_str())));
+        },
+    },
+    Scene {
+        name: "adopt",
+        spec: FIVE,
+        hosts: "none",
+        speed: 120,
+        stage: as_it_is,
+        before: |cloud| {
+            launched(cloud);
+            forgotten(cloud);
+        },
+        verb: |cloud, _| laptop(cloud, &["adopt"]),
+        most: 5,
+        check: |after| {
+            after.alive(5);
+            after.made(5);
+            // What was adopted is ours to end.
+            expect(&mut laptop(after.cloud, &["down"]), 0);
+            assert_eq!(after.cloud.live("five"), Vec::<String>::new());
+        },
+    },
+    Scene {
+        name: "orphans --reap",
+        spec: FIVE,
+        hosts: "none",
+        speed: 400,
+        stage: as_it_is,
+        before: |cloud| {
+            launched(cloud);
+            forgotten(cloud);
+            cloud.control("POST", "clock", &json!({ "advance": "13h" }));
+        },
+        verb: |cloud, _| laptop(cloud, &["orphans", "--reap", "--max", "20"]),
+        most: 5,
+        check: |after| after.alive(0),
     },
     Scene {
         name: "extend",
