@@ -4,7 +4,7 @@ use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, History};
-use crate::model::{Cost, Market, Money, Offer, Offers, Survey};
+use crate::model::{Cost, Market, Money, Offer, Offers, Survey, count};
 use crate::plan::bill::{self, End, Used};
 use crate::plan::estimate::{Estimate, length};
 use crate::plan::launch::rates;
@@ -171,9 +171,12 @@ impl Context {
             bill::Budget::Reached(sum) => Err(Failure::to(
                 Exit::Refused,
                 format!(
-                    "launch {} hosts: {} spent so far + {rest} for {} hosts that are there + {new} for the new ones = {sum}, \
+                    "launch {}: {} spent so far + {rest} for the {} there + {new} for the new ones = {sum}, \
                      and the budget is {} (for {seconds} s: {why})",
-                    estimate.hosts, spent.so_far, spent.hosts, budget.stop_at
+                    count(estimate.hosts, "host"),
+                    spent.so_far,
+                    count(spent.hosts, "host"),
+                    budget.stop_at
                 ),
             )
             .hint("fewer hosts (`fleet.size`, -n), or cheaper ones (`fleet.spot`, `fleet.types`)")

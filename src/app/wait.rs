@@ -10,7 +10,7 @@ use crate::engine::failure::Failure;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
-use crate::model::count;
+use crate::model::{count, count_is};
 use crate::plan::verdict::{Look, Seen, Verdict, verdict};
 use crate::report::answer::Spent;
 use crate::report::{ItemCounts, Summary};
@@ -270,7 +270,7 @@ fn words(verdict: &Verdict) -> (String, Option<jiff::SignedDuration>) {
     match verdict {
         Verdict::Working { outlook, eta } => (outlook.clone(), *eta),
         Verdict::Done { ok: 0 } => ("the queue is empty; what was in it was not fed from here".to_owned(), None),
-        Verdict::Done { ok } => (format!("all {ok} items are completed"), None),
+        Verdict::Done { ok } => (format!("all {} completed", count_is(*ok, "item")), None),
         Verdict::DoneWithFailures { ok, failed } => {
             (format!("{} completed, {failed} failed", count(*ok, "item")), None)
         }

@@ -7,7 +7,7 @@ use crate::cli::request::{Launch, Push, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Instance, InstanceId, Survey};
+use crate::model::{Instance, InstanceId, Survey, count_is};
 use crate::plan::decide::{Decision, Memory, World, decide};
 use crate::plan::launch::template_name;
 use crate::plan::{CONSISTENT, Until};
@@ -128,7 +128,7 @@ impl Context {
             keep: true,
             ..Launch::default()
         };
-        self.events.note(format!("{missing} of {size} hosts are gone: they are replaced"));
+        self.events.note(format!("{missing} of {} gone: replacements are launched", count_is(size, "host")));
         match self.replace(watch, &launch).await {
             Ok(None) => {}
             Ok(Some(live)) if live < usize::try_from(size).unwrap_or(usize::MAX) => {

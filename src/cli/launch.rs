@@ -1,6 +1,7 @@
 //! `fleetwright launch`
 
 use super::request::{Launch, Until};
+use super::values;
 use clap::ValueEnum;
 
 /// Bring the fleet to its size
@@ -15,7 +16,7 @@ use clap::ValueEnum;
   fleetwright launch --image ami-0123456789abcdef0 --unattested")]
 pub(super) struct LaunchArgs {
     /// The wanted size [default: the spec's fleet.size]
-    #[arg(short = 'n', long = "size", value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(short = 'n', long = "size", value_name = "N", value_parser = values::whole::<u32>(1, 10_000))]
     n: Option<u32>,
     /// Image to launch [default: the newest, which must be attested]
     #[arg(long, value_name = "ID")]

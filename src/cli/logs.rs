@@ -17,7 +17,7 @@ pub(super) struct LogsArgs {
     #[arg(value_name = "HOST", value_parser = values::host_name)]
     host: HostName,
     /// Lines of the journal, newest last
-    #[arg(long, value_name = "N", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", default_value_t = 200, value_parser = values::whole::<u32>(1, 10_000))]
     lines: u32,
     /// Go on with what is written from now on; the spec's file is --file here
     #[arg(short, long)]

@@ -55,7 +55,7 @@ struct ListArgs {}
   fleetwright recycle preview --nights 60")]
 struct PreviewArgs {
     /// How many days to look ahead, 1 to 366
-    #[arg(long, value_name = "N", default_value_t = 14, value_parser = clap::value_parser!(u16).range(1..=366))]
+    #[arg(long, value_name = "N", default_value_t = 14, value_parser = values::whole::<u16>(1, 366))]
     nights: u16,
 }
 
@@ -78,7 +78,7 @@ struct RemoveArgs {}
   fleetwright recycle now --older-than 20h   # the second call of a night finds nothing to do")]
 struct NowArgs {
     /// So many hosts more than the fleet's size at a time
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::whole::<u32>(1, 1000))]
     surge: u32,
     /// Only hosts that live at least this long, for example 20h
     #[arg(long, value_name = "DURATION", value_parser = values::duration)]

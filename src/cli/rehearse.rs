@@ -17,10 +17,10 @@ use std::path::PathBuf;
   fleetwright rehearse --seed 7 --faults faults.json --keep")]
 pub(super) struct RehearseArgs {
     /// Hosts to launch [default: the spec's fleet.size]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u32>(1, 10_000))]
     hosts: Option<u32>,
     /// Items to feed [default: every file once]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>(1, u64::MAX))]
     items: Option<u64>,
     /// Folder whose files are the items [default: the spec's feed]
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]

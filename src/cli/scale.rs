@@ -2,6 +2,7 @@
 
 use super::launch::UntilArg;
 use super::request::{GoesFirst, Launch, Scale};
+use super::values;
 use clap::ValueEnum;
 
 /// Bring the fleet to another size, up or down
@@ -16,7 +17,7 @@ use clap::ValueEnum;
   fleetwright scale 0 --no-drain")]
 pub(super) struct ScaleArgs {
     /// The wanted size
-    #[arg(value_name = "N", value_parser = clap::value_parser!(u32).range(0..=10_000))]
+    #[arg(value_name = "N", value_parser = values::whole::<u32>(0, 10_000))]
     n: u32,
     /// Which hosts go first when there are too many
     #[arg(long, value_name = "ORDER", value_enum, default_value_t = OrderArg::Oldest)]

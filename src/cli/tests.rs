@@ -134,7 +134,7 @@ fn verbs_are_read() {
 #[test]
 fn wrong_values_are_named() {
     for (line, word) in [
-        ("fleetwright launch -n 0", "0 is not in 1..=10000"),
+        ("fleetwright launch -n 0", "expected a whole number from 1 to 10000"),
         ("fleetwright launch --until soon", "possible values: running, ssh, ready"),
         ("fleetwright sim serve --listen 0.0.0.0:80", "0.0.0.0 is not a loopback address"),
         ("fleetwright push --only web/1", "web/1 is neither an instance id"),
@@ -144,7 +144,7 @@ fn wrong_values_are_named() {
         ("fleetwright exec", "<COMMAND>"),
         ("fleetwright ssh web@1", "expected an instance id (i-...), a slot such as 3 or #3, or an address"),
         ("fleetwright ssh", "<HOST>"),
-        ("fleetwright logs 3 --lines 0", "0 is not in 1..=10000"),
+        ("fleetwright logs 3 --lines 0", "expected a whole number from 1 to 10000"),
         ("fleetwright inventory --format chef", "possible values: ssh-config, ansible, hosts"),
         ("fleetwright runs show latest", "expected a run's id"),
         ("fleetwright resume latest", "expected a run's id"),

@@ -39,6 +39,17 @@ pub(super) fn retry_after(text: &str) -> Result<Duration, String> {
     if matches!(text, "0" | "0s") { Ok(Duration::ZERO) } else { visibility(text) }
 }
 
+/// Reads a whole number within bounds, both inclusive.
+pub(super) fn whole<T: TryFrom<u64>>(least: u64, most: u64) -> impl Fn(&str) -> Result<T, String> + Clone {
+    move |text| {
+        let number = text.parse().ok().filter(|number| (least..=most).contains(number));
+        number.and_then(|number| T::try_from(number).ok()).ok_or_else(|| match most {
+            u64::MAX => format!("expected a whole number from {least} on"),
+            most => format!("expected a whole number from {least} to {most}"),
+        })
+    }
+}
+
 /// Reads a factor such as `60` or `0.5`; finite and more than zero.
 pub(super) fn speed(text: &str) -> Result<f64, String> {
     match text.parse::<f64>() {

@@ -20,7 +20,7 @@ pub(super) struct WorkArgs {
     #[arg(long, value_name = "URL", env = "FLEETWRIGHT_QUEUE_URL", hide_env_values = true, value_hint = ValueHint::Url)]
     queue_url: String,
     /// Take up to N items at once and run the command once for all of them
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=1000))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u32>(1, 1000))]
     batch: Option<u32>,
     /// How long items stay hidden from others if this worker dies
     #[arg(long, value_name = "DURATION", default_value = "120s", value_parser = values::visibility)]
@@ -32,7 +32,7 @@ pub(super) struct WorkArgs {
     #[arg(long)]
     exit_when_empty: bool,
     /// Stop after N items
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "N", value_parser = values::whole::<u64>(1, u64::MAX))]
     max_items: Option<u64>,
     /// The command and its arguments, after --
     #[arg(value_name = "COMMAND", required = true, last = true)]

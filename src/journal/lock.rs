@@ -35,7 +35,7 @@ impl fmt::Display for Holder {
         if let Some(run) = run {
             write!(f, "run {run}, ")?;
         }
-        write!(f, "since {started})")
+        write!(f, "since {})", started.strftime("%Y-%m-%dT%H:%M:%SZ"))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use super::rates::Rates;
 use crate::model::buckets::{LAUNCHED, READS};
-use crate::model::{Bucket, Cost, Market, Money, Zone};
+use crate::model::{Bucket, Cost, Market, Money, Zone, count};
 use crate::time::tempo::per_second;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -190,7 +190,7 @@ fn arrival(hosts: u64) -> (u64, String) {
     let Bucket { holds, per_second } = LAUNCHED;
     let rest = hosts.saturating_sub(holds.into());
     if rest == 0 {
-        return (0, format!("{hosts} hosts at once: AWS's published bucket lets {holds} through"));
+        return (0, format!("{} at once: AWS's published bucket lets {holds} through", count(hosts, "host")));
     }
     let seconds = rest.div_ceil(per_second.into());
     #[expect(clippy::cast_precision_loss, reason = "minutes for people, of at most 10,000 hosts")]
@@ -204,11 +204,9 @@ fn arrival(hosts: u64) -> (u64, String) {
 
 impl std::fmt::Display for Range {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        if self.low == self.high || !self.low.complete {
-            self.low.fmt(f)
-        } else {
-            write!(f, "{} to {}", self.low, self.high)
-        }
+        let (low, high) = (self.low.to_string(), self.high.to_string());
+        // Ends that read the same are one figure.
+        if low == high || !self.low.complete { f.write_str(&low) } else { write!(f, "{low} to {high}") }
     }
 }
 

@@ -3,7 +3,7 @@
 use super::group::group_name;
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
-use crate::model::{Group, Instance, InstanceId, InstanceState, Zone, tags};
+use crate::model::{Group, Instance, InstanceId, InstanceState, Zone, count, count_is, tags};
 use crate::spec::Fleet;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -104,13 +104,14 @@ pub fn of(
         estimate: None,
     };
     if hosts.is_empty() {
-        plan.notes.push(format!("{} hosts are there: none has to go", live.len()));
+        plan.notes.push(format!("{} there: none has to go", count_is(live.len(), "host")));
         return plan;
     }
     let names = hosts.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let drained = drain && fleet.worker.is_some();
     if drained {
-        let title = format!("drain {} hosts: their workers finish what they have and take no more", hosts.len());
+        let title =
+            format!("drain {}: their workers finish what they have and take no more", count(hosts.len(), "host"));
         plan.steps.push(Step::new("drain", title, Action::Drain { hosts: hosts.to_vec() }));
     } else if fleet.worker.is_some() {
         plan.notes.push("their workers are not stopped first: what they have in hand comes back later".to_owned());
@@ -119,7 +120,7 @@ pub fn of(
     }
     let stay = live.iter().filter(|host| host.has_place() && !hosts.contains(&host.id)).count();
     let left = u32::try_from(stay + unseen).unwrap_or(u32::MAX);
-    let title = format!("end {} of {} hosts: {names}", hosts.len(), live.len());
+    let title = format!("end {} of {}: {names}", hosts.len(), count(live.len(), "host"));
     let name = group_name(fleet.name.as_str());
     let group = live.iter().any(|host| hosts.contains(&host.id) && host.group.as_ref() == Some(&name)).then_some(name);
     plan.steps.push(Step::new("end", title, Action::End { hosts: hosts.to_vec(), drained, left, group }));

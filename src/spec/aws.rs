@@ -104,6 +104,27 @@ pub(crate) fn instance_type(text: &str) -> Read<String> {
     })
 }
 
+/// Sizes that are words; others are `2xlarge`, `metal-24xl` and the like.
+const SIZES: [&str; 7] = ["nano", "micro", "small", "medium", "large", "xlarge", "metal"];
+
+/// For a type of a size that EC2 has never had: the type that was likely meant, where there is one.
+pub(crate) fn odd_size(name: &str) -> Option<Option<String>> {
+    let (family, size) = name.split_once('.')?;
+    let times = |text: &str, end: &str| {
+        text.strip_suffix(end).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
+    };
+    let known = SIZES.contains(&size)
+        || times(size, "xlarge")
+        || size.strip_prefix("metal-").is_some_and(|rest| times(rest, "xl"));
+    if known {
+        return None;
+    }
+    let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
+    let (number, word) = size.split_at(end);
+    let meant = if number.is_empty() { super::words::nearest(word, &SIZES) } else { Some("xlarge") };
+    Some(meant.map(|meant| format!("{family}.{number}{meant}")))
+}
+
 /// An instance type, or several by a `*`.
 pub(crate) fn type_pattern(text: &str) -> Read<String> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b".*-".contains(&b);

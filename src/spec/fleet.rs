@@ -1,9 +1,9 @@
 //! The spec as checked: after this room nobody validates again.
 
 use super::named::ForeignHost;
+use super::notify::Notify;
 use crate::model::{
-    AccountId, Address, FleetKey, FleetName, Instance, InstanceId, Money, Occasion, Region, SecurityGroupId, SubnetId,
-    Tags,
+    AccountId, Address, FleetKey, FleetName, Instance, InstanceId, Money, Region, SecurityGroupId, SubnetId, Tags,
 };
 use crate::time::tempo::Tempo;
 use serde::{Deserialize, Serialize};
@@ -419,40 +419,6 @@ pub struct Budget {
     pub stop_at: Money,
     /// `then: keep | down`: whether `up` ends the fleet when it is reached, default keep.
     pub down: bool,
-}
-
-/// One of `notify:`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Notify {
-    /// `events:` what it hears of; all but `interrupted` if absent.
-    pub events: Vec<Occasion>,
-    /// `webhook:` the environment variable that holds the address. The address is a secret: it is read when it is used, and
-    /// never kept.
-    pub webhook: String,
-}
-
-impl Notify {
-    /// The address; why there is none in words that do not repeat it.
-    ///
-    /// # Errors
-    ///
-    /// What is wrong with the variable, as it fits after its name.
-    pub fn address(&self, env: impl Fn(&str) -> Option<String>) -> Result<String, &'static str> {
-        let address = env(&self.webhook).filter(|address| !address.is_empty()).ok_or("is not set")?;
-        let host = |rest: &str| rest.split(['/', '?', '#']).next().unwrap_or_default().to_owned();
-        let here = |rest: &str| {
-            let host = host(rest);
-            let name = host.rsplit_once(':').map_or(host.as_str(), |(name, _)| name);
-            matches!(name, "127.0.0.1" | "localhost" | "[::1]")
-        };
-        let plain = !address.contains(|c: char| c.is_whitespace() || c.is_control());
-        match address.split_once("://") {
-            Some(("https", rest)) if plain && !host(rest).is_empty() => Ok(address),
-            Some(("http", rest)) if plain && here(rest) => Ok(address),
-            Some(("http", _)) => Err("is an http:// address: only https:// keeps it secret on its way"),
-            Some(_) | None => Err("is no https:// address"),
-        }
-    }
 }
 
 /// `rehearsal:` ignored outside `rehearse` and `sim serve --spec`.

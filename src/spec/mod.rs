@@ -9,6 +9,7 @@ pub mod fleet;
 mod load;
 pub mod named;
 mod need;
+pub mod notify;
 pub mod origin;
 pub mod playbook;
 pub mod problem;

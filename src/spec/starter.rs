@@ -2,7 +2,9 @@
 //! itself left to it.
 
 use super::aws;
+use super::fields::{FLEET, PLAYBOOK};
 use super::region::{self, Named};
+use super::schema::schema;
 use super::value::Wrong;
 
 /// The example, from the folder that holds it.
@@ -20,11 +22,22 @@ const REGION: &str = "us-east-1";
 const INSTANCE: &str = "i-0123456789abcdef0";
 
 /// Changes to the example: from it, to what a new folder holds.
-const CHANGES: [(&str, &str); 6] = [
+const CHANGES: [(&str, &str); 8] = [
     ("\n  subnets: ", "\n  # subnets: "),
     ("\n  security_groups: ", "\n  # security_groups: "),
     ("\n  instance_profile: ", "\n  # instance_profile: "),
-    ("from: {files: src} ", "from: {files: playbooks} "),
+    (
+        "from: {files: src}               # one item for every file below: src/main.rs",
+        "from: {files: playbooks}        # one item for every file below: playbooks/worker.sh",
+    ),
+    (
+        "  name: nightly-digest             # the run's short id is appended",
+        "  # name: nightly-digest           # the run's short id is appended; the fleet's name when left out",
+    ),
+    (
+        "# it needs.\n",
+        "# it needs. Editors read the schema above; `fleetwright schema > .fleetwright/fleet.schema.json` makes it anew.\n",
+    ),
     ("items: {from: [src, tests], count: 500}", "items: {from: [playbooks], count: 500}"),
     ("# The example that `fleetwright rehearse` runs: eight", "# Try it with `fleetwright rehearse`: eight"),
 ];
@@ -67,10 +80,15 @@ pub fn files(answers: &Answers) -> Vec<StarterFile> {
         spec = spec.replace(from, to);
     }
     let file = |path, text: &str, executable| StarterFile { path, text: answered(text, answers), executable };
+    // Read by editors with a YAML server; the path starts from the file's own folder.
+    let led = |schema: &str, text: &str| format!("# yaml-language-server: $schema={schema}\n{text}");
+    let schema = |path, document| StarterFile { path, text: format!("{:#}\n", schema(document)), executable: false };
     vec![
-        file("fleet.yaml", &spec, false),
-        file("playbooks/verify.yaml", VERIFY, false),
-        file("playbooks/deploy.yaml", DEPLOY, false),
+        file("fleet.yaml", &led(".fleetwright/fleet.schema.json", &spec), false),
+        file("playbooks/verify.yaml", &led("../.fleetwright/playbook.schema.json", VERIFY), false),
+        file("playbooks/deploy.yaml", &led("../.fleetwright/playbook.schema.json", DEPLOY), false),
+        schema(".fleetwright/fleet.schema.json", &FLEET),
+        schema(".fleetwright/playbook.schema.json", &PLAYBOOK),
         file("playbooks/template.sh", TEMPLATE, true),
         file("playbooks/worker.sh", WORKER, true),
         file(".gitignore", IGNORED, false),
@@ -167,7 +185,7 @@ mod tests {
         assert!(spec.contains("\nname: us-east-1-i-0123456789abcdef0\n"), "{spec}");
         assert!(spec.contains("https://sqs.cn-north-1.amazonaws.com.cn/210987654321/digest"), "{spec}");
         assert!(spec.contains("instance: i-0fedcba9876543210"), "{spec}");
-        for file in &files {
+        for file in files.iter().filter(|file| !file.path.ends_with(".json")) {
             assert!(!file.text.contains(ACCOUNT) && !file.text.contains(NAME), "{}", file.path);
         }
         assert_eq!(files.iter().filter(|file| file.executable).count(), 2);

@@ -109,6 +109,15 @@ pub(crate) fn price(text: &str) -> Option<String> {
     let (digits, unit) = low.split_at(end);
     let hourly = matches!(unit, "" | "/h" | "/hr" | "/hour" | "perhour" | "/hours" | "ph");
     let number = plain(digits);
+    // `6c/h`: cents.
+    let cents = unit
+        .strip_prefix('c')
+        .or_else(|| unit.strip_prefix('¢'))
+        .is_some_and(|rest| matches!(rest, "" | "/h" | "/hr" | "/hour"));
+    let (hourly, number) = match number.parse::<u32>() {
+        Ok(n) if cents => (true, format!("{}.{:02}", n / 100, n % 100)),
+        Ok(_) | Err(_) => (hourly, number),
+    };
     (hourly && Money::parse(&number).is_some_and(|money| money > Money::ZERO)).then_some(number)
 }
 

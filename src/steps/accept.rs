@@ -4,7 +4,7 @@ use super::Steps;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::model::{FaultKind, Residue, Thing};
+use crate::model::{FaultKind, Residue, Thing, count};
 use crate::plan::ladder::{self, RungOutcome};
 use crate::plan::shortfall;
 use serde_json::json;
@@ -19,7 +19,10 @@ impl Steps {
         let reasons = ladder::reasons(&outcomes);
         let output = json!({ "got": got, "wanted": wanted });
         if got >= wanted {
-            return Ok(Done::new(output, format!("all {wanted} hosts")));
+            return Ok(Done::new(
+                output,
+                if wanted == 1 { "the one host".to_owned() } else { format!("all {wanted} hosts") },
+            ));
         }
         let why = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join("; ")) };
         if got >= min {
@@ -27,7 +30,7 @@ impl Steps {
             return Ok(Done::warning(output, format!("{said}; {min} are enough")));
         }
         let had = if got == 0 { "none".to_owned() } else { format!("only {got}") };
-        let short = format!("get {min} of {wanted} hosts: {had} could be had{why}");
+        let short = format!("get {min} of {}: {had} could be had{why}", count(wanted, "host"));
         if ids.is_empty() {
             return Err(self.too_few(&outcomes, short));
         }

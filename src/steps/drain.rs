@@ -107,7 +107,7 @@ impl Steps {
                 out.kept.insert(report.host.id, format!("{stage}{}", report.cause.unwrap_or_default()));
             }
         }
-        let detail = format!("{} of {} hosts have nothing in hand", out.drained.len(), hosts.len());
+        let detail = format!("{} of {} with nothing in hand", out.drained.len(), count(hosts.len(), "host"));
         let output = super::output(&out)?;
         Ok(if out.kept.is_empty() { Done::new(output, detail) } else { Done::warning(output, detail) })
     }

@@ -177,7 +177,7 @@ impl Steps {
         self.check_end(name).await?;
         self.change(
             step,
-            &format!("let the group {name} have {size} hosts"),
+            &format!("let the group {name} have {}", count(size, "host")),
             async || self.clients.draft_group_size(name, size).await,
             async |permit| self.clients.update_group(permit).await.map(|()| (vec![name.to_owned()], ())),
         )

@@ -7,7 +7,7 @@ use crate::engine::fanout::{FanReport, Lane, Lanes, fan_out};
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::journal::{Fold, RunDir};
-use crate::model::{Host, HostReport, HostResult};
+use crate::model::{Host, HostReport, HostResult, count};
 use crate::plan::play::{Files, HostFacts, render};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::spec::Playbook;
@@ -138,7 +138,9 @@ impl Steps {
         self.check_cancel()?;
         let pushed = Pushed { stopped: report.stopped.is_some(), allowed: waves.allowed, reports: report.reports };
         let good = pushed.reports.iter().filter(|report| report.result.good()).count();
-        let detail = format!("{good} of {} hosts have it", pushed.reports.len());
+        let all = pushed.reports.len();
+        let have = if all == 1 { "has" } else { "have" };
+        let detail = format!("{good} of {} {have} it", count(all, "host"));
         let output = super::output(&pushed)?;
         Ok(if good == pushed.reports.len() { Done::new(output, detail) } else { Done::warning(output, detail) })
     }

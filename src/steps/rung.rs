@@ -10,7 +10,7 @@ use crate::event::{Event, StepEnd};
 use crate::exit::Exit;
 use crate::journal::Outcome;
 use crate::journal::log::REPLAY_LIMIT;
-use crate::model::{Fault, FaultKind, FleetGiven, FleetRequest, GivenHost, Market, RefusedPool, tags};
+use crate::model::{Fault, FaultKind, FleetGiven, FleetRequest, GivenHost, Market, RefusedPool, count, tags};
 use crate::plan::ladder::{self, RungOutcome};
 use crate::plan::launch::intent_tags;
 use crate::plan::token::token;
@@ -77,7 +77,7 @@ impl Steps {
         self.tell(&outcome);
         let wanted = rung.spot + rung.on_demand;
         let got = outcome.hosts.len();
-        let detail = format!("{got} of {wanted} hosts");
+        let detail = format!("{got} of {}", count(wanted, "host"));
         let done = Done::new(super::output(&outcome)?, detail);
         if let Some(denied) = outcome.refused.iter().find(|pool| pool.kind == FaultKind::Denied && got == 0) {
             // The token is spent on this answer: once the permission is there, the next rung asks under the next.

@@ -95,7 +95,11 @@ impl Field {
                 _ if text.ends_with(['L', 'l', 'W', 'w']) || text.contains('#') => {
                     format!("is `{text}`; `L`, `W` and `#` are not in crontab")
                 }
-                _ => format!("has `{text}`, which is neither a number nor a name"),
+                _ => match self.names.iter().find(|name| small.starts_with(**name)) {
+                    Some(name) => format!("has `{text}`; names have three letters: write `{name}`"),
+                    None if self.names.is_empty() => format!("has `{text}`, which is no number"),
+                    None => format!("has `{text}`, which is neither a number nor one of {}", self.names.join(", ")),
+                },
             })),
         }
     }

@@ -116,38 +116,7 @@ fn zone(name: &str) -> Result<TimeZone, HoursError> {
     {
         return Ok(zone);
     }
-    let last = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-    let wanted = name.to_ascii_lowercase().replace([' ', '-'], "_");
-    let near = jiff::tz::db()
-        .available()
-        .map(|known| known.to_string())
-        .filter(|known| known.contains('/') || known == "UTC")
-        .map(|known| {
-            let lower = known.to_ascii_lowercase();
-            (distance(&wanted, &lower).min(distance(&last(&wanted), &last(&known))), known)
-        })
-        .filter(|(far, known)| *far <= 2 && *far * 3 < known.len())
-        .min();
-    Err(HoursError::Zone { zone: name.to_owned(), near: near.map(|(_, known)| known) })
-}
-
-/// How many letters have to be changed, put in or taken out.
-fn distance(a: &str, b: &str) -> usize {
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, x) in a.bytes().enumerate() {
-        let mut before = i;
-        let mut left = i + 1;
-        if let Some(first) = row.first_mut() {
-            *first = left;
-        }
-        for (y, cell) in b.bytes().zip(row.iter_mut().skip(1)) {
-            let above = *cell;
-            left = (before + usize::from(x != y)).min(above + 1).min(left + 1);
-            before = above;
-            *cell = left;
-        }
-    }
-    row.last().copied().unwrap_or_default()
+    Err(HoursError::Zone { zone: name.to_owned(), near: super::zone::near(name) })
 }
 
 /// `Mon-Fri`, `Sat,Sun`, `Fri-Mon`, `daily`.

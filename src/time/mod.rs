@@ -9,6 +9,7 @@ pub mod hours;
 pub(crate) mod manual;
 mod system;
 pub mod tempo;
+pub mod zone;
 
 pub use endpoint::EndpointClock;
 pub use system::SystemClock;

@@ -1,6 +1,6 @@
 //! `push` and `exec` to machines that fleetwright did not launch: listed in a spec without an account, or found in one.
 
-use crate::env::{binary, expect};
+use crate::env::{binary, call_to, expect};
 use crate::sshd::{Sshd, must};
 use crate::stage::{HEAD, Stage};
 use serde_json::Value;
@@ -163,6 +163,26 @@ fn machines_found_by_tag_get_a_release_and_no_tag() {
         assert!(none.talk.contains("find a host of proof: none is running"), "{}", none.talk);
         assert!(none.talk.contains("fleetwright launch"), "{}", none.talk);
     }
+
+    // A group that somebody else made, and its members alone.
+    let group = "Action=CreateAutoScalingGroup&Version=2011-01-01&AutoScalingGroupName=api-live\
+                 &LaunchTemplate.LaunchTemplateName=fleetwright-proof&MinSize=1&MaxSize=1\
+                 &VPCZoneIdentifier=subnet-0aaa0000000000000";
+    assert_eq!(call_to("autoscaling", stage.cloud.authority(), group).0, 200);
+    let member = (0..500).find_map(|_| {
+        std::thread::sleep(std::time::Duration::from_millis(20));
+        let world = stage.cloud.world();
+        let of_group = |host: &&Value| host["tags"]["aws:autoscaling:groupName"] == "api-live";
+        let member = world["instances"].as_array().unwrap().iter().find(of_group)?;
+        (!member["private_ip"].is_null()).then(|| member["id"].as_str().unwrap().to_owned())
+    });
+    let member = member.expect("the group launches its host");
+    assert!(stage.comes_true(&member, "true"), "it boots");
+    let push = stage.ends("tagged.yaml", 0, &["push", "--group", "api-live"]);
+    let told: Vec<&Value> = push.json["push"].as_array().unwrap().iter().map(|host| &host["host"]).collect();
+    assert_eq!(told, [&Value::from(member.as_str())], "{}", push.json);
+    assert_eq!(stage.good(&member, "cat /opt/who"), member);
+    assert_eq!((audited("CreateTags"), audited("TerminateInstances")), (tags, ends), "nor is what a group has");
 }
 
 #[test]

@@ -6,10 +6,12 @@ use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const FILES: [&str; 6] = [
+const FILES: [&str; 8] = [
     "fleet.yaml",
     "playbooks/verify.yaml",
     "playbooks/deploy.yaml",
+    ".fleetwright/fleet.schema.json",
+    ".fleetwright/playbook.schema.json",
     "playbooks/template.sh",
     "playbooks/worker.sh",
     ".gitignore",
@@ -65,7 +67,33 @@ fn init_touches_nothing_that_is_there() {
     let text = String::from_utf8(output.stdout).unwrap();
     assert_eq!(text.matches("kept").count(), FILES.len(), "{text}");
     let names: Vec<_> = std::fs::read_dir(dir.path()).unwrap().map(|entry| entry.unwrap().file_name()).collect();
-    assert_eq!(names.len(), 3, "{names:?}");
+    assert_eq!(names.len(), 4, "{names:?}");
+}
+
+/// As an editor's YAML server does: the first line names a schema beside the file, which knows the file, and the slips in it.
+#[test]
+fn editors_find_the_schema() {
+    let dir = tempfile::tempdir().unwrap();
+    // A folder of one letter lends a name that is too short for an image.
+    let folder = dir.path().join("a");
+    std::fs::create_dir(&folder).unwrap();
+    expect(here(&folder).arg("init"), 0);
+    let talk = String::from_utf8(expect(here(&folder).arg("validate"), 0).stderr).unwrap();
+    assert!(!talk.contains("error["), "{talk}");
+    for (file, right, slip) in [
+        ("fleet.yaml", "  size: 8", "  siez: 8"),
+        ("playbooks/verify.yaml", "  - name: ", "  - nmae: "),
+        ("playbooks/deploy.yaml", "  - name: ", "  - nmae: "),
+    ] {
+        let path = folder.join(file);
+        let text = std::fs::read_to_string(&path).unwrap();
+        let schema = text.lines().next().unwrap().strip_prefix("# yaml-language-server: $schema=").unwrap();
+        let schema = std::fs::read(path.parent().unwrap().join(schema)).unwrap();
+        let schema = jsonschema::draft202012::new(&serde_json::from_slice(&schema).unwrap()).unwrap();
+        let valid = |text: &str| schema.is_valid(&serde_yaml::from_str(text).unwrap());
+        assert!(valid(&text) && text.contains(right), "{file}");
+        assert!(!valid(&text.replacen(right, slip, 1)), "{file}");
+    }
 }
 
 /// Two questions on a terminal; a wrong answer is asked again, an empty one takes the example.

@@ -4,7 +4,7 @@ use super::finding::Notes;
 use super::wanted;
 use crate::exit::Exit;
 use crate::model::checkup::Checkup;
-use crate::model::{Subnet, SubnetId};
+use crate::model::{Subnet, SubnetId, count, count_is};
 use crate::spec::Fleet;
 use crate::spec::fleet::Connect;
 use std::collections::BTreeMap;
@@ -82,7 +82,7 @@ fn addresses(fleet: &Fleet, subnets: &[Subnet], missing: u32, notes: &mut Notes)
     }
     // A subnet without IPv4 has a /64: 2^64 addresses.
     if !six.is_empty() {
-        return notes.ok("addresses", format!("IPv6 has room for the {missing} hosts to come"));
+        return notes.ok("addresses", format!("IPv6 has room for the {} to come", count(missing, "host")));
     }
     let known: Option<Vec<u32>> = subnets.iter().map(|subnet| subnet.free_addresses).collect();
     let Some(free) = known.filter(|_| !subnets.is_empty()) else {
@@ -95,15 +95,19 @@ fn addresses(fleet: &Fleet, subnets: &[Subnet], missing: u32, notes: &mut Notes)
         notes.problem(
             "addresses",
             Exit::Capacity,
-            format!("{total} are free in all, {missing} hosts are to come"),
+            format!("{total} are free in all, {} to come", count_is(missing, "host")),
             "name more or larger subnets in `fleet.subnets`, or end what holds their addresses",
         );
     } else if dry.is_empty() {
-        notes.ok("addresses", format!("{total} are free, {missing} hosts are to come"));
+        notes.ok("addresses", format!("{total} are free, {} to come", count_is(missing, "host")));
     } else {
         notes.warning(
             "addresses",
-            format!("{} has none left; the others have {total} for the {missing} hosts to come", dry.join(", ")),
+            format!(
+                "{} has none left; the others have {total} for the {} to come",
+                dry.join(", "),
+                count(missing, "host")
+            ),
             "name a larger subnet of that zone in `fleet.subnets`",
         );
     }

@@ -3,8 +3,8 @@
 use super::finding::Notes;
 use super::{Wanted, wanted};
 use crate::exit::Exit;
-use crate::model::Market;
 use crate::model::checkup::{Checkup, QuotaFacts};
+use crate::model::{Market, count};
 use crate::spec::Fleet;
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ fn fits(
     }
     let said = said.join("; ");
     if room >= hosts {
-        return notes.ok(check, format!("{said}: room for the {hosts} hosts to come"));
+        return notes.ok(check, format!("{said}: room for the {} to come", count(hosts, "host")));
     }
     let fix = quotas.first().map(|quota| {
         let used = used.get(quota.code).copied().unwrap_or(0);
@@ -65,7 +65,7 @@ fn fits(
         )
     });
     let fix = fix.unwrap_or_default();
-    let found = format!("{said}: room for {room} of the {hosts} hosts to come");
+    let found = format!("{said}: room for {room} of the {} to come", count(hosts, "host"));
     // Fewer may do: of all hosts, this market's share can be short by so many.
     if hosts - room <= wanted.spare {
         notes.warning(check, format!("{found}; `accept.min` can still be met"), fix);

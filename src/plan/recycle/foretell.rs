@@ -4,7 +4,7 @@
 //! nobody but AWS can know comes out as several hosts, or as the reason why none can be named.
 
 use super::LATE;
-use crate::model::{Group, GroupMember, InstanceId, Market, Mixed};
+use crate::model::{Group, GroupMember, InstanceId, Market, Mixed, count_is};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -68,7 +68,11 @@ pub fn hosts(group: &Group) -> Result<Vec<Candidate>, String> {
         return Err(format!("{} is unhealthy: it is replaced first, whatever the policy says", sick.id));
     }
     if u32::try_from(counting.len()).ok() != Some(group.desired) {
-        return Err(format!("{} of {} hosts are there: the group is still scaling", counting.len(), group.desired));
+        return Err(format!(
+            "{} of {} there: the group is still scaling",
+            counting.len(),
+            count_is(group.desired, "host")
+        ));
     }
     counting.into_iter().map(|member| candidate(group, member)).collect()
 }

@@ -5,6 +5,7 @@ use super::{DAY, SECOND, boolean, id, number, span, whole};
 use crate::model::{SecurityGroupId, SubnetId};
 use crate::spec::check::Check;
 use crate::spec::fleet::{GroupSpec, HostsSpec, MetadataSpec, Otherwise, Requirements, RootVolume};
+use crate::spec::problem::quote;
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::{aws, value};
@@ -25,7 +26,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     let size = s.need("size", "40").and_then(|f| whole(check, &f, (1, MOST_HOSTS)));
     let group = mode(check, &mut s);
     let accept = accept(check, &mut s, size);
-    let spot_percent = s.get("spot").and_then(|f| check.parsed(&f, value::percent)).unwrap_or(0);
+    let spot = s.get("spot").map(|f| check.parsed(&f, value::percent));
     let on_demand = number(&mut s, check, "on_demand", (0, MOST_HOSTS), 0);
     let fallback_on_demand = fallback(check, &mut s, group.is_some());
     let (types, requirements) = kinds(check, &mut s);
@@ -34,7 +35,9 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
     let instance_profile = s.get("instance_profile").and_then(|f| check.parsed(&f, aws::instance_profile));
     let key_name = s.get("key_name").and_then(|f| check.parsed(&f, aws::key_pair));
     let max_price = s.get("max_price").and_then(|f| check.parsed(&f, value::price).zip(Some(f)));
-    if let Some((_, f)) = max_price.as_ref().filter(|_| spot_percent == 0) {
+    // A share that could not be read is not none.
+    let no_spot = matches!(spot, None | Some(Some(0)));
+    if let Some((_, f)) = max_price.as_ref().filter(|_| no_spot) {
         let help = "on-demand hosts cost the list price; set `spot`, or leave `max_price` out";
         check.warn(f.key, "no-effect", "`fleet.max_price` bounds spot prices, but no host is spot", help);
     }
@@ -49,7 +52,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
         accept_min: accept.min.or(size)?,
         accept_within: accept.within,
         otherwise: accept.otherwise,
-        spot_percent,
+        spot_percent: spot.flatten().unwrap_or(0),
         on_demand,
         fallback_on_demand,
         types,
@@ -141,8 +144,23 @@ fn kinds(check: &mut Check<'_>, s: &mut Section<'_>) -> (Vec<String>, Option<Req
         return (Vec::new(), None);
     }
     // An EC2 fleet takes 300 overrides in a request, types times subnets.
-    let types = each(check, types, 40, |c, f| c.parsed(f, aws::instance_type));
+    let types = each(check, types, 40, instance_type);
     (types, required.and_then(|f| requirements(check, &f)))
+}
+
+/// A type; one of a size that EC2 does not have is used, since sizes come and go, but warned about.
+fn instance_type(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
+    let name = check.parsed(field, aws::instance_type)?;
+    if let Some(meant) = aws::odd_size(&name) {
+        let message =
+            format!("`{}`: {} has a size that was not known when this program was built", field.path, quote(&name));
+        let help = meant
+            .map_or("aws ec2 describe-instance-type-offerings lists the types of a region".to_owned(), |meant| {
+                format!("did you mean `{meant}`?")
+            });
+        check.warn(field.node.span, "odd-type", message, &help);
+    }
+    Some(name)
 }
 
 fn requirements(check: &mut Check<'_>, field: &Field<'_>) -> Option<Requirements> {

@@ -3,7 +3,7 @@
 use super::distinct;
 use crate::model::Occasion;
 use crate::spec::check::{Check, variables};
-use crate::spec::fleet::Notify;
+use crate::spec::notify::Notify;
 use crate::spec::section::Field;
 use crate::spec::tree::Kind;
 use crate::spec::value;
@@ -77,41 +77,4 @@ fn webhook(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
         check.warn(field.node.span, "environment", message, &format!("export {name}=https://..."));
     }
     Some(receiver.webhook)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_address_is_https_or_stays_on_this_machine() {
-        let hook = Notify { events: Vec::new(), webhook: "HOOK".into() };
-        let of = |address: &str| hook.address(|name| (name == "HOOK").then(|| address.to_owned()));
-        for good in [
-            "https://hooks.slack.com/services/T0/B0/x",
-            "https://h",
-            "http://127.0.0.1:8080/x",
-            "http://localhost/x",
-            "http://[::1]:80/",
-        ] {
-            assert_eq!(of(good).as_deref(), Ok(good));
-        }
-        for bad in [
-            "",
-            "hooks.slack.com/services",
-            "https://",
-            "https:///x",
-            "http://hooks.slack.com/x",
-            "http://127.0.0.1.example.com/x",
-            "http://localhost.example.com",
-            "http://169.254.169.254/",
-            "ftp://127.0.0.1/",
-            "https://a b/",
-            "https://a\nx",
-        ] {
-            let why = of(bad).unwrap_err();
-            assert!(bad.len() < 9 || !why.contains(bad), "{why}");
-        }
-        assert_eq!(hook.address(|_| None), Err("is not set"));
-    }
 }

@@ -120,18 +120,7 @@ fn zone(text: &str) -> Result<String, Wrong> {
     match jiff::tz::db().get(text) {
         Ok(zone) if zone.iana_name() == Some(text) => Ok(text.to_owned()),
         Ok(zone) => Err(Wrong::bad(wanted).likely(zone.iana_name())),
-        Err(_) => {
-            let mut names: Vec<String> = jiff::tz::db().available().map(|name| name.to_string()).collect();
-            // A town alone is enough to find its zone.
-            let town = |name: &str| name.rsplit('/').next().unwrap_or_default().to_ascii_lowercase();
-            names.sort_by_cached_key(|name| {
-                let by_town = strsim::damerau_levenshtein(&town(name), &town(text));
-                (by_town.min(strsim::damerau_levenshtein(name, text)), name.clone())
-            });
-            let near =
-                names.into_iter().next().filter(|name| strsim::damerau_levenshtein(&town(name), &town(text)) <= 2);
-            Err(Wrong::bad(wanted).likely(near))
-        }
+        Err(_) => Err(Wrong::bad(wanted).likely(crate::time::zone::near(text))),
     }
 }
 

@@ -37,8 +37,8 @@ fn what_aws_refuses_is_refused_by_field() {
         ("*/0 0 * * *", "minute has the step of `*/0`, which is no number of 1 or more"),
         ("5/10 0 * * *", "minute has `5/10`: a step needs a range, as `5-59/10`"),
         ("0, 0 * * *", "minute has an empty part"),
-        ("0 0 * * monday", "day of the week has `monday`, which is neither a number nor a name"),
-        ("+5 0 * * *", "minute has `+5`, which is neither a number nor a name"),
+        ("0 0 * * monday", "day of the week has `monday`; names have three letters: write `mon`"),
+        ("+5 0 * * *", "minute has `+5`, which is no number"),
         (
             "0 0 */2 * mon",
             "recurrence has `*/2` for days and `mon` for weekdays: crons disagree whether one or both must match; write the days out",
