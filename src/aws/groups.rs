@@ -5,7 +5,9 @@ use super::convert::{instant, need, pages, read};
 use super::exact::{capture, invalid, send};
 use crate::gate::ConsentedGroup;
 use crate::journal::{Draft, Permit};
-use crate::model::{Fault, Group, GroupMember, InstanceId, Market, Mixed, ScheduledAction, SubnetId, Tags, TemplateId};
+use crate::model::{
+    DRAIN_HOOK, Fault, Group, GroupMember, Hook, InstanceId, Market, Mixed, ScheduledAction, SubnetId, Tags, TemplateId,
+};
 use aws_sdk_autoscaling::types::{
     AutoScalingGroup, FailedScheduledUpdateGroupActionRequest, Instance, MixedInstancesPolicy,
     ScheduledUpdateGroupActionRequest,
@@ -15,6 +17,7 @@ use std::collections::BTreeMap;
 
 const GROUPS: &str = "DescribeAutoScalingGroups";
 const ACTIONS: &str = "DescribeScheduledActions";
+const HOOKS: &str = "DescribeLifecycleHooks";
 const POLICIES: &str = "DescribePolicies";
 const PUT: &str = "BatchPutScheduledUpdateGroupAction";
 const DELETE: &str = "BatchDeleteScheduledAction";
@@ -54,6 +57,18 @@ impl Clients {
             }
         }
         Ok(Some(group))
+    }
+
+    /// Our lifecycle hook of a group, absent if it has none of ours.
+    pub async fn drain_hook(&self, group: &str) -> Result<Option<Hook>, Fault> {
+        let call = self.autoscaling().describe_lifecycle_hooks().auto_scaling_group_name(group);
+        let found =
+            read(HOOKS, call.lifecycle_hook_names(DRAIN_HOOK).send()).await?.lifecycle_hooks.unwrap_or_default();
+        Ok(found.into_iter().find(|hook| hook.lifecycle_hook_name() == Some(DRAIN_HOOK)).map(|hook| Hook {
+            transition: hook.lifecycle_transition.unwrap_or_default(),
+            seconds: hook.heartbeat_timeout.and_then(|seconds| u32::try_from(seconds).ok()).unwrap_or_default(),
+            result: hook.default_result.unwrap_or_default(),
+        }))
     }
 
     /// All scheduled actions of a group, ours and others'.

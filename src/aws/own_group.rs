@@ -7,15 +7,19 @@ use super::exact::{capture, invalid, send};
 use super::images::one;
 use crate::gate::{OwnedGroup, OwnedIds};
 use crate::journal::{Draft, Permit};
-use crate::model::{Activity, Fault, FaultKind, GroupRequest, ScheduledAction, Tags, TemplateId, tags};
+use crate::model::{
+    Activity, DRAIN_HOOK, Fault, FaultKind, GroupRequest, Hook, ScheduledAction, Tags, TemplateId, tags,
+};
 use aws_sdk_autoscaling::types::{
-    InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification, MixedInstancesPolicy,
-    Tag,
+    InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification,
+    LifecycleHookSpecification, MixedInstancesPolicy, Tag,
 };
 
 const CREATE: &str = "CreateAutoScalingGroup";
 const UPDATE: &str = "UpdateAutoScalingGroup";
 const DELETE: &str = "DeleteAutoScalingGroup";
+const PUT_HOOK: &str = "PutLifecycleHook";
+const DELETE_HOOK: &str = "DeleteLifecycleHook";
 const TAG: &str = "CreateOrUpdateTags";
 const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
 const ACTIVITIES: &str = "DescribeScalingActivities";
@@ -41,6 +45,7 @@ impl Clients {
             .health_check_type("EC2")
             .health_check_grace_period(seconds(request))
             .capacity_rebalance(request.rebalance)
+            .set_lifecycle_hook_specification_list(request.hook.as_ref().map(|hook| vec![born_with(hook)]))
             .set_tags(Some(tag_list(&request.name, &request.tags)));
         // Its hosts carry the intent, so that the journal knows them for ours.
         let intent = request.tags.get(tags::INTENT);
@@ -106,6 +111,33 @@ impl Clients {
     pub async fn tag_group(&self, permit: &Permit) -> Result<(), Fault> {
         let call = self.autoscaling().create_or_update_tags().customize();
         send(TAG, permit, |hook| call.interceptor(hook).send()).await.map(drop)
+    }
+
+    /// Drafts our lifecycle hook; the same again changes nothing.
+    pub async fn draft_hook(&self, name: &str, hook: &Hook) -> Result<Draft, Fault> {
+        let call = self.autoscaling().put_lifecycle_hook().auto_scaling_group_name(name);
+        let call = call.lifecycle_hook_name(DRAIN_HOOK).lifecycle_transition(&hook.transition);
+        let call = call.heartbeat_timeout(heartbeat(hook)).default_result(&hook.result);
+        capture(PUT_HOOK, None, |hook| call.customize().interceptor(hook).send()).await
+    }
+
+    /// Puts the drafted hook.
+    pub async fn put_hook(&self, permit: &Permit) -> Result<(), Fault> {
+        let call = self.autoscaling().put_lifecycle_hook().customize();
+        send(PUT_HOOK, permit, |hook| call.interceptor(hook).send()).await.map(drop)
+    }
+
+    /// Drafts the end of our lifecycle hook: what it holds then ends at once.
+    pub async fn draft_hook_end(&self, group: &OwnedGroup) -> Result<Draft, Fault> {
+        let call = self.autoscaling().delete_lifecycle_hook().auto_scaling_group_name(group.name());
+        let call = call.lifecycle_hook_name(DRAIN_HOOK);
+        capture(DELETE_HOOK, None, |hook| call.customize().interceptor(hook).send()).await
+    }
+
+    /// Ends the drafted hook.
+    pub async fn end_hook(&self, permit: &Permit) -> Result<(), Fault> {
+        let call = self.autoscaling().delete_lifecycle_hook().customize();
+        send(DELETE_HOOK, permit, |hook| call.interceptor(hook).send()).await.map(drop)
     }
 
     /// Drafts the group's dead-man's switch: one scheduled action, under one name, that runs once.
@@ -197,6 +229,17 @@ fn policy(request: &GroupRequest, template: &TemplateId, version: i64) -> MixedI
     let template =
         LaunchTemplate::builder().launch_template_specification(specification).set_overrides(Some(overrides.collect()));
     MixedInstancesPolicy::builder().launch_template(template.build()).instances_distribution(spread.build()).build()
+}
+
+fn heartbeat(hook: &Hook) -> i32 {
+    i32::try_from(hook.seconds).unwrap_or(i32::MAX)
+}
+
+/// The hook as a group is made with it, so that no host is ever without.
+fn born_with(hook: &Hook) -> LifecycleHookSpecification {
+    let sketch = LifecycleHookSpecification::builder().lifecycle_hook_name(DRAIN_HOOK);
+    let sketch = sketch.lifecycle_transition(&hook.transition).default_result(&hook.result);
+    sketch.heartbeat_timeout(heartbeat(hook)).build()
 }
 
 fn zones(request: &GroupRequest) -> String {

@@ -8,6 +8,9 @@ use serde::{Deserialize, Serialize};
 /// How the names of our scheduled actions begin, since they can't be tagged.
 pub const OURS: &str = "fleetwright-";
 
+/// The lifecycle hook of a fleet's own group.
+pub const DRAIN_HOOK: &str = "fleetwright-drain";
+
 /// One scheduled action. What is absent leaves the group as it is: absent is never zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduledAction {
@@ -60,7 +63,12 @@ impl GroupMember {
 
     /// Whether it is on its way out.
     pub fn leaves(&self) -> bool {
-        self.state.starts_with("Terminat") || self.state.starts_with("Detach")
+        self.ends() || self.state.starts_with("Detach")
+    }
+
+    /// Whether Auto Scaling ends it, also while a lifecycle hook still holds it.
+    pub fn ends(&self) -> bool {
+        self.state.starts_with("Terminat")
     }
 }
 
@@ -124,6 +132,25 @@ pub struct Group {
     pub status: Option<String>,
 }
 
+/// A lifecycle hook: how Auto Scaling holds an instance on its way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct Hook {
+    /// On which way, for example `autoscaling:EC2_INSTANCE_TERMINATING`.
+    pub transition: String,
+    /// For how long unless somebody lets it go, seconds.
+    pub seconds: u32,
+    /// What comes of it then: `CONTINUE` or `ABANDON`.
+    pub result: String,
+}
+
+impl Hook {
+    /// The hook that gives what ends so many seconds to drain.
+    #[must_use]
+    pub fn drain(seconds: u32) -> Self {
+        Self { transition: "autoscaling:EC2_INSTANCE_TERMINATING".to_owned(), seconds, result: "CONTINUE".to_owned() }
+    }
+}
+
 /// What a fleet's own group should be, its sizes and its launch template apart.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GroupRequest {
@@ -143,6 +170,8 @@ pub struct GroupRequest {
     pub grace: u32,
     /// Whether spot hosts are replaced before they are interrupted.
     pub rebalance: bool,
+    /// How a host that Auto Scaling ends is held while it drains; absent where there is nothing to drain.
+    pub hook: Option<Hook>,
     /// Its tags, which its hosts get as well.
     pub tags: Tags,
 }

@@ -6,6 +6,9 @@ use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::time::Duration;
 
+/// Command line of the host unit, which every host has: what a worker's is known by must not be in it.
+pub const HOST_UNIT: &str = "/bin/sh /opt/fleetwright/host";
+
 /// Where SSH finds a host.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 pub struct Address {

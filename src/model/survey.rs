@@ -1,6 +1,6 @@
 //! What one read-only look at the account saw.
 
-use super::{AccountId, Group, Image, Instance, Region, SubnetId, Tags, TemplateId, Zone};
+use super::{AccountId, Group, Hook, Image, Instance, Region, SubnetId, Tags, TemplateId, Zone};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -67,6 +67,9 @@ pub struct Survey {
     /// The fleet's own Auto Scaling group, where it is there; of an account without one nobody asks.
     #[serde(default)]
     pub group: Option<Box<Group>>,
+    /// That group's lifecycle hook of ours; nobody asks where the spec names no worker.
+    #[serde(default)]
+    pub hook: Option<Hook>,
     /// Our images of this fleet, newest first.
     pub images: Vec<Image>,
     /// The subnets that the spec names, or the template's.
@@ -84,6 +87,7 @@ impl Survey {
             instances: Vec::new(),
             launch_template: None,
             group: None,
+            hook: None,
             images: Vec::new(),
             subnets: Vec::new(),
         }

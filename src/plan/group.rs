@@ -8,11 +8,12 @@ use super::token::token;
 use super::{Action, Deadline, Step, Unplannable};
 use crate::exit::Exit;
 use crate::model::{
-    Group, GroupRequest, Instance, ScheduledAction, SubnetId, Survey, TemplateId, TemplateVersion, count, tags,
+    Group, GroupRequest, Hook, Instance, ScheduledAction, SubnetId, Survey, TemplateId, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
 use crate::spec::fleet::{GroupSpec, HostsSpec};
 use jiff::{SignedDuration, Timestamp};
+use std::time::Duration;
 
 /// The scheduled action that takes the group to zero. No name of a window is like it: those begin with the fleet's prefix,
 /// which ends with a dot.
@@ -45,13 +46,23 @@ pub fn request(
         base: hosts.on_demand,
         percent: u32::from(100 - hosts.spot_percent.min(100)),
         max_price: hosts.max_price.map(|price| format!("{}", price.dollars())).filter(|_| hosts.spot_percent > 0),
-        grace: u32::try_from(spec.grace.as_secs()).unwrap_or(u32::MAX),
+        grace: seconds(spec.grace),
         rebalance: spec.rebalance,
+        hook: fleet.worker.as_ref().map(|_| Hook::drain(seconds(spec.drain_within))),
         tags: fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::INTENT, intent(fleet)),
     }
 }
 
-/// What of the group is not as it should be, in words.
+fn seconds(span: Duration) -> u32 {
+    u32::try_from(span.as_secs()).unwrap_or(u32::MAX)
+}
+
+/// Whether hosts that Auto Scaling ends are not held as they should be. A hook that nobody wants any more does no harm.
+pub fn hook_differs(hook: Option<&Hook>, wanted: &GroupRequest) -> bool {
+    wanted.hook.is_some() && wanted.hook.as_ref() != hook
+}
+
+/// What of the group is not as it should be, in words; its hook apart.
 pub fn differences(group: &Group, wanted: &GroupRequest) -> Vec<&'static str> {
     let mixed = group.mixed.as_ref();
     let mut subnets = (group.subnets.clone(), wanted.subnets.clone());
@@ -120,7 +131,9 @@ fn there_are(n: usize) -> String {
 /// Whether group and launch template are what the spec wants, so that only sizes can differ.
 pub fn is_as_wanted(survey: &Survey, wanted: &GroupRequest, epoch: Option<&TemplateVersion>) -> bool {
     survey.group.as_deref().zip(epoch).zip(survey.launch_template.as_ref()).is_some_and(|((group, epoch), template)| {
-        follows(group, &template.id, epoch.number) && differences(group, wanted).is_empty()
+        follows(group, &template.id, epoch.number)
+            && differences(group, wanted).is_empty()
+            && !hook_differs(survey.hook.as_ref(), wanted)
     })
 }
 
@@ -130,9 +143,10 @@ pub fn follows(group: &Group, template: &TemplateId, version: i64) -> bool {
 }
 
 /// What the operator should know before saying yes.
-pub fn notes(group: &Group, wanted: &GroupRequest) -> Vec<String> {
+pub fn notes(group: &Group, hook: Option<&Hook>, wanted: &GroupRequest) -> Vec<String> {
     let mut notes = Vec::new();
-    let changed = differences(group, wanted);
+    let mut changed = differences(group, wanted);
+    changed.extend(hook_differs(hook, wanted).then_some("drain before the end"));
     if !changed.is_empty() {
         notes.push(format!("the group changes: {}; hosts that are there stay as they are", changed.join(", ")));
     }

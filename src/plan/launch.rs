@@ -68,6 +68,11 @@ pub fn description(fleet: &Fleet, image: &Image) -> String {
     format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]))
 }
 
+/// The service that the host unit stops before the end of a host.
+fn service(fleet: &Fleet) -> Option<&str> {
+    fleet.worker.as_ref().map(|worker| worker.service.as_str())
+}
+
 /// Name of an epoch: launch template and version.
 pub fn epoch_name(template: &str, version: i64) -> String {
     format!("{template}:{version}")
@@ -206,7 +211,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         key_name: settings.key_name,
         instance_profile: settings.instance_profile,
         security_groups: settings.security_groups,
-        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data))),
+        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, service(fleet)))),
         root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
         root_gib: hosts.root.size_gib,
         root_type: hosts.root.volume_type.clone(),
@@ -231,7 +236,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             ));
         }
         Some(wanted) => {
-            plan.notes.extend(survey.group.iter().flat_map(|group| group::notes(group, &wanted)));
+            plan.notes.extend(survey.group.iter().flat_map(|group| group::notes(group, survey.hook.as_ref(), &wanted)));
             // Too few are ended again only where all of them are new.
             let abort = hosts.otherwise == Otherwise::Abort && there.is_empty();
             plan.steps.extend(group::steps(hosts, &wanted, input.size.max(have), abort));
@@ -353,10 +358,10 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if compose(input.user_data).len() > USER_DATA_LIMIT {
+    if compose(input.user_data, service(input.fleet)).len() > USER_DATA_LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
-            format!("user data and the dead-man's switch together are longer than EC2's {USER_DATA_LIMIT} bytes"),
+            format!("user data and the host unit together are longer than EC2's {USER_DATA_LIMIT} bytes"),
             "move what is long into the image or the release",
         ));
     }

@@ -1,32 +1,34 @@
-//! User data of hosts: the dead-man's switch first, then what the spec's own file says.
+//! User data of hosts: the host unit first, then what the spec's own file says.
 
 use super::token::digest;
 
-/// The script that arms the dead-man's switch.
-const DEADMAN: &str = include_str!("deadman.sh");
+/// The script that installs the host unit, the worker's service still to be put in.
+const HOST: &str = include_str!("host.sh");
 
-/// Puts the dead-man's switch before the spec's own user data.
+/// Puts the host unit before the spec's own user data. It stops `service` before the host ends, where there is a worker.
 ///
-/// A script of the spec's is carried inside ours, byte for byte, and run after the switch is armed. Anything else that
+/// A script of the spec's is carried inside ours, byte for byte, and run after the unit has begun. Anything else that
 /// cloud-init understands (cloud-config, boothooks ...) becomes the second part of a MIME multipart archive, cloud-init's
 /// own format for several parts.
-pub fn compose(own: Option<&[u8]>) -> Vec<u8> {
+pub fn compose(own: Option<&[u8]>, service: Option<&str>) -> Vec<u8> {
+    // The name of a unit has no character that a shell's single quotes would not keep.
+    let unit = HOST.replace("@service@", service.unwrap_or_default());
     match own {
-        None => DEADMAN.as_bytes().to_vec(),
+        None => unit.into_bytes(),
         Some(script) if script.starts_with(b"#!") => {
             let encoded = data_encoding::BASE64.encode(script);
             format!(
-                "{DEADMAN}\nprintf %s '{encoded}' | base64 -d >/opt/fleetwright/user-data &&\n    \
+                "{unit}\nprintf %s '{encoded}' | base64 -d >/opt/fleetwright/user-data &&\n    \
                  chmod 700 /opt/fleetwright/user-data &&\n    exec /opt/fleetwright/user-data\n"
             )
             .into_bytes()
         }
-        Some(other) => multipart(other),
+        Some(other) => multipart(&unit, other),
     }
 }
 
 /// Two parts (RFC 2046, section 5.1); the boundary is a digest of the content, so the same input makes the same bytes.
-fn multipart(own: &[u8]) -> Vec<u8> {
+fn multipart(unit: &str, own: &[u8]) -> Vec<u8> {
     let boundary = format!("fleetwright-{}", digest(&[&data_encoding::BASE64.encode(own)]));
     let part = |kind: &str, name: &str, bytes: &[u8]| {
         format!(
@@ -44,7 +46,7 @@ fn multipart(own: &[u8]) -> Vec<u8> {
     };
     format!(
         "Content-Type: multipart/mixed; boundary=\"{boundary}\"\r\nMIME-Version: 1.0\r\n\r\n{}{}--{boundary}--\r\n",
-        part("text/x-shellscript", "fleetwright-deadman.sh", DEADMAN.as_bytes()),
+        part("text/x-shellscript", "fleetwright-host.sh", unit.as_bytes()),
         part(kind, "user-data", own)
     )
     .into_bytes()
@@ -53,19 +55,124 @@ fn multipart(own: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::process::Command;
 
     #[test]
-    fn the_switch_is_in_every_form_and_the_own_script_is_kept_byte_for_byte() {
+    fn the_unit_is_in_every_form_and_the_own_script_is_kept_byte_for_byte() {
         let own: &[u8] = b"#!/bin/sh\necho 'it''s mine' \"$HOME\"\n";
-        let text = String::from_utf8(compose(Some(own))).unwrap();
-        assert!(text.starts_with(DEADMAN));
+        let unit = String::from_utf8(compose(None, Some("crawl@1.service"))).unwrap();
+        assert!(unit.contains("\nservice='crawl@1.service'\n"));
+        assert!(unit.contains(&format!("\nExecStart={}\n", crate::model::HOST_UNIT)));
+        assert!(String::from_utf8(compose(None, None)).unwrap().contains("\nservice=''\n"));
+        let text = String::from_utf8(compose(Some(own), Some("crawl@1.service"))).unwrap();
+        assert!(text.starts_with(&unit));
         let encoded = text.split("printf %s '").nth(1).unwrap().split('\'').next().unwrap();
         assert_eq!(data_encoding::BASE64.decode(encoded.as_bytes()).unwrap(), own);
         let config: &[u8] = b"#cloud-config\npackages: [jq]\n";
-        let mime = String::from_utf8(compose(Some(config))).unwrap();
+        let mime = String::from_utf8(compose(Some(config), None)).unwrap();
         assert!(mime.starts_with("Content-Type: multipart/mixed"));
         assert!(mime.contains(&data_encoding::BASE64.encode(config)));
-        assert!(mime.contains(&data_encoding::BASE64.encode(DEADMAN.as_bytes())));
-        assert_eq!(compose(Some(config)), compose(Some(config)));
+        assert!(mime.contains(&data_encoding::BASE64.encode(&compose(None, None))));
+        assert_eq!(compose(Some(config), None), compose(Some(config), None));
+    }
+
+    #[test]
+    fn every_shell_reads_the_scripts() {
+        let all = String::from_utf8(compose(None, Some("crawl.service"))).unwrap();
+        for script in [&all, &loop_of(&all)] {
+            for shell in ["sh", "dash", "bash"] {
+                let read = match Command::new(shell).args(["-n", "-c", script]).output() {
+                    Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && shell != "sh" => continue,
+                    read => read.unwrap(),
+                };
+                assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {read:?}");
+            }
+        }
+    }
+
+    /// The loop that the script writes to a host.
+    fn loop_of(all: &str) -> String {
+        let inner = all.split("<<'HOST'\n").nth(1).and_then(|rest| rest.split("\nHOST\n").next());
+        inner.unwrap().to_owned()
+    }
+
+    /// Stands for curl: without the token nothing is answered, and what is not there is an error.
+    const CURL: &str = "case $* in\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
+        cat \"$HOME/meta/$(printf %s \"${*##*/latest/meta-data/}\" | tr / ,)\" 2>/dev/null || exit 22\n";
+    /// Stands for sleep: waits until a drain that has begun is over, and ends the loop after the last look.
+    const SLEEP: &str = "tries=0\n\
+        while grep -q 'worker finishes' \"$HOME/log\" && [ ! -e \"$HOME/run/drained\" ] && [ ! -e \"$HOME/refused\" ] &&\n\
+        [ $tries -lt 500 ]; do /bin/sleep 0.01; tries=$((tries + 1)); done\n\
+        [ ! -e \"$HOME/refused\" ] || { rm \"$HOME/refused\"; /bin/sleep 0.05; }\n\
+        n=$(cat \"$HOME/looks\")\necho $((n - 1)) >\"$HOME/looks\"\n[ \"$n\" -gt 1 ] || kill $PPID\n";
+
+    /// What the loop does in four looks, while the metadata service answers this and `systemctl is-active` that.
+    fn done(metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
+        let home = tempfile::tempdir().unwrap();
+        let write = |name: &str, text: &str| {
+            let path = home.path().join(name);
+            fs::create_dir_all(path.parent().unwrap()).unwrap();
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+        };
+        let tell = "echo \"${0##*/} $*\" >>\"$HOME/log\"\n";
+        let stop = format!(
+            "[ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}"
+        );
+        for (name, text) in
+            [("curl", CURL), ("sleep", SLEEP), ("logger", tell), ("poweroff", tell), ("systemctl", stop.as_str())]
+        {
+            write(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}"));
+        }
+        write("looks", "4");
+        write("log", "");
+        write("meta/tags,instance", "Name");
+        for (path, answer) in metadata {
+            write(&format!("meta/{}", path.replace('/', ",")), answer);
+        }
+        let script = loop_of(&String::from_utf8(compose(None, Some("crawl"))).unwrap());
+        let script = script.replace("/run/fleetwright", &home.path().join("run").display().to_string());
+        let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
+        Command::new("sh").args(["-c", &script]).env("PATH", path).env("HOME", home.path()).output().unwrap();
+        let log = fs::read_to_string(home.path().join("log")).unwrap();
+        log.lines().map(|line| line.trim_end().to_owned()).collect()
+    }
+
+    #[test]
+    fn the_worker_is_drained_once_and_the_host_ends_only_where_nobody_else_ends_it() {
+        let target = "autoscaling/target-lifecycle-state";
+        assert_eq!(done(&[(target, "InService")], "active"), Vec::<String>::new());
+        let spot = ("spot/instance-action", r#"{"action":"terminate","time":"2026-11-21T08:02:00Z"}"#);
+        let drained = ["systemctl stop crawl", "logger -t fleetwright the worker has finished"];
+        let took = done(&[(target, "InService"), spot], "inactive");
+        assert_eq!(took[1..], drained, "{took:?}");
+        assert!(took[0].contains("EC2 takes this host back: {\"action\""), "{took:?}");
+        let off =
+            [&drained[..], &["logger -t fleetwright drained for Auto Scaling, powering off", "poweroff"]].concat();
+        let took = done(&[(target, "Terminated"), spot], "inactive");
+        assert_eq!(took[1..5], off, "{took:?}");
+        // A protected host is drained, and left to Auto Scaling.
+        let took = done(&[(target, "Terminated"), ("tags/instance", "Name\nfleetwright:protect")], "inactive");
+        assert_eq!(took[1..], drained, "{took:?}");
+        // A worker that does not stop is asked again, and the host stays.
+        let took = done(&[(target, "Terminated")], "active");
+        assert!(took.iter().filter(|line| *line == drained[0]).count() > 1, "{took:?}");
+        assert!(!took.iter().any(|line| line == "poweroff"), "{took:?}");
+    }
+
+    #[test]
+    fn an_expired_host_ends_itself_and_advice_is_only_told() {
+        let expires = "tags/instance/fleetwright:expires";
+        let over = done(&[(expires, "2001-01-01T00:00:00.5Z")], "active");
+        let off = ["logger -t fleetwright expired at 2001-01-01T00:00:00.5Z, powering off", "poweroff"];
+        assert_eq!(over, off);
+        let keys = ("tags/instance", "fleetwright:expires\nfleetwright:protect");
+        assert_eq!(done(&[(expires, "2001-01-01T00:00:00Z"), keys], "active"), Vec::<String>::new());
+        let advice = ("events/recommendations/rebalance", r#"{"noticeTime": "2026-11-21T08:00:00Z"}"#);
+        let told = done(&[(expires, "2999-01-01T00:00:00Z"), advice], "active");
+        assert_eq!(told.len(), 1, "{told:?}");
+        assert!(told[0].contains("recommends to replace"), "{told:?}");
     }
 }

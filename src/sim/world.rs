@@ -336,7 +336,8 @@ impl Upcall for World {
         let mut state = self.state();
         let now = self.clock.now();
         state.advance(now);
-        state.ec2.metadata(id, now)
+        let target_state = state.groups.target_state(id).map(str::to_owned);
+        state.ec2.metadata(id, now).map(|facts| Metadata { target_state, ..facts })
     }
 
     fn powered_off(&self, id: &str) {

@@ -9,10 +9,10 @@ use std::io;
 ///
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `ssh.user` and `ssh.port`; of
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
-/// metadata options and `expires`; the bytes of the user data file, not its path.
+/// metadata options and `expires`; the bytes of the user data file, not its path; `worker.service`, which the host unit stops.
 ///
 /// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
-/// keys, release, worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
+/// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
     let mut hosts = match &fleet.fleet {
@@ -41,6 +41,9 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
         (fleet.fleet.as_ref().and_then(|h| h.group.as_ref()), &mut hosts)
     {
         hosts.insert("mode".to_owned(), "auto-scaling-group".into());
+    }
+    if let (Some(worker), serde_json::Value::Object(hosts)) = (&fleet.worker, &mut hosts) {
+        hosts.insert("service".to_owned(), worker.service.as_str().into());
     }
     let canonical = serde_json::json!({
         "digest": 1,

@@ -171,6 +171,8 @@ pub struct GroupSpec {
     /// `rebalance:` whether spot hosts are replaced once EC2 holds them for likely to be interrupted, default false: the
     /// group is larger than its size while it does that.
     pub rebalance: bool,
+    /// `drain_within:` how long Auto Scaling waits for the worker of a host that it ends, 30s to 2h, default 5m.
+    pub drain_within: Duration,
 }
 
 /// `fleet.requirements:` what any instance type must have.

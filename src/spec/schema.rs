@@ -153,7 +153,8 @@ fn text(form: &Form, env: bool) -> Value {
     out.insert("type".into(), types);
     match form.pattern {
         "" => {}
-        pattern if env => {
+        // What must be one variable and nothing else says so itself.
+        pattern if env && !pattern.starts_with(r"^\$\{") => {
             out.insert("anyOf".into(), json!([{ "pattern": pattern }, { "pattern": VARIABLE }]));
         }
         pattern => {

@@ -156,6 +156,7 @@ impl Steps {
             instances: Vec::new(),
             launch_template,
             group: None,
+            hook: None,
             images: Vec::new(),
             subnets: Vec::new(),
         };

@@ -10,8 +10,8 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GroupFacts, GroupLook, OwnedGroup, Reason};
 use crate::journal::{History, Outcome};
-use crate::model::{FaultKind, Group, GroupRequest, InstanceId, Residue, Tags, Thing, count, tags};
-use crate::plan::group::{DEADMAN, deadman, differences, follows, suspended};
+use crate::model::{FaultKind, Group, GroupRequest, Hook, InstanceId, Residue, Tags, Thing, count, tags};
+use crate::plan::group::{DEADMAN, deadman, differences, follows, hook_differs, suspended};
 use crate::plan::{CONSISTENT, Deadline};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
@@ -31,6 +31,14 @@ impl Steps {
     /// The group as it is now.
     pub(super) async fn group_now(&self, name: &str) -> Result<Option<Group>, Failure> {
         self.read(&format!("look at the group {name}"), async || self.clients.group_alone(name).await).await
+    }
+
+    /// The group's lifecycle hook of ours as it is now; nobody asks where the spec names no worker.
+    async fn hook_now(&self, name: &str) -> Result<Option<Hook>, Failure> {
+        if self.fleet.worker.is_none() {
+            return Ok(None);
+        }
+        self.read(&format!("look at the lifecycle hook of {name}"), async || self.clients.drain_hook(name).await).await
     }
 
     /// What the gate has to know of a look at a group.
@@ -104,6 +112,17 @@ impl Steps {
                 )
                 .await?;
             }
+            let unheld = hook_differs(self.hook_now(name).await?.as_ref(), &wanted);
+            if let Some(hook) = wanted.hook.as_ref().filter(|_| unheld) {
+                self.change(
+                    step,
+                    &format!("let {name} wait for hosts that drain"),
+                    async || self.clients.draft_hook(name, hook).await,
+                    async |permit| self.clients.put_hook(permit).await.map(|()| (vec![name.clone()], ())),
+                )
+                .await?;
+            }
+            let same = same && !unheld;
             let missing: Tags = wanted.tags.iter().filter(|(key, value)| group.tags.get(key) != Some(*value)).collect();
             if missing.iter().next().is_some() {
                 self.change(
@@ -309,7 +328,10 @@ impl Steps {
             let Some(group) = self.group_now(name).await? else { return Ok(false) };
             let stay = group.members.iter().filter(|member| !member.leaves()).count();
             let size = if size == 0 { 0 } else { size.max(u32::try_from(stay).unwrap_or(u32::MAX)) };
-            if (group.min, group.max, group.desired) == (0, size, size) {
+            let sized = (group.min, group.max, group.desired) == (0, size, size);
+            // Nobody waits for hosts of a group that is to have none.
+            let held = size == 0 && self.hook_now(name).await?.is_some();
+            if sized && !held {
                 return Ok(false);
             }
             let hosts = async || self.clients.instances_of_fleet(&self.fleet.name).await;
@@ -323,6 +345,18 @@ impl Steps {
             let protected = protected.iter().filter(|i| i.state.live()).filter(kept).count();
             let ending = members.len().saturating_sub(usize::try_from(size).unwrap_or(usize::MAX));
             let Some(owned) = self.own(&group, read_at, ending, protected)? else { continue };
+            if held {
+                self.change(
+                    step,
+                    &format!("let {name} wait for no host that drains"),
+                    async || self.clients.draft_hook_end(&owned).await,
+                    async |permit| self.clients.end_hook(permit).await.map(|()| (vec![name.to_owned()], ())),
+                )
+                .await?;
+            }
+            if sized {
+                return Ok(true);
+            }
             self.change(
                 step,
                 &format!("let the group {name} have {}", count(size, "host")),

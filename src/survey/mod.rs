@@ -6,7 +6,7 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Fault, Group, Instance, InstanceId, Subnet, Survey};
+use crate::model::{Fault, Group, Instance, InstanceId, InstanceState, Subnet, Survey};
 use crate::plan::group::group_name;
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
@@ -35,8 +35,18 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         when(what_for == For::Planning, clients.launch_template(&name)),
         Box::pin(clients.images_of_fleet(&fleet.name)),
     );
-    let (caller, instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
+    let (caller, mut instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
     let group = Box::pin(group(clients, fleet, &instances)).await?;
+    let hook = match group.as_ref().filter(|_| what_for == For::Planning && fleet.worker.is_some()) {
+        Some(group) => Box::pin(clients.drain_hook(&group.name)).await?,
+        None => None,
+    };
+    // EC2 calls it running while it drains; it takes no place, and nothing is to be begun on it.
+    let ends =
+        |host: &Instance| group.iter().flat_map(|group| &group.members).any(|one| one.id == host.id && one.ends());
+    for host in instances.iter_mut().filter(|host| host.state == InstanceState::Running && ends(host)) {
+        host.state = InstanceState::ShuttingDown;
+    }
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     Ok(Survey {
         at: clock.now(),
@@ -46,6 +56,7 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         instances,
         launch_template: launch_template.transpose()?.flatten(),
         group: group.map(Box::new),
+        hook,
         images,
         subnets,
     })

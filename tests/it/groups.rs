@@ -217,6 +217,55 @@ fn a_suspended_process_is_named_before_anything_waits_for_it() {
 }
 
 #[test]
+fn hosts_that_the_group_ends_by_itself_have_time_to_drain() {
+    let mut cloud = cloud(&json!({}));
+    cloud.set("worker={service: crawl, process: crawl.sh}");
+    cloud.set("fleet.group.drain_within=2h");
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let about = format!("AutoScalingGroupName={NAME}&LifecycleHookName=fleetwright-drain");
+    let hooked = |seconds: u32| {
+        let told = asked(&cloud, &format!("Action=DescribeLifecycleHooks&AutoScalingGroupName={NAME}"));
+        told.contains(&format!("<HeartbeatTimeout>{seconds}</HeartbeatTimeout>"))
+            && told.contains("<LifecycleHookName>fleetwright-drain</LifecycleHookName>")
+            && told.contains("<DefaultResult>CONTINUE</DefaultResult>")
+    };
+    assert!(hooked(7200));
+    assert!(cloud.calls("PutLifecycleHook").is_empty(), "the group was made with it");
+    // Whoever changes it or takes it away: the next launch has it again, and the one after that has nothing to do.
+    asked(&cloud, &format!("Action=PutLifecycleHook&{about}&HeartbeatTimeout=60&DefaultResult=CONTINUE"));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    assert!(hooked(7200));
+    asked(&cloud, &format!("Action=DeleteLifecycleHook&{about}"));
+    let output = expect(&mut cloud.cli_as("laptop", "table", &["plan", "launch", "--unattested", "--image", IMAGE]), 0);
+    let plan = String::from_utf8_lossy(&output.stdout);
+    assert!(plan.contains("the group changes: drain before the end"), "{plan}");
+    killed(&cloud, &LAUNCH, "PutLifecycleHook", "after-commit");
+    assert!(hooked(7200));
+    let puts = cloud.calls("PutLifecycleHook").len();
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    assert_eq!(cloud.calls("PutLifecycleHook").len(), puts);
+
+    // Somebody's scale-in: the host is there until it has drained, and counts no more.
+    let now = || -> jiff::Timestamp {
+        let clock: Value = serde_json::from_str(&cloud.control("GET", "clock", &Value::Null)).unwrap();
+        clock["now"].as_str().unwrap().parse().unwrap()
+    };
+    let begun = now();
+    asked(&cloud, &format!("Action=SetDesiredCapacity&AutoScalingGroupName={NAME}&DesiredCapacity=3"));
+    let waits = || {
+        let group = group(&cloud).unwrap();
+        group["instances"].as_array().unwrap().iter().filter(|host| host["state"] == "Terminating:Wait").count()
+    };
+    assert_eq!((waits(), cloud.live("crew").len()), (1, 4));
+    // Those that fleetwright ends itself, it does not wait for: it drains them before, or is not to.
+    expect(&mut cloud.cli("laptop", &["scale", "2", "--no-drain"]), 0);
+    assert_eq!((waits(), cloud.live("crew").len()), (1, 3));
+    killed(&cloud, &["down"], "DeleteLifecycleHook", "after-commit");
+    assert_gone(&cloud);
+    assert!(now().duration_since(begun) < jiff::SignedDuration::from_mins(60), "{begun} {}", now());
+}
+
+#[test]
 fn nobody_comes_back_and_the_group_goes_to_zero() {
     let cloud = cloud(&json!({}));
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);

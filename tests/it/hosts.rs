@@ -4,45 +4,56 @@ use crate::env::{Cloud, IMAGE, expect};
 use serde_json::json;
 use std::time::{Duration, Instant};
 
+/// A worker of nobody's make, with an item in hand: at SIGTERM it finishes that one and takes no more.
+const WORKER: &str = r#"cat >/root/crawl.sh <<'END'
+trap 'last=1' TERM
+: >/root/in-hand
+while [ -z "$last" ]; do sleep 0.1; done
+sleep 0.2
+mv /root/in-hand /root/finished
+END
+cat >/etc/systemd/system/crawl.service <<'END'
+[Service]
+ExecStart=/bin/sh /root/crawl.sh
+Restart=always
+END
+systemctl start crawl && until test -e /root/in-hand; do sleep 0.02; done"#;
+
 #[test]
-fn an_expired_host_ends_itself() {
+fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     let cloud = Cloud::with_hosts("tests/specs/it/five.yaml", 60, &json!({}), "real");
-    let launch = [
-        "--set",
-        "fleet.size=1",
-        "--set",
-        "fleet.key_name=rehearsal",
-        "launch",
-        "--unattested",
-        "--image",
-        IMAGE,
-        "--until",
-        "ssh",
-    ];
+    let sets =
+        ["fleet.size=2", "fleet.spot=100%", "fleet.key_name=rehearsal", "worker={service: crawl, process: crawl.sh}"];
+    let launch = ["launch", "--unattested", "--image", IMAGE, "--until", "ssh"];
+    let launch: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).chain(launch).collect();
     expect(&mut cloud.cli("laptop", &launch), 0);
-    let id = cloud.live("five").pop().unwrap();
-    let armed = "systemctl is-active fleetwright-deadman.timer && /opt/fleetwright/deadman";
-    expect(&mut cloud.cli("laptop", &["exec", "--", armed]), 0);
-    assert_eq!(cloud.live("five").len(), 1, "a host that has not expired stays");
-    // A protected host stays, expired or not.
-    expect(&mut cloud.cli("laptop", &["protect", &id]), 0);
-    let expire = || {
-        cloud.ec2(&format!(
-        "Action=CreateTags&Version=2016-11-15&ResourceId.1={id}&Tag.1.Key=fleetwright%3Aexpires&Tag.1.Value=2001-01-01T00%3A00%3A00Z"
-    ))
+    // The same unit that hosts run by themselves every five seconds looks at once when it is started anew.
+    expect(&mut cloud.cli("laptop", &["exec", "--", &format!("systemctl is-active fleetwright-host && {WORKER}")]), 0);
+    let look = |id: &str, after: &str| {
+        let line = format!("systemctl restart fleetwright-host; {after}");
+        cloud.cli("laptop", &["exec", "--only", id, "--", &line]).output().unwrap()
     };
-    expire();
-    expect(&mut cloud.cli("laptop", &["exec", "--", "/opt/fleetwright/deadman"]), 0);
-    assert_eq!(cloud.live("five").len(), 1, "a protected host stays");
-    expect(&mut cloud.cli("laptop", &["protect", &id, "--off"]), 0);
-    // The timer runs this every minute; the connection may be cut by what it does.
-    let output = cloud.cli("laptop", &["exec", "--", "/opt/fleetwright/deadman"]).output().unwrap();
+    let hosts = cloud.live("five");
+    let (taken, expired) = (&hosts[0], &hosts[1]);
+    cloud.control("POST", "clock", &json!({ "hold": true }));
+    cloud.control("POST", &format!("hosts/{taken}"), &json!({ "do": "interrupt" }));
+    let output = look(taken, "until test -e /run/fleetwright/drained; do sleep 0.02; done; test -e /root/finished");
+    assert!(output.status.success(), "{output:?}");
+    assert_eq!(cloud.live("five").len(), 2, "a host that is taken back is left to EC2");
+    expect(&mut cloud.cli("laptop", &["exec", "--only", expired, "--", "test -e /root/in-hand"]), 0);
+    let expire = format!(
+        "Action=CreateTags&Version=2016-11-15&ResourceId.1={expired}&Tag.1.Key=fleetwright%3Aexpires&Tag.1.Value=2001-01-01T00%3A00%3A00Z"
+    );
+    cloud.ec2(&expire);
+    // The connection may be cut by what this does.
+    let output = look(expired, "true");
+    cloud.control("POST", "clock", &json!({ "hold": false, "advance": "2m" }));
     let begun = Instant::now();
     while !cloud.live("five").is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{}", String::from_utf8_lossy(&output.stderr));
         std::thread::sleep(Duration::from_millis(50));
     }
-    assert!(cloud.calls("TerminateInstances").is_empty(), "nobody but the host acted");
+    assert!(cloud.calls("TerminateInstances").is_empty(), "nobody but EC2 and the host acted");
 }
 
 #[test]

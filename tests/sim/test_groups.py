@@ -116,6 +116,22 @@ class Groups(Case):
         self.advance("60s")
         self.assertEqual(self.ids(), ids[1:])
 
+    def test_a_hook_holds_what_leaves_until_it_is_deleted(self):
+        ends = "autoscaling:EC2_INSTANCE_TERMINATING"
+        born = {"LifecycleHookName": "drain", "LifecycleTransition": ends, "HeartbeatTimeout": 600, "DefaultResult": "CONTINUE"}
+        self.group(wanted=2, LifecycleHookSpecificationList=[born])
+        [hook] = self.groups.describe_lifecycle_hooks(AutoScalingGroupName="web")["LifecycleHooks"]
+        self.assertEqual({key: hook[key] for key in born}, born)
+        self.groups.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=1)
+        self.advance("300s")
+        states = sorted(one["LifecycleState"] for one in self.seen()["Instances"])
+        self.assertEqual(states, ["InService", "Terminating:Wait"])
+        self.refused("ValidationError", self.groups.put_lifecycle_hook, AutoScalingGroupName="web", LifecycleHookName="x",
+                     LifecycleTransition=ends, HeartbeatTimeout=29)
+        self.groups.delete_lifecycle_hook(AutoScalingGroupName="web", LifecycleHookName="drain")
+        self.advance("60s")
+        self.assertEqual(len(self.ids()), 1)
+
     def test_a_group_is_deleted_by_force_only_while_it_has_instances(self):
         self.group()
         self.refused("ResourceInUse", self.groups.delete_auto_scaling_group, AutoScalingGroupName="web")

@@ -66,7 +66,7 @@ impl AutoScaling {
             suspended: BTreeMap::new(),
             members: Vec::new(),
             actions: Vec::new(),
-            hooks: Vec::new(),
+            hooks: super::hooks::born_with(&ask.params)?,
             scaling: Vec::new(),
             deleting: false,
             evening: None,

@@ -1,9 +1,10 @@
 //! Lifecycle hooks: what holds an instance on its way in or out until somebody lets it go or its time is over.
 
-use super::ask::{invalid, list, need, texts, whole};
+use super::ask::{invalid, list, members, need, texts, whole};
 use super::records::{Group, Hook, Life};
 use super::{Ask, AutoScaling};
 use crate::sim::api::{ApiError, Handled, Reply};
+use crate::sim::ec2::params::Node;
 use crate::sim::xml::Xml;
 
 /// Hooks of a group.
@@ -14,32 +15,12 @@ impl AutoScaling {
         let name = need(&ask.params, "LifecycleHookName")?.to_owned();
         let group = self.group(ask)?;
         let old = group.hooks.iter().find(|hook| hook.name == name).cloned();
-        let terminating = match (ask.params.text("LifecycleTransition"), &old) {
-            (Some("autoscaling:EC2_INSTANCE_LAUNCHING"), _) => false,
-            (Some("autoscaling:EC2_INSTANCE_TERMINATING"), _) => true,
-            (None, Some(old)) => old.terminating,
-            (other, _) => return Err(invalid(format!("'{other:?}' is not a valid LifecycleTransition"))),
-        };
-        let timeout = whole(&ask.params, "HeartbeatTimeout")?.map_or(3600, i64::from);
-        if !(30..=7200).contains(&timeout) {
-            return Err(invalid("HeartbeatTimeout must be from 30 to 7200 seconds"));
-        }
-        let abandon = match ask.params.text("DefaultResult").unwrap_or("ABANDON") {
-            "ABANDON" => true,
-            "CONTINUE" => false,
-            other => return Err(invalid(format!("'{other}' is not a valid DefaultResult"))),
-        };
         if old.is_none() && group.hooks.len() >= MOST {
             return Err(ApiError::new("LimitExceeded", format!("A group can have at most {MOST} lifecycle hooks")));
         }
-        group.hooks.retain(|hook| hook.name != name);
-        group.hooks.push(Hook {
-            name,
-            terminating,
-            timeout,
-            abandon,
-            metadata: ask.params.string("NotificationMetadata"),
-        });
+        let hook = hook(&ask.params, name, old.as_ref())?;
+        group.hooks.retain(|old| old.name != hook.name);
+        group.hooks.push(hook);
         Ok(Reply::default())
     }
 
@@ -68,6 +49,16 @@ impl AutoScaling {
         group.hooks.retain(|hook| hook.name != name);
         if group.hooks.len() == before {
             return Err(invalid(format!("No Lifecycle Hook found with name: {name}")));
+        }
+        // "If there are any outstanding lifecycle actions, they are completed first (ABANDON for launching instances, CONTINUE
+        // for terminating instances)."
+        let held = [false, true].map(|way| group.hold(way).is_some());
+        for member in &mut group.members {
+            let (launching, terminating) = (member.life == Life::PendingWait, member.life == Life::TerminatingWait);
+            if launching && !held[0] || terminating && !held[1] {
+                member.deadline = Some(ask.now);
+                member.healthy &= terminating;
+            }
         }
         Ok(Reply::default())
     }
@@ -99,6 +90,35 @@ impl AutoScaling {
         };
         Ok(Reply::default())
     }
+}
+
+/// The hooks that a group is made with.
+pub(super) fn born_with(params: &Node) -> Result<Vec<Hook>, ApiError> {
+    let all = members(params, "LifecycleHookSpecificationList");
+    if all.len() > MOST {
+        return Err(ApiError::new("LimitExceeded", format!("A group can have at most {MOST} lifecycle hooks")));
+    }
+    all.into_iter().map(|node| hook(node, need(node, "LifecycleHookName")?.to_owned(), None)).collect()
+}
+
+/// A hook as its parameters have it.
+fn hook(params: &Node, name: String, old: Option<&Hook>) -> Result<Hook, ApiError> {
+    let terminating = match (params.text("LifecycleTransition"), old) {
+        (Some("autoscaling:EC2_INSTANCE_LAUNCHING"), _) => false,
+        (Some("autoscaling:EC2_INSTANCE_TERMINATING"), _) => true,
+        (None, Some(old)) => old.terminating,
+        (other, _) => return Err(invalid(format!("'{other:?}' is not a valid LifecycleTransition"))),
+    };
+    let timeout = whole(params, "HeartbeatTimeout")?.map_or(3600, i64::from);
+    if !(30..=7200).contains(&timeout) {
+        return Err(invalid("HeartbeatTimeout must be from 30 to 7200 seconds"));
+    }
+    let abandon = match params.text("DefaultResult").unwrap_or("ABANDON") {
+        "ABANDON" => true,
+        "CONTINUE" => false,
+        other => return Err(invalid(format!("'{other}' is not a valid DefaultResult"))),
+    };
+    Ok(Hook { name, terminating, timeout, abandon, metadata: params.string("NotificationMetadata") })
 }
 
 fn transition(terminating: bool) -> &'static str {

@@ -10,6 +10,12 @@ use crate::sim::xml::Xml;
 const MOST: usize = 50;
 
 impl AutoScaling {
+    /// What the metadata service of an instance says of its group; nothing for one of no group.
+    pub(crate) fn target_state(&self, id: &str) -> Option<&'static str> {
+        let mut members = self.groups.iter().flat_map(|group| &group.members);
+        Some(members.find(|member| member.id == id)?.life.target())
+    }
+
     pub(super) fn terminate_instance(&mut self, ask: &mut Ask) -> Handled {
         let id = need(&ask.params, "InstanceId")?.to_owned();
         let less = flag(&ask.params, "ShouldDecrementDesiredCapacity")?

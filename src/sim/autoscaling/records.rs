@@ -68,6 +68,14 @@ impl Life {
         }
     }
 
+    /// `autoscaling/target-lifecycle-state`: the steady state that it goes to, or is in.
+    pub(super) fn target(self) -> &'static str {
+        match self {
+            Self::Pending | Self::PendingWait | Self::InService => "InService",
+            Self::TerminatingWait | Self::Terminating => "Terminated",
+        }
+    }
+
     /// Whether it counts against the desired capacity.
     pub(super) fn counts(self) -> bool {
         matches!(self, Self::Pending | Self::PendingWait | Self::InService)

@@ -2,7 +2,7 @@
 
 use crate::sim::api::{ApiError, Call, Handled, Payload};
 use crate::sim::faults::FaultScript;
-use crate::sim::hosts::NoHosts;
+use crate::sim::hosts::{NoHosts, Upcall};
 use crate::sim::world::{Attempt, Origin, World};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -114,6 +114,11 @@ impl Cloud {
     pub(crate) fn serving(&self) -> Vec<Value> {
         let members = self.web()["instances"].as_array().cloned().unwrap_or_default();
         members.into_iter().filter(|member| member["state"] == "InService").collect()
+    }
+
+    /// `autoscaling/target-lifecycle-state` as an instance reads it.
+    pub(crate) fn target_state(&self, id: &str) -> Option<String> {
+        self.0.metadata(id)?.target_state
     }
 
     /// The world's time now.

@@ -252,13 +252,48 @@ fn a_hook_holds_what_leaves_until_it_is_let_go() {
     let members = cloud.web()["instances"].as_array().unwrap().clone();
     let held =
         members.iter().find(|member| member["state"] == "Terminating:Wait").unwrap()["id"].as_str().unwrap().to_owned();
+    for id in members.iter().map(|member| member["id"].as_str().unwrap()) {
+        let target = if id == held { "Terminated" } else { "InService" };
+        assert_eq!(cloud.target_state(id).as_deref(), Some(target), "{id}");
+    }
     let done = [WEB, hook, ("InstanceId", held.as_str()), ("LifecycleActionResult", "CONTINUE")];
     cloud.ok("CompleteLifecycleAction", &done);
     cloud.pass(60);
     assert_eq!(cloud.web()["instances"].as_array().unwrap().len(), 1);
     assert_eq!(cloud.fails("CompleteLifecycleAction", &done).code, "ValidationError");
     assert!(cloud.ok("DescribeLifecycleHooks", &[WEB]).contains("<HeartbeatTimeout>600<"));
+    // What waits is let go when its hook is deleted.
+    cloud.ok("SetDesiredCapacity", &[WEB, ("DesiredCapacity", "0")]);
+    cloud.pass(120);
+    assert_eq!(cloud.web()["instances"][0]["state"], "Terminating:Wait");
     cloud.ok("DeleteLifecycleHook", &[WEB, hook]);
+    cloud.pass(60);
+    assert_eq!(cloud.web()["instances"].as_array().unwrap().len(), 0);
+    assert_eq!(cloud.fails("DeleteLifecycleHook", &[WEB, hook]).code, "ValidationError");
+}
+
+#[test]
+fn a_group_can_be_born_with_a_hook_that_lets_go_by_itself() {
+    let cloud = cloud();
+    let at = "LifecycleHookSpecificationList.member.1";
+    let parameter = |name: &str| format!("{at}.{name}");
+    let (name, way) = (parameter("LifecycleHookName"), parameter("LifecycleTransition"));
+    let (beat, result) = (parameter("HeartbeatTimeout"), parameter("DefaultResult"));
+    let hook = [
+        (name.as_str(), "drain"),
+        (way.as_str(), "autoscaling:EC2_INSTANCE_TERMINATING"),
+        (beat.as_str(), "90"),
+        (result.as_str(), "CONTINUE"),
+    ];
+    cloud.group("0", "4", "1", &hook);
+    cloud.pass(60);
+    let told = cloud.ok("DescribeLifecycleHooks", &[WEB]);
+    assert!(told.contains("<HeartbeatTimeout>90<") && told.contains("<DefaultResult>CONTINUE<"), "{told}");
+    cloud.ok("SetDesiredCapacity", &[WEB, ("DesiredCapacity", "0")]);
+    cloud.pass(80);
+    assert_eq!(cloud.web()["instances"][0]["state"], "Terminating:Wait");
+    cloud.pass(60);
+    assert_eq!(cloud.web()["instances"].as_array().unwrap().len(), 0);
 }
 
 #[test]

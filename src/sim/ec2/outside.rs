@@ -70,6 +70,9 @@ impl Ec2 {
             life_cycle: instance.market.word().to_owned(),
             tags: (instance.metadata.tags == "enabled").then(|| instance.tags.clone()),
             spot_action: instance.notice.and_then(|end| notice(end, now)),
+            // "It is possible for the rebalance recommendation signal to arrive along with the two-minute interruption notice."
+            rebalance: instance.notice.and_then(|end| advice(end, now)),
+            target_state: None,
             instance_profile: instance.profile.clone(),
         })
     }
@@ -104,8 +107,19 @@ impl Ec2 {
 
 /// `spot/instance-action`, from the notice until two minutes past it.
 fn notice(end: Timestamp, now: Timestamp) -> Option<String> {
-    let from = end.saturating_sub(NOTICE).unwrap_or(Timestamp::MIN);
-    (now >= from).then(|| {
-        serde_json::json!({"action": "terminate", "time": end.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()}).to_string()
-    })
+    began(end, now).map(|_| serde_json::json!({"action": "terminate", "time": stamp(end)}).to_string())
+}
+
+/// `events/recommendations/rebalance`, at the same time as the notice here.
+fn advice(end: Timestamp, now: Timestamp) -> Option<String> {
+    began(end, now).map(|from| serde_json::json!({"noticeTime": stamp(from)}).to_string())
+}
+
+/// When the notice of this end came, if it did.
+fn began(end: Timestamp, now: Timestamp) -> Option<Timestamp> {
+    Some(end.saturating_sub(NOTICE).unwrap_or(Timestamp::MIN)).filter(|from| now >= *from)
+}
+
+fn stamp(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }

@@ -150,6 +150,8 @@ fn look_up(path: &str, facts: &Metadata, source: &Source) -> Option<Vec<u8>> {
         "local-hostname" | "hostname" => format!("ip-{}", facts.local_ipv4.replace('.', "-")),
         "instance-life-cycle" => facts.life_cycle.clone(),
         "spot/instance-action" => facts.spot_action.clone()?,
+        "events/recommendations/rebalance" => facts.rebalance.clone()?,
+        "autoscaling/target-lifecycle-state" => facts.target_state.clone()?,
         "tags/instance" | "tags/instance/" => {
             facts.tags.as_ref()?.keys().map(String::as_str).collect::<Vec<_>>().join("\n")
         }
@@ -214,6 +216,11 @@ mod tests {
         assert_eq!(look_up(path, &facts, &source), None);
         facts.tags = Some([("fleetwright:expires".to_owned(), "t".to_owned())].into());
         assert_eq!(look_up(path, &facts, &source).as_deref(), Some(b"t".as_slice()));
-        assert_eq!(look_up("/latest/meta-data/spot/instance-action", &facts, &source), None);
+        for path in ["spot/instance-action", "events/recommendations/rebalance", "autoscaling/target-lifecycle-state"] {
+            assert_eq!(look_up(&format!("/latest/meta-data/{path}"), &facts, &source), None, "{path}");
+        }
+        facts.target_state = Some("InService".to_owned());
+        let path = "/latest/meta-data/autoscaling/target-lifecycle-state";
+        assert_eq!(look_up(path, &facts, &source).as_deref(), Some(b"InService".as_slice()));
     }
 }

@@ -213,6 +213,10 @@ pub struct Metadata {
     pub tags: Option<BTreeMap<String, String>>,
     /// `{"action":"terminate","time":"..."}` once interrupted.
     pub spot_action: Option<String>,
+    /// `{"noticeTime":"..."}` once EC2 recommends to replace it.
+    pub rebalance: Option<String>,
+    /// Where Auto Scaling takes it, for example `InService`; only for an instance of a group.
+    pub target_state: Option<String>,
     /// Instance profile name, if any.
     pub instance_profile: Option<String>,
 }

@@ -79,6 +79,15 @@ pub(super) const FIELDS: &[Field] = &[
     .default("false")
     .source("https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-capacity-rebalancing.html"),
     Field::new(
+        "fleet.group.drain_within",
+        duration(30, 7_200),
+        "15m",
+        "How long Auto Scaling waits for a host that it ends to finish what its worker has in hand; the host goes as soon as it \
+         has. Where the spec names a `worker`.",
+    )
+    .default("5m")
+    .source("https://docs.aws.amazon.com/autoscaling/ec2/userguide/lifecycle-hooks.html"),
+    Field::new(
         "fleet.accept",
         SECTION,
         "{min: 36, within: 10m, otherwise: abort}",

@@ -73,7 +73,7 @@ pub(super) fn hosts(check: &mut Check<'_>, field: &Field<'_>) -> Option<HostsSpe
 fn mode(check: &mut Check<'_>, s: &mut Section<'_>) -> Option<GroupSpec> {
     let words = value::choice(&[("instances", false), ("auto-scaling-group", true)]);
     let grouped = s.get("mode").and_then(|field| check.parsed(&field, words)).unwrap_or(false);
-    let mut out = GroupSpec { grace: Duration::from_mins(5), rebalance: false };
+    let mut out = GroupSpec { grace: Duration::from_mins(5), rebalance: false, drain_within: Duration::from_mins(5) };
     if let Some(field) = s.get("group") {
         if !grouped {
             let message = "`fleet.group` is about an Auto Scaling group, and `fleet.mode` makes none";
@@ -81,6 +81,7 @@ fn mode(check: &mut Check<'_>, s: &mut Section<'_>) -> Option<GroupSpec> {
         }
         if let Some(mut s) = check.section(&field, "`group: {grace: 5m}`") {
             out.grace = span(&mut s, check, "grace", (Duration::ZERO, 7200 * SECOND), out.grace);
+            out.drain_within = span(&mut s, check, "drain_within", (30 * SECOND, 7200 * SECOND), out.drain_within);
             out.rebalance = boolean(&mut s, check, "rebalance", out.rebalance);
             s.close(check, &[]);
         }

@@ -1,7 +1,7 @@
 //! `release:`, `worker:`, `queue:`, `feed:` and `done:` the job itself.
 
 use super::{DAY, SECOND, number, span};
-use crate::model::{AccountId, Region};
+use crate::model::{AccountId, HOST_UNIT, Region};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Budget, Counts, Done, Feed, FeedSource, Hold, Ledger, Probe, Queue, Release, Worker};
 use crate::spec::playbook::FACTS;
@@ -66,6 +66,11 @@ pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker>
     let unit = value::word("a systemd unit's name", 255, ":_.@-");
     let service = s.need("service", "crawl-worker").and_then(|f| check.parsed(&f, unit));
     let process = s.need("process", "crawl.py --queue").and_then(|f| check.parsed(&f, value::line(200)));
+    if let Some(text) = process.as_deref().filter(|text| HOST_UNIT.contains(text)) {
+        let message =
+            format!("`worker.process`: {} is in the command line of fleetwright's own host unit too", quote(text));
+        check.error_with(field.key, "bad-value", message, Some("name more of the worker's command line"));
+    }
     let command = s.get("command").and_then(|f| {
         let (text, _) = check.raw(&f)?;
         template::check(check, &f, text);
