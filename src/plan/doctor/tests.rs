@@ -279,6 +279,28 @@ fn every_ailment_is_named_with_its_fix() {
             Exit::Denied,
         ),
         (
+            with(|c| {
+                let arn = "arn:aws:kms:us-west-2:123456789012:key/k".to_owned();
+                c.keys[0].1 = Ok(KeyFacts { arn, ..key(false, "Enabled", &[]) });
+            }),
+            "volume-key",
+            Good,
+            "this fleet launches nothing there",
+            "",
+            Exit::Done,
+        ),
+        (
+            with(|c| {
+                let arn = "arn:aws:kms:us-west-2:123456789012:key/k".to_owned();
+                c.keys[0].1 = Ok(KeyFacts { arn, ..key(false, "Disabled", &[]) });
+            }),
+            "volume-key",
+            Problem,
+            "is Disabled",
+            "enable-key --region us-west-2",
+            Exit::Denied,
+        ),
+        (
             with(|c| c.keys[0].1 = Ok(key(false, "Enabled", &["arn:aws:iam::123456789012:role/other"]))),
             "volume-key",
             Warning,

@@ -260,6 +260,25 @@ pub(super) const SCENES: &[Scene] = &[
         check: |after| assert_eq!(after.ours.images.len(), 1 + after.over, "images"),
     },
     Scene {
+        name: "bake copies",
+        spec: MOULD,
+        hosts: "none",
+        speed: 2000,
+        stage: |cloud| {
+            cloud.set("image={keep: 1, encrypt: {kms_key: alias/aws/ebs}, copy_to: [us-west-2]}");
+        },
+        before: nothing,
+        verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
+        most: 0,
+        check: |after| {
+            let west = &after.world["abroad"]["us-west-2"];
+            let count = |kind: &str| west[kind].as_array().map_or(0, Vec::len);
+            assert_eq!(after.ours.images.len(), 1 + after.over, "images, and no draft");
+            assert!(after.ours.images.iter().all(|image| image["encrypted"] == true), "{:#?}", after.ours.images);
+            assert_eq!((count("images"), count("snapshots")), (1 + after.over, 1 + after.over), "copies: {west:#}");
+        },
+    },
+    Scene {
         name: "extend",
         spec: FIVE,
         hosts: "none",
