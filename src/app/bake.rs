@@ -6,16 +6,17 @@ use super::context::{Context, state};
 use crate::cli::request::Bake;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::FleetDir;
-use crate::journal::History;
-use crate::model::{ImageState, tags};
-use crate::plan::bake::{Input, plan};
+use crate::journal::{FleetDir, Fold, History};
+use crate::model::{Image, ImageId, Region, tags};
+use crate::plan::bake::{Input, made, plan};
 use crate::plan::token::digest;
 use crate::report::answer::Baked;
 use crate::spec::Need;
 use crate::steps::{Attestation, Made, Options};
 use jiff::SignedDuration;
+use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
 
 /// A verification older than this says little about the template as it is now.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
@@ -37,8 +38,8 @@ impl Context {
         if wanted.if_changed
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
-            self.nothing("bake", format!("image {image} has the same release and playbooks"));
-            return Ok(self.baked(&image));
+            self.nothing("bake", format!("image {} has the same release and playbooks", image.image));
+            return Ok(image);
         }
         let attestation = match self.attestation(&held.state, template.instance.as_str())? {
             Some(attestation) => Some(attestation.digest),
@@ -59,7 +60,11 @@ impl Context {
                 template.instance
             ));
         }
-        let order = Order { verb: "bake", arguments: format!("{wanted:?}"), options: Options::default() };
+        let regions: Vec<&str> = self.fleet.image.copy_to.iter().map(Region::as_str).collect();
+        let mut arguments = format!("{wanted:?}");
+        // Other copies are another bake, though the hosts are the same.
+        arguments.extend(regions.iter().flat_map(|region| [" ", region]));
+        let order = Order { verb: "bake", arguments, options: Options::default() };
         let ran = self
             .run(held, order, async |look| {
                 Ok(plan(&Input {
@@ -75,28 +80,42 @@ impl Context {
                 }))
             })
             .await?;
-        let made = ran
-            .journal
-            .and_then(|journal| journal.with_fold(|fold| fold.steps.get("image").cloned()))
-            .and_then(|output| serde_json::from_value::<Made>(output).ok());
-        match made {
-            Some(made) => Ok(self.baked(made.image.as_str())),
+        let read = |output: &Value| serde_json::from_value::<Made>(output.clone()).ok();
+        let left = |fold: &Fold| {
+            let copy = |region: &str| Some((region.to_owned(), read(fold.steps.get(&format!("copy-{region}"))?)?));
+            let copies = regions.iter().filter_map(|region| copy(region));
+            Some((made(fold).and_then(read)?, copies.map(|(region, made)| (region, made.image.to_string())).collect()))
+        };
+        match ran.journal.and_then(|journal| journal.with_fold(left)) {
+            Some((made, copies)) => Ok(self.baked(&made.image, copies)),
             None => Err(Failure::to(Exit::Bug, "find the image that was made")),
         }
     }
 
-    fn baked(&self, image: &str) -> Baked {
-        Baked { image: image.to_owned(), api_calls: self.calls() }
+    fn baked(&self, image: &ImageId, copies: BTreeMap<String, String>) -> Baked {
+        Baked { image: image.to_string(), copies, api_calls: self.calls() }
     }
 
-    /// The newest available image, when it was made of the same release and playbooks.
-    async fn same_image(&self, release: Option<&str>) -> Result<Option<String>, Failure> {
+    /// The newest image that can be launched, when it was made of the same release and playbooks, is encrypted as the spec
+    /// wants, and has every copy that it wants.
+    async fn same_image(&self, release: Option<&str>) -> Result<Option<Baked>, Failure> {
         let clients = self.clients().await?;
         let mut images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
-        let newest = images.into_iter().find(|image| image.state == ImageState::Available);
-        Ok(newest.filter(|image| image.tags.get(tags::RELEASE) == release).map(|image| image.id.to_string()))
+        let key = self.fleet.image.kms_key.as_deref();
+        let same = |image: &Image| image.tags.get(tags::RELEASE) == release && image.tags.get(tags::KEY) == key;
+        let Some(newest) = images.into_iter().find(Image::launchable).filter(same) else { return Ok(None) };
+        let mut copies = BTreeMap::new();
+        for region in &self.fleet.image.copy_to {
+            let clients = clients.in_region(region);
+            let look = async || clients.images_of_fleet(&self.fleet.name).await;
+            let there = self.read(&format!("look for copies in {region}"), look).await?;
+            let run = |image: &Image| image.tags.get(tags::RUN) == newest.tags.get(tags::RUN);
+            let Some(copy) = there.into_iter().find(|image| image.launchable() && run(image)) else { return Ok(None) };
+            copies.insert(region.to_string(), copy.id.to_string());
+        }
+        Ok(Some(self.baked(&newest.id, copies)))
     }
 
     /// Digest of release archive and playbooks; none when the spec names no release.

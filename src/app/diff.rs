@@ -5,7 +5,7 @@ use super::context::{Context, state};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{ImageState, Instance, Mark, tags};
+use crate::model::{Instance, Mark, tags};
 use crate::plan::diff::{self, Input};
 use crate::plan::slots;
 use crate::report::answer::{FleetDiff, HostDiff};
@@ -24,7 +24,7 @@ impl Context {
         let history = History::read(&self.state_dir()?).map_err(state)?;
         let survey = past::without_ended(survey, &history);
         let mut unknown = Vec::new();
-        let image = survey.images.iter().find(|image| image.state == ImageState::Available);
+        let image = survey.images.iter().find(|image| image.launchable());
         if image.is_none() {
             unknown.push("image: this fleet has none that can be launched".to_owned());
         }

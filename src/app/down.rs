@@ -12,6 +12,7 @@ use crate::plan::down;
 use crate::plan::verify::canary_queue;
 use crate::report::answer::TornDown;
 use crate::steps::{Options, past};
+use crate::survey::For;
 use std::time::Duration;
 
 /// How long the look may take that a `down` without time left ends with, wall time.
@@ -37,8 +38,11 @@ impl Context {
         if !volumes.is_empty() || !queues.is_empty() {
             return Ok(true);
         }
-        let snapshots = async || clients.snapshots_of_fleet(name).await;
-        Ok(images && !self.read("list this fleet's snapshots", snapshots).await?.is_empty())
+        if !images {
+            return Ok(false);
+        }
+        let seen = self.every_region(look.survey.clone()).await?;
+        Ok(seen.iter().any(|seen| !seen.survey.images.is_empty() || !seen.loose.is_empty()))
     }
 
     /// A `down` that ran out of time: what is still seen, and what that costs.
@@ -86,7 +90,9 @@ impl Context {
             let there = self.coming() > 0 || self.anything(&look, &history, wanted.images).await?;
             let of_spec = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
             let grouped = of_spec || look.survey.group.is_some();
-            let mut plan = down::plan(&self.fleet, wanted.images, open, there, grouped, self.clock.now(), look.request);
+            let copied_to = past::copied_to(&history, &self.fleet);
+            let now = self.clock.now();
+            let mut plan = down::plan(&self.fleet, wanted.images, &copied_to, open, there, grouped, now, look.request);
             let live = crate::survey::live(look.survey).len();
             match self.coming() {
                 0 if !there => plan.notes.push("nothing of this fleet is seen".to_owned()),
@@ -102,13 +108,13 @@ impl Context {
             Ok(plan)
         })
         .await?;
-        let images = self.own_images().await?;
-        let kept: Vec<String> = images.iter().map(|image| image.id.to_string()).collect();
+        let seen = self.every_region(self.look(For::Telling).await?).await?;
+        let images = seen.iter().flat_map(|seen| &seen.survey.images);
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),
             remaining: Vec::new(),
-            images_kept: kept,
-            loose_snapshots: self.loose_snapshots(&images).await?,
+            images_kept: images.map(|image| image.id.to_string()).collect(),
+            loose_snapshots: seen.iter().flat_map(|seen| seen.loose.clone()).collect(),
             api_calls: self.calls(),
         })
     }

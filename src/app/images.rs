@@ -7,10 +7,10 @@ use crate::cli::request::Images;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{History, IntentState, Journal, Outcome};
-use crate::model::{Image, ImageId, ImageState, tags};
-use crate::plan::images::{Fate, fates, plan, users};
+use crate::model::{Image, ImageId, Survey, tags};
+use crate::plan::images::{Fate, Seen, fates, plan, users};
 use crate::report::answer::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
-use crate::steps::{Attestation, Options, leftovers};
+use crate::steps::{Attestation, Options, leftovers, past};
 use crate::survey::For;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,11 +26,13 @@ impl Context {
     async fn list_images(&self) -> Result<Exit, Failure> {
         let survey = self.own_survey(For::Planning).await?;
         let keep = self.fleet.image.keep;
-        let row = |(image, fate): (&Image, Fate)| {
-            let users = users(&survey, image);
+        let seen = self.every_region(survey).await?;
+        let row = |survey: &Survey, image: &Image, fate: Fate| {
+            let users = users(survey, image);
             let tag = |key| image.tags.get(key).map(str::to_owned);
             ImageRow {
                 id: image.id.to_string(),
+                region: survey.region.to_string(),
                 name: image.name.clone(),
                 state: image.state.as_str().to_owned(),
                 created: image.created,
@@ -49,25 +51,44 @@ impl Context {
                 template_versions: users.versions,
             }
         };
+        let rows = |survey: &Survey| -> Vec<ImageRow> {
+            let fates = fates(survey, keep);
+            survey.images.iter().zip(fates).map(|(image, fate)| row(survey, image, fate)).collect()
+        };
         let answer = ImagePage {
             fleet: self.fleet.name.to_string(),
             keep,
-            images: survey.images.iter().zip(fates(&survey, keep)).map(row).collect(),
-            loose_snapshots: self.loose_snapshots(&survey.images).await?,
+            images: seen.iter().flat_map(|Seen { survey, .. }| rows(survey)).collect(),
+            loose_snapshots: seen.iter().flat_map(|seen| seen.loose.clone()).collect(),
             api_calls: self.calls(),
         };
         self.tell(Told::good(answer))
     }
 
-    /// Ids of this fleet's snapshots that none of its images holds.
-    pub(super) async fn loose_snapshots(&self, images: &[Image]) -> Result<Vec<String>, Failure> {
+    /// The images of the fleet's own region and of every other that may have copies of them, each with the snapshots that
+    /// no image holds.
+    pub(super) async fn every_region(&self, own: Survey) -> Result<Vec<Seen>, Failure> {
         let clients = self.clients().await?;
-        let what = "list this fleet's snapshots";
-        let snapshots = self.read(what, async || clients.snapshots_of_fleet(&self.fleet.name).await).await?;
-        Ok(leftovers::loose(snapshots, images).iter().map(|snapshot| snapshot.id.to_string()).collect())
+        let history = History::read(&self.state_dir()?).map_err(state)?;
+        let mut surveys = vec![own];
+        for region in past::copied_to(&history, &self.fleet) {
+            let (clients, fleet) = (clients.in_region(&region), self.fleet.abroad(&region));
+            let look = async || crate::survey::look(&clients, &fleet, &*self.clock, For::Planning).await;
+            surveys.push(self.read(&format!("look for copies in {region}"), look).await?);
+        }
+        let mut seen = Vec::new();
+        for survey in surveys {
+            let clients = clients.in_region(&survey.region);
+            let what = "list this fleet's snapshots";
+            let snapshots = self.read(what, async || clients.snapshots_of_fleet(&self.fleet.name).await).await?;
+            let loose = leftovers::loose(snapshots, &survey.images);
+            let loose = loose.iter().map(|snapshot| snapshot.id.to_string()).collect();
+            seen.push(Seen { survey, loose });
+        }
+        Ok(seen)
     }
 
-    /// This fleet's images, newest first.
+    /// This fleet's images in its own region, newest first.
     pub(super) async fn own_images(&self) -> Result<Vec<Image>, Failure> {
         let clients = self.clients().await?;
         self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await
@@ -81,12 +102,12 @@ impl Context {
         let order = Order { verb: "images prune", arguments, options };
         let ran = self
             .run(&held, order, async |look| {
-                let loose = self.loose_snapshots(&look.survey.images).await?;
-                Ok(plan(&self.fleet, look.survey, &loose, look.request))
+                Ok(plan(&self.fleet, &self.every_region(look.survey.clone()).await?, look.request))
             })
             .await?;
         let ended = ended_by(ran.journal.as_deref());
-        let images = self.own_images().await?.into_iter().map(|image| image.id.to_string());
+        let seen = self.every_region(self.look(For::Telling).await?).await?;
+        let images = seen.iter().flat_map(|seen| &seen.survey.images).map(|image| image.id.to_string());
         self.tell(Told::good(Pruned {
             fleet: self.fleet.name.to_string(),
             // What was ended a moment ago may still be shown.
@@ -102,7 +123,7 @@ impl Context {
         let from = self.meant_image(&images, from).await?;
         let to = match to {
             Some(name) => self.meant_image(&images, name).await?,
-            None => images.iter().find(|image| image.state == ImageState::Available).cloned().ok_or_else(|| {
+            None => images.iter().find(|image| image.launchable()).cloned().ok_or_else(|| {
                 Failure::to(Exit::Usage, "find another image: none of this fleet can be launched")
                     .hint("fleetwright bake     # makes one")
             })?,

@@ -9,6 +9,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
+use crate::plan::bake::to_come;
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
@@ -126,7 +127,7 @@ impl Context {
                 named = self.image_to_come(survey.template.as_ref());
                 &named
             }
-            None => choose_image(&survey.images, launch.unattested)?,
+            None => choose_image(&survey.images, &self.fleet.image, launch.unattested)?,
         };
         if let (Some(then), Some(now)) = (image.tags.get(tags::RELEASE), self.release_digest()?)
             && then != now
@@ -186,12 +187,7 @@ impl Context {
 
     /// The image that a bake planned before this would make.
     fn image_to_come(&self, template: Option<&Instance>) -> Image {
-        let steps = self.planned("bake").map(|plan| plan.steps).unwrap_or_default();
-        let request = steps.into_iter().find_map(|step| match step.action {
-            Action::Image(request) => Some(request),
-            _ => None,
-        });
-        let (name, tags) = request.map(|request| (request.name, request.tags)).unwrap_or_default();
+        let (name, tags) = self.planned("bake").and_then(|plan| to_come(&plan)).unwrap_or_default();
         Image {
             id: ImageId::new("the one that bake makes"),
             name,

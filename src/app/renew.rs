@@ -47,7 +47,7 @@ impl Context {
                 let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
                 let image = match &asked.launch.image {
                     Some(id) => self.named_image(id).await?,
-                    None => choose_image(&survey.images, asked.launch.unattested)?.clone(),
+                    None => choose_image(&survey.images, &self.fleet.image, asked.launch.unattested)?.clone(),
                 };
                 if !asked.stale_image {
                     let born = image.tags.get(tags::RELEASE);

@@ -44,6 +44,8 @@ pub struct Clients {
 struct Shared {
     config: SdkConfig,
     region: Region,
+    /// The fleet's own region, where this is another.
+    home: Option<Region>,
     counter: Counter,
     named: Named,
     caller: OnceCell<Caller>,
@@ -107,6 +109,7 @@ impl Clients {
         let shared = Shared {
             config,
             region,
+            home: None,
             counter: Counter::default(),
             named: Named::default(),
             caller: OnceCell::new(),
@@ -125,6 +128,38 @@ impl Clients {
     /// The region that all calls go to.
     pub fn region(&self) -> &Region {
         &self.shared.region
+    }
+
+    /// The clients of another region, with the same credentials, counts and run. What they list of a fleet's images and
+    /// snapshots is what was copied there from this region.
+    #[must_use]
+    pub fn in_region(&self, region: &Region) -> Self {
+        let Shared { config, counter, named, caller, .. } = &*self.shared;
+        if *region == self.shared.region {
+            return self.clone();
+        }
+        let shared = Shared {
+            config: config.to_builder().region(aws_config::Region::new(region.to_string())).build(),
+            region: region.clone(),
+            home: Some(self.shared.home.clone().unwrap_or_else(|| self.shared.region.clone())),
+            counter: counter.clone(),
+            named: named.clone(),
+            caller: caller.clone(),
+            autoscaling: OnceLock::new(),
+            ec2: OnceLock::new(),
+            sqs: OnceLock::new(),
+            sts: OnceLock::new(),
+            pricing: OnceLock::new(),
+            iam: OnceLock::new(),
+            kms: OnceLock::new(),
+            quotas: OnceLock::new(),
+        };
+        Self { shared: Arc::new(shared) }
+    }
+
+    /// The fleet's own region, where these are the clients of another.
+    pub(super) fn home(&self) -> Option<&Region> {
+        self.shared.home.as_ref()
     }
 
     /// From now on every call bears the run in its user agent (`app/fleetwright-<run>`), which CloudTrail keeps.

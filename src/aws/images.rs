@@ -5,34 +5,45 @@ use super::convert::{birth_tags, filter, need, pages, read, tags};
 use super::exact::{capture, invalid, send};
 use crate::gate::OwnedIds;
 use crate::journal::{Draft, Permit};
-use crate::model::{Fault, FleetName, Image, ImageId, ImageRequest, ImageState, InstanceId, tags as keys};
+use crate::model::{
+    CopyRequest, Fault, FleetName, Image, ImageId, ImageRequest, ImageState, InstanceId, Region, tags as keys,
+};
 use aws_sdk_ec2::types::{Filter, ImageAttributeName, PermissionGroup, ResourceType};
 
 const DESCRIBE: &str = "DescribeImages";
 const CREATE: &str = "CreateImage";
+const COPY: &str = "CopyImage";
 const DEREGISTER: &str = "DeregisterImage";
 
 impl Clients {
     /// Our account's images with the fleet's tag, newest first.
     pub async fn images_of_fleet(&self, fleet: &FleetName) -> Result<Vec<Image>, Fault> {
-        let mut images = self.images(filter(&format!("tag:{}", keys::FLEET), [fleet.as_str()]), true).await?;
+        let mut images = self.images(self.of_fleet(fleet), true).await?;
         images.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
         Ok(images)
     }
 
     /// One image of any owner, absent if AWS does not know it.
     pub async fn image(&self, id: &ImageId) -> Result<Option<Image>, Fault> {
-        Ok(self.images(filter("image-id", [id.as_str()]), false).await?.into_iter().find(|image| image.id == *id))
+        Ok(self.images(vec![filter("image-id", [id.as_str()])], false).await?.into_iter().find(|image| image.id == *id))
     }
 
     /// Our own account's image of this name: a name alone could be a stranger's.
     pub async fn image_by_name(&self, name: &str) -> Result<Option<Image>, Fault> {
-        Ok(self.images(filter("name", [name]), true).await?.into_iter().find(|image| image.name == name))
+        Ok(self.images(vec![filter("name", [name])], true).await?.into_iter().find(|image| image.name == name))
     }
 
-    async fn images(&self, filter: Filter, own: bool) -> Result<Vec<Image>, Fault> {
+    /// What tells a fleet's images and snapshots: its tag, and in another region than its own that they are copies.
+    pub(super) fn of_fleet(&self, fleet: &FleetName) -> Vec<Filter> {
+        let tagged = |key: &str, value: &str| filter(&format!("tag:{key}"), [value]);
+        let copied = self.home().map(|home| tagged(keys::COPIED_FROM, home.as_str()));
+        std::iter::once(tagged(keys::FLEET, fleet.as_str())).chain(copied).collect()
+    }
+
+    async fn images(&self, filters: Vec<Filter>, own: bool) -> Result<Vec<Image>, Fault> {
         let raw = pages(DESCRIBE, |token| {
-            let call = self.ec2().describe_images().filters(filter.clone()).max_results(1000).set_next_token(token);
+            let call = self.ec2().describe_images().set_filters(Some(filters.clone())).max_results(1000);
+            let call = call.set_next_token(token);
             let call = if own { call.owners("self") } else { call };
             async {
                 let answer = read(DESCRIBE, call.send()).await?;
@@ -71,6 +82,32 @@ impl Clients {
         let call = self.ec2().create_image().customize();
         let answer = send(CREATE, permit, |hook| call.interceptor(hook).send()).await?;
         Ok(ImageId::new(need(CREATE, "image id", answer.image_id)?))
+    }
+
+    /// Drafts a copy of an image of the region `from`, with its tags and its snapshots' from birth; it is made in the
+    /// region of these clients.
+    pub async fn draft_copy(&self, request: &CopyRequest, from: &Region, source: &ImageId) -> Result<Draft, Fault> {
+        let born = [ResourceType::Image, ResourceType::Snapshot].into_iter();
+        let born: Vec<_> = born.filter_map(|kind| birth_tags(kind, &request.tags)).collect();
+        let call = self
+            .ec2()
+            .copy_image()
+            .name(&request.name)
+            .description(&request.description)
+            .source_region(from.as_str())
+            .source_image_id(source.as_str())
+            .client_token(&request.token)
+            .set_encrypted(request.kms_key.is_some().then_some(true))
+            .set_kms_key_id(request.kms_key.clone())
+            .set_tag_specifications(Some(born).filter(|born| !born.is_empty()));
+        capture(COPY, Some(&request.token), |hook| call.customize().interceptor(hook).send()).await
+    }
+
+    /// Makes the drafted copy.
+    pub async fn copy_image(&self, permit: &Permit) -> Result<ImageId, Fault> {
+        let call = self.ec2().copy_image().customize();
+        let answer = send(COPY, permit, |hook| call.interceptor(hook).send()).await?;
+        Ok(ImageId::new(need(COPY, "image id", answer.image_id)?))
     }
 
     /// Drafts the end of one image and of the snapshots that belong to no other.

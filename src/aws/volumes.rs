@@ -61,9 +61,9 @@ impl Clients {
     /// Every snapshot of our account that carries the fleet's tag.
     pub async fn snapshots_of_fleet(&self, fleet: &FleetName) -> Result<Vec<Snapshot>, Fault> {
         const ACTION: &str = "DescribeSnapshots";
-        let wanted = filter(&format!("tag:{}", keys::FLEET), [fleet.as_str()]);
+        let wanted = self.of_fleet(fleet);
         let raw = pages(ACTION, |token| {
-            let call = self.ec2().describe_snapshots().owner_ids("self").filters(wanted.clone());
+            let call = self.ec2().describe_snapshots().owner_ids("self").set_filters(Some(wanted.clone()));
             let call = call.max_results(1000).set_next_token(token);
             async {
                 let answer = read(ACTION, call.send()).await?;

@@ -27,7 +27,8 @@ impl Draft {
     /// Whether the call makes something that costs money or takes a name. The others are idempotent by nature and decided
     /// anew each time: when nobody knows how one came out, nothing is missing.
     pub fn makes(&self) -> bool {
-        self.action.starts_with("Create") && !["CreateTags", "CreateOrUpdateTags"].contains(&self.action.as_str())
+        let makes = ["Create", "Copy"].iter().any(|word| self.action.starts_with(word));
+        makes && !["CreateTags", "CreateOrUpdateTags"].contains(&self.action.as_str())
     }
 }
 

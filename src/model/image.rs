@@ -1,6 +1,6 @@
 //! An AMI and what belongs to it.
 
-use super::{ImageId, InstanceId, SnapshotId, Tags};
+use super::{ImageId, InstanceId, SnapshotId, Tags, tags};
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
@@ -62,4 +62,11 @@ pub struct Image {
     pub base: Option<ImageId>,
     /// All its tags.
     pub tags: Tags,
+}
+
+impl Image {
+    /// Whether hosts may be launched from it: it is available, and none that is only there to be copied.
+    pub fn launchable(&self) -> bool {
+        self.state == ImageState::Available && self.tags.get(tags::DRAFT).is_none()
+    }
 }

@@ -1,6 +1,6 @@
 //! What is asked of AWS, as data: the same request makes the same bytes each time.
 
-use super::{ImageId, InstanceId, Market, SecurityGroupId, SubnetId, Tags, TemplateId, Zone};
+use super::{ImageId, InstanceId, Market, Region, SecurityGroupId, SubnetId, Tags, TemplateId, Zone};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -126,4 +126,23 @@ pub struct ImageRequest {
     pub no_reboot: bool,
     /// Tags of image and snapshots from birth.
     pub tags: Tags,
+}
+
+/// A copy of an image that an earlier step leaves.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+pub struct CopyRequest {
+    /// The region that gets it.
+    pub region: Region,
+    /// ClientToken.
+    pub token: String,
+    /// Its name.
+    pub name: String,
+    /// For people.
+    pub description: String,
+    /// The KMS key of that region that encrypts it; as it is if absent.
+    pub kms_key: Option<String>,
+    /// Tags of image and snapshots from birth: CopyImage copies none by itself.
+    pub tags: Tags,
+    /// The step that leaves the image to copy, which is in the fleet's region.
+    pub of: String,
 }

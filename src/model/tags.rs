@@ -23,6 +23,12 @@ pub const QUARANTINE: &str = "fleetwright:quarantine";
 pub const RUN: &str = "fleetwright:run";
 /// Digest of the verification that an image rests on.
 pub const ATTESTATION: &str = "fleetwright:attestation";
+/// The run that makes an image only to copy it: it is ended when its encrypted copy is there, and launched by nobody.
+pub const DRAFT: &str = "fleetwright:draft";
+/// The KMS key that an image was encrypted with, as the spec names it.
+pub const KEY: &str = "fleetwright:kms-key";
+/// The region of the fleet whose image this is a copy of, in another region.
+pub const COPIED_FROM: &str = "fleetwright:copied-from";
 /// The Auto Scaling group that an instance is a member of; AWS's own tag.
 pub const GROUP: &str = "aws:autoscaling:groupName";
 /// The tag that consoles show as the name.

@@ -2,8 +2,10 @@
 
 use super::group::group_name;
 use super::{Action, Plan, Step};
+use crate::model::Region;
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeSet;
 
 /// How long after a call nobody knows the outcome of its hosts may still appear: the longest attempt (90 s for CreateFleet)
 /// and the five minutes that EC2's guide gives eventual consistency.
@@ -13,10 +15,12 @@ pub const QUIET: SignedDuration = SignedDuration::from_secs(90 + 300);
 ///
 /// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one. Where `there`
 /// says that a look found nothing, and no such call is open, only the second look is left. A group of the fleet (`grouped`)
-/// wants none before its hosts end, and is deleted after them.
+/// wants none before its hosts end, and is deleted after them. `copied_to` are other regions that may have copies of its
+/// images.
 pub fn plan(
     fleet: &Fleet,
     images: bool,
+    copied_to: &BTreeSet<Region>,
     open: Option<Timestamp>,
     there: bool,
     grouped: bool,
@@ -54,7 +58,12 @@ pub fn plan(
     steps.push(Step::new("queues", "delete queues of ours", Action::Queues));
     if images {
         let keep = fleet.image.keep;
-        steps.push(Step::new("images", format!("end images beyond the newest {keep}"), Action::Images { keep }));
+        let title = format!("end images beyond the newest {keep}");
+        steps.push(Step::new("images", title.clone(), Action::Images { keep, region: None }));
+        steps.extend(copied_to.iter().map(|region| {
+            let action = Action::Images { keep, region: Some(region.clone()) };
+            Step::new(&format!("images-{region}"), format!("{title}, of the copies in {region}"), action)
+        }));
     }
     steps.push(sweep);
     Plan { steps, ..plan }

@@ -42,11 +42,13 @@ pub fn users(survey: &Survey, image: &Image) -> Users {
     }
 }
 
-/// The fate of each image of the survey, in its order: newest first. Images that failed do not count among those kept.
+/// The fate of each image of the survey, in its order: newest first. Images that failed, or that nobody launches, do not
+/// count among those kept.
 pub fn fates(survey: &Survey, keep: u32) -> Vec<Fate> {
     let mut kept = 0;
     let fate = |image: &Image| {
-        let failed = image.state == ImageState::Failed;
+        // What a bake that was cut short only made to copy is no image to launch.
+        let failed = image.state == ImageState::Failed || image.tags.get(tags::DRAFT).is_some();
         let newest = !failed && kept < keep;
         kept += u32::from(!failed);
         let users = users(survey, image);
@@ -69,29 +71,37 @@ pub fn surplus(survey: &Survey, keep: u32) -> Vec<&Image> {
     survey.images.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Surplus).map(|(image, _)| image).collect()
 }
 
-/// Plans the end of the images that nobody needs, and of snapshots (`loose`, by id) that no image holds.
-pub fn plan(fleet: &Fleet, survey: &Survey, loose: &[String], request: String) -> Plan {
+/// One region's images, as a look saw them, and ids of its snapshots that no image holds.
+#[derive(Clone, Debug)]
+pub struct Seen {
+    /// The look.
+    pub survey: Survey,
+    /// The snapshots.
+    pub loose: Vec<String>,
+}
+
+/// Plans the end of the images that nobody needs, and of snapshots that no image holds, in each region.
+pub fn plan(fleet: &Fleet, seen: &[Seen], request: String) -> Plan {
     let keep = fleet.image.keep;
-    let surplus = surplus(survey, keep);
-    let mut notes: Vec<String> =
-        surplus.iter().map(|image| format!("{} ({}) is ended", image.id, image.name)).collect();
-    notes.extend(loose.iter().map(|snapshot| format!("{snapshot}, which no image holds, is deleted")));
-    let steps = if notes.is_empty() {
-        notes.push(format!("no image is beyond the newest {keep} and those in use"));
-        Vec::new()
-    } else {
-        let title = format!("end images that are not in use, beyond the newest {keep}");
-        vec![Step::new("images", title, Action::Images { keep })]
-    };
-    Plan {
-        verb: "images prune".to_owned(),
-        fleet: fleet.key(),
-        request,
-        steps,
-        notes,
-        arguments: Vec::new(),
-        estimate: None,
+    let mut plan = Plan::new("images prune", fleet.key(), request);
+    for Seen { survey, loose } in seen {
+        let region = Some(&survey.region).filter(|region| **region != fleet.region);
+        let place = region.map(|region| format!(" in {region}")).unwrap_or_default();
+        let surplus = surplus(survey, keep).into_iter();
+        let images = surplus.map(|image| format!("{} ({}){place} is ended", image.id, image.name));
+        let snapshots = loose.iter().map(|id| format!("{id}{place}, which no image holds, is deleted"));
+        let notes: Vec<String> = images.chain(snapshots).collect();
+        if !notes.is_empty() {
+            let id = region.map_or_else(|| "images".to_owned(), |region| format!("images-{region}"));
+            let title = format!("end images{place} that are not in use, beyond the newest {keep}");
+            plan.steps.push(Step::new(&id, title, Action::Images { keep, region: region.cloned() }));
+            plan.notes.extend(notes);
+        }
     }
+    if plan.notes.is_empty() {
+        plan.notes.push(format!("no image is beyond the newest {keep} and those in use"));
+    }
+    plan
 }
 
 #[cfg(test)]
@@ -142,6 +152,7 @@ mod tests {
         survey.images = vec![
             image("failed", Failed, none()),
             image("pending", Pending, none()),
+            image("draft", Available, none().with(tags::DRAFT, "run")),
             image("new", Available, none()),
             image("named", Available, none()),
             image("once", Available, none()),
@@ -156,10 +167,10 @@ mod tests {
             tags: none(),
             versions: vec![version(1, "once"), version(2, "named")],
         });
-        assert_eq!(fates(&survey, 2), [Surplus, Kept, Kept, Used, Surplus, Surplus, Used, Protected]);
-        assert_eq!(fates(&survey, 0)[..3], [Surplus; 3]);
+        assert_eq!(fates(&survey, 2), [Surplus, Kept, Surplus, Kept, Used, Surplus, Surplus, Used, Protected]);
+        assert_eq!(fates(&survey, 0)[..4], [Surplus; 4]);
         let ids: Vec<&str> = surplus(&survey, 2).iter().map(|image| image.id.as_str()).collect();
-        assert_eq!(ids, ["failed", "once", "dead"]);
-        assert_eq!(users(&survey, &survey.images[4]).versions, [1]);
+        assert_eq!(ids, ["failed", "draft", "once", "dead"]);
+        assert_eq!(users(&survey, &survey.images[5]).versions, [1]);
     }
 }

@@ -13,7 +13,7 @@ use crate::model::{
     Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
-use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
+use crate::spec::fleet::{Connect, HostsSpec, ImageSpec, Otherwise};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -374,14 +374,18 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     })
 }
 
-/// The image that a launch uses when none is named: the newest available one of the fleet.
+/// The image that a launch uses when none is named: the newest available one of the fleet, encrypted as the spec wants.
 ///
 /// # Errors
 ///
 /// When there is none, or the newest is unattested and that was not allowed.
-pub fn choose_image(images: &[Image], unattested: bool) -> Result<&Image, Unplannable> {
-    let Some(image) = images.iter().find(|image| image.state == ImageState::Available) else {
-        return Err(Unplannable::new(Exit::Usage, "this fleet has no available image", "fleetwright bake"));
+pub fn choose_image<'a>(images: &'a [Image], spec: &ImageSpec, unattested: bool) -> Result<&'a Image, Unplannable> {
+    let key = spec.kms_key.as_deref();
+    let fits = |image: &&Image| image.launchable() && (key.is_none() || image.tags.get(tags::KEY) == key);
+    let Some(image) = images.iter().find(fits) else {
+        let encrypted = key.map(|key| format!(" that `bake` encrypted with {key}")).unwrap_or_default();
+        let message = format!("this fleet has no available image{encrypted}");
+        return Err(Unplannable::new(Exit::Usage, message, "fleetwright bake"));
     };
     check_attested(image, unattested)?;
     Ok(image)

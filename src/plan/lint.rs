@@ -47,6 +47,12 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             Action::Image(request) if request.tags.get(crate::model::tags::FLEET).is_none() => {
                 say(&step.id, "an image without its fleet's tag");
             }
+            Action::CopyImage(request) if request.tags.get(crate::model::tags::FLEET).is_none() => {
+                say(&step.id, "a copy without its fleet's tag");
+            }
+            Action::CopyImage(request) if !ids.contains(request.of.as_str()) => {
+                say(&step.id, "a copy of what no earlier step makes");
+            }
             Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } if hosts.is_empty() => {
                 say(&step.id, "no host is named, which may be taken for all of them");
             }
@@ -68,6 +74,10 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
     let raised = position(|a| matches!(a, Action::GroupSize { .. }));
     if raised.is_some() && position(|a| matches!(a, Action::GroupEnds { .. })).is_none_or(|ends| Some(ends) > raised) {
         say("size", "a group gets hosts before it has an end");
+    }
+    let ended = position(|a| matches!(a, Action::DraftGone { .. }));
+    if ended.is_some() && position(|a| matches!(a, Action::Copied { .. })).is_none_or(|copied| Some(copied) > ended) {
+        say("draft", "an image is ended before its copy is there");
     }
     let drained = position(|a| matches!(a, Action::End { drained: true, .. }));
     if drained.is_some() && position(|a| matches!(a, Action::Drain { .. })).is_none_or(|drain| Some(drain) > drained) {

@@ -45,7 +45,9 @@ pub mod waves;
 
 use crate::exit::Exit;
 use crate::journal::Fold;
-use crate::model::{FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, ScheduledAction, TemplateRequest};
+use crate::model::{
+    CopyRequest, FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, Region, ScheduledAction, TemplateRequest,
+};
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeSet;
@@ -218,6 +220,20 @@ pub enum Action {
     Image(ImageRequest),
     /// Wait until the image can be launched.
     ImageAvailable,
+    /// Copy the image that an earlier step leaves: encrypted, or into another region, or both.
+    CopyImage(CopyRequest),
+    /// Wait until a copy can be launched; one that failed is ended.
+    Copied {
+        /// The step that asked for it.
+        of: String,
+        /// Where it is.
+        region: Region,
+    },
+    /// End the image that was only made to be copied.
+    DraftGone {
+        /// The step that made it.
+        of: String,
+    },
     /// Start the worker on the template again.
     Unquiesce,
     /// Bring a release to running hosts in waves.
@@ -318,6 +334,9 @@ pub enum Action {
     Images {
         /// Newest images that stay.
         keep: u32,
+        /// Another region than the fleet's own, whose copies are meant.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        region: Option<Region>,
     },
     /// Look twice that nothing is left.
     Sweep,
@@ -329,7 +348,12 @@ impl Action {
         // Adopting changes what this machine knows, and nothing that is there.
         !matches!(
             self,
-            Self::Settle { .. } | Self::ImageAvailable | Self::Quiet { .. } | Self::Adopt { .. } | Self::Sweep
+            Self::Settle { .. }
+                | Self::ImageAvailable
+                | Self::Copied { .. }
+                | Self::Quiet { .. }
+                | Self::Adopt { .. }
+                | Self::Sweep
         )
     }
 }

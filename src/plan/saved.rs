@@ -2,7 +2,7 @@
 
 use super::token::digest;
 use super::{Action, Plan};
-use crate::model::{ImageState, RunId, Survey};
+use crate::model::{RunId, Survey};
 use crate::spec::Value;
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -41,7 +41,7 @@ impl Basis {
             let subnet = from.subnet.as_ref().map(ToString::to_string).unwrap_or_default();
             format!("{} {} {subnet} {}", from.id, from.instance_type, groups.join(" "))
         });
-        let image = survey.images.iter().find(|image| image.state == ImageState::Available);
+        let image = survey.images.iter().find(|image| image.launchable());
         self.image = image.map(|image| image.id.to_string());
         let live = survey.instances.iter().filter(|host| host.state.live());
         self.hosts = live.map(|host| host.id.to_string()).collect();

@@ -12,11 +12,11 @@ fn used(verb: &str) -> &'static [&'static str] {
     match verb {
         "verify" => &["template", "worker", "ssh"],
         "bake" => &["tags", "template.instance", "image", "worker.service", "release"],
-        "launch" => &["tags", "template.instance", "fleet", "ssh"],
+        "launch" => &["tags", "template.instance", "image.encrypt", "fleet", "ssh"],
         "push" => &["hosts", "release", "ssh"],
         "feed" => &["queue", "feed"],
         "up" => &["done"],
-        "down" => &["image.keep"],
+        "down" => &["image.keep", "image.copy_to"],
         _ => &[],
     }
 }

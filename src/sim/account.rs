@@ -31,6 +31,12 @@ pub(crate) struct Account {
 pub(crate) struct Key {
     /// A UUID.
     pub(crate) id: String,
+    /// Its names, for example `alias/fleet`.
+    #[serde(default)]
+    pub(crate) aliases: Vec<String>,
+    /// The regions that have it under this id and these names; every one if empty.
+    #[serde(default)]
+    pub(crate) regions: Vec<String>,
     /// `Enabled`, `Disabled`, `PendingDeletion` ..
     #[serde(default = "enabled")]
     pub(crate) state: String,

@@ -17,6 +17,8 @@ pub(crate) enum Payload {
 pub(crate) struct Call {
     /// `ec2`, `autoscaling`, `sts`, `sqs`.
     pub(crate) service: String,
+    /// The region of the signature; for services of a whole partition too.
+    pub(crate) region: String,
     /// For example `RunInstances`.
     pub(crate) action: String,
     /// What it says.

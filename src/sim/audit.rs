@@ -149,6 +149,7 @@ mod tests {
         let pairs = [("Action", "RunInstances"), ("ClientToken", token), ("X", "1"), ("X", "2")];
         Call {
             service: "ec2".to_owned(),
+            region: "us-east-1".to_owned(),
             action: "RunInstances".to_owned(),
             payload: Payload::Query(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             principal: "AKIA".to_owned(),

@@ -128,6 +128,7 @@ mod tests {
     fn call(action: &str, pairs: &[(&str, &str)], seconds: i64) -> Call {
         Call {
             service: "ec2".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Query(pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()),
             principal: "AKIA".to_owned(),

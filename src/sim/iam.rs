@@ -89,6 +89,7 @@ mod tests {
         region.clone_into(&mut seed.region);
         let call = Call {
             service: "iam".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Query(vec![(parameter.to_owned(), value.to_owned())]),
             principal: "AKIA".to_owned(),

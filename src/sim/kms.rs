@@ -22,9 +22,10 @@ pub(crate) fn handle(call: &Call, seed: &Seed, account: &Account) -> Handled {
             "1 validation error detected: Value null at 'keyId' failed to satisfy constraint: Member must not be null",
         ));
     };
+    let place = Place { account: &seed.account, region: &call.region };
     let body = match call.action.as_str() {
-        "DescribeKey" => json!({"KeyMetadata": metadata(seed, &find(seed, account, asked)?)}),
-        "ListGrants" => grants(seed, account, asked)?,
+        "DescribeKey" => json!({"KeyMetadata": metadata(place, &find(place, account, asked)?)}),
+        "ListGrants" => grants(place, account, asked)?,
         other => {
             return Err(ApiError::new(
                 "UnknownOperationException",
@@ -35,36 +36,59 @@ pub(crate) fn handle(call: &Call, seed: &Seed, account: &Account) -> Handled {
     Ok(Reply { body: body.to_string(), ..Reply::default() })
 }
 
-fn arn(seed: &Seed, what: &str) -> String {
-    format!("arn:{}:kms:{}:{}:{what}", partition::of(&seed.region), seed.region, seed.account)
+/// Where keys are looked for.
+#[derive(Clone, Copy, Debug)]
+struct Place<'a> {
+    account: &'a str,
+    region: &'a str,
 }
 
-/// The key behind an id, an ARN or the one alias that there is.
-fn find(seed: &Seed, account: &Account, asked: &str) -> Result<Key, ApiError> {
-    let own = Key { id: EBS_KEY.to_owned(), state: "Enabled".to_owned(), grants: Vec::new() };
+fn arn(place: Place<'_>, what: &str) -> String {
+    let Place { account, region } = place;
+    format!("arn:{}:kms:{region}:{account}:{what}", partition::of(region))
+}
+
+/// The ARN of a key that volumes in this region may be encrypted with; none when there is none of this name or it is not
+/// enabled.
+pub(crate) fn usable(account: &Account, number: &str, region: &str, asked: &str) -> Option<String> {
+    let place = Place { account: number, region };
+    let key = find(place, account, asked).ok().filter(|key| key.state == "Enabled")?;
+    Some(arn(place, &format!("key/{}", key.id)))
+}
+
+/// The key behind an id, an alias or the ARN of either.
+fn find(place: Place<'_>, account: &Account, asked: &str) -> Result<Key, ApiError> {
+    let own = Key {
+        id: EBS_KEY.to_owned(),
+        aliases: vec![EBS_ALIAS.to_owned()],
+        regions: Vec::new(),
+        state: "Enabled".to_owned(),
+        grants: Vec::new(),
+    };
     let keys = account.keys.iter().chain([&own]);
+    let named = |name: &str| asked == name || asked == arn(place, name);
     let hit = |key: &&Key| {
-        asked == key.id
-            || asked == arn(seed, &format!("key/{}", key.id))
-            || (key.id == EBS_KEY && (asked == EBS_ALIAS || asked == arn(seed, EBS_ALIAS)))
+        let there = key.regions.is_empty() || key.regions.iter().any(|region| region == place.region);
+        let id = asked == key.id || asked == arn(place, &format!("key/{}", key.id));
+        there && (id || key.aliases.iter().any(|alias| named(alias)))
     };
     keys.clone().find(hit).cloned().ok_or_else(|| {
         let what = if asked.starts_with("arn:") {
             asked.to_owned()
         } else if asked.starts_with("alias/") {
-            arn(seed, asked)
+            arn(place, asked)
         } else {
-            arn(seed, &format!("key/{asked}"))
+            arn(place, &format!("key/{asked}"))
         };
         let kind = if asked.contains("alias/") { "Alias" } else { "Key" };
         ApiError::new("NotFoundException", format!("{kind} '{what}' does not exist"))
     })
 }
 
-fn metadata(seed: &Seed, key: &Key) -> Value {
+fn metadata(place: Place<'_>, key: &Key) -> Value {
     json!({
-        "AWSAccountId": seed.account,
-        "Arn": arn(seed, &format!("key/{}", key.id)),
+        "AWSAccountId": place.account,
+        "Arn": arn(place, &format!("key/{}", key.id)),
         "KeyId": key.id,
         "CreationDate": 1_704_067_200.0,
         "Description": "",
@@ -81,21 +105,21 @@ fn metadata(seed: &Seed, key: &Key) -> Value {
 }
 
 /// Unlike DescribeKey it takes no alias.
-fn grants(seed: &Seed, account: &Account, asked: &str) -> Result<Value, ApiError> {
+fn grants(place: Place<'_>, account: &Account, asked: &str) -> Result<Value, ApiError> {
     if asked.contains("alias/") {
         return Err(ApiError::new("InvalidArnException", format!("{asked} is not a key's id or ARN")));
     }
-    let key = find(seed, account, asked)?;
-    let prefix = format!("arn:{}:iam::{}:role", partition::of(&seed.region), seed.account);
+    let key = find(place, account, asked)?;
+    let prefix = format!("arn:{}:iam::{}:role", partition::of(place.region), place.account);
     let grants: Vec<Value> = key
         .grants
         .iter()
         .map(|role| {
             json!({
-                "KeyId": arn(seed, &format!("key/{}", key.id)),
+                "KeyId": arn(place, &format!("key/{}", key.id)),
                 "GrantId": super::draw::sha256_hex(format!("{}{role}", key.id).as_bytes()),
                 "GranteePrincipal": format!("{prefix}/{}", role_path(role)),
-                "IssuingAccount": format!("arn:{}:iam::{}:root", partition::of(&seed.region), seed.account),
+                "IssuingAccount": format!("arn:{}:iam::{}:root", partition::of(place.region), place.account),
                 "CreationDate": 1_704_067_200.0,
                 "Operations": [
                     "Encrypt", "Decrypt", "ReEncryptFrom", "ReEncryptTo", "GenerateDataKey",
@@ -115,6 +139,7 @@ mod tests {
     fn ask(account: &Account, action: &str, key: &str) -> Result<Value, String> {
         let call = Call {
             service: "kms".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Json(json!({"KeyId": key})),
             principal: "AKIA".to_owned(),
@@ -128,7 +153,9 @@ mod tests {
     #[test]
     fn keys_are_known_by_id_and_arn_and_the_own_one_by_its_alias() {
         let grants = vec!["AWSServiceRoleForAutoScaling".to_owned()];
-        let key = Key { id: "k-1".to_owned(), state: "Disabled".to_owned(), grants };
+        let aliases = vec!["alias/fleet".to_owned()];
+        let regions = vec!["us-east-1".to_owned()];
+        let key = Key { id: "k-1".to_owned(), aliases, regions, state: "Disabled".to_owned(), grants };
         let account = Account { keys: vec![key], ..Account::default() };
         let own = ask(&account, "DescribeKey", EBS_ALIAS).unwrap();
         assert_eq!(own["KeyMetadata"]["KeyManager"], "AWS");
@@ -142,6 +169,10 @@ mod tests {
             let principal = "arn:aws:iam::123456789012:role/aws-service-role/autoscaling.amazonaws.com/AWSServiceRoleForAutoScaling";
             assert_eq!(grants["Grants"][0]["GranteePrincipal"], principal);
         }
+        assert_eq!(ask(&account, "DescribeKey", "alias/fleet").unwrap()["KeyMetadata"]["KeyId"], "k-1");
+        let usable = |region, key| usable(&account, "123456789012", region, key);
+        assert_eq!((usable("us-east-1", "k-1"), usable("us-west-2", "alias/other")), (None, None), "disabled, unknown");
+        assert!(usable("us-west-2", EBS_ALIAS).is_some_and(|arn| arn.starts_with("arn:aws:kms:us-west-2:")));
         assert_eq!(ask(&account, "DescribeKey", "k-2"), Err("NotFoundException".to_owned()));
         assert_eq!(ask(&account, "ListGrants", EBS_ALIAS), Err("InvalidArnException".to_owned()));
         assert_eq!(ask(&account, "CreateGrant", "k-1"), Err("UnknownOperationException".to_owned()));

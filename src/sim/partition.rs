@@ -14,6 +14,14 @@ pub(crate) fn of(region: &str) -> &'static str {
     }
 }
 
+/// Whether a name has the form of a region's: words with a number behind them.
+pub(crate) fn is_region(name: &str) -> bool {
+    let parts: Vec<&str> = name.split('-').collect();
+    let Some((number, words)) = parts.split_last() else { return false };
+    let word = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_lowercase());
+    words.len() >= 2 && words.iter().all(word) && number.parse::<u8>().is_ok()
+}
+
 /// The domain of a region's public endpoints.
 pub(crate) fn domain(region: &str) -> &'static str {
     match of(region) {

@@ -81,6 +81,7 @@ mod tests {
         let ask = |quotas: Quotas, service: &str, code: &str| {
             let call = Call {
                 service: "servicequotas".to_owned(),
+                region: "us-east-1".to_owned(),
                 action: "GetServiceQuota".to_owned(),
                 payload: Payload::Json(json!({"ServiceCode": service, "QuotaCode": code})),
                 principal: "AKIA".to_owned(),

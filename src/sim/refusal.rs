@@ -74,6 +74,7 @@ mod tests {
         "us-gov-west-1".clone_into(&mut seed.region);
         let mut call = Call {
             service: "ec2".to_owned(),
+            region: "us-east-1".to_owned(),
             action: "RunInstances".to_owned(),
             payload: Payload::Query(Vec::new()),
             principal: "AKIA".to_owned(),

@@ -6,7 +6,7 @@ use super::autoscaling::AutoScaling;
 use super::buckets::Buckets;
 use super::clock::WorldClock;
 use super::draw;
-use super::ec2::Ec2;
+use super::ec2::{self, Ec2};
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
@@ -22,9 +22,12 @@ use tokio::sync::watch;
 /// What changes together.
 struct State {
     ec2: Ec2,
+    /// EC2 in other regions that were called, by region.
+    abroad: BTreeMap<String, Ec2>,
     groups: AutoScaling,
     sqs: Sqs,
-    buckets: Buckets,
+    /// By region.
+    buckets: BTreeMap<String, Buckets>,
     faults: Faults,
     events: HostEvents,
     control: Control,
@@ -85,7 +88,8 @@ impl State {
             ec2: Ec2::new(&origin.seed, origin.rng_seed, origin.hosts.clone(), now),
             groups: AutoScaling::new(&origin.seed, origin.rng_seed),
             sqs,
-            buckets: Buckets::default(),
+            abroad: BTreeMap::new(),
+            buckets: BTreeMap::new(),
             events: HostEvents::new(&script, now),
             control: script.control(origin.seed.lag_seconds),
             faults: Faults::new(script, origin.rng_seed),
@@ -119,7 +123,7 @@ impl State {
 
     /// Life cycles of instances and groups up to a time, in the order in which they happen.
     fn pass(&mut self, now: Timestamp) {
-        while let Some(at) = [self.ec2.next_due(), self.groups.next_due()].into_iter().flatten().min()
+        while let Some(at) = self.next_due()
             && at <= now
         {
             // What was due before is done at the present time, not in the past.
@@ -129,14 +133,44 @@ impl State {
         }
         self.ec2.advance(now);
         self.groups.advance(now, &mut self.ec2, &self.control);
+        for ec2 in self.abroad.values_mut() {
+            ec2.advance(now);
+        }
+    }
+
+    /// When the next thing happens by itself; copies in other regions wait for nothing here.
+    fn next_due(&self) -> Option<Timestamp> {
+        [self.ec2.next_due(), self.groups.next_due()].into_iter().flatten().min()
+    }
+
+    /// EC2 in this region.
+    fn ec2_in(&mut self, origin: &Origin, region: &str, now: Timestamp) -> &mut Ec2 {
+        if region == origin.seed.region {
+            return &mut self.ec2;
+        }
+        let new = || Ec2::abroad(&origin.seed, region, origin.rng_seed, now);
+        self.abroad.entry(region.to_owned()).or_insert_with(new)
+    }
+
+    /// Carries a call to EC2 out in its region, with the image that it copies from another.
+    fn in_region(&mut self, origin: &Origin, call: &Call) -> Handled {
+        let from = ec2::source_region(call).unwrap_or(&call.region);
+        let offered = if from == origin.seed.region {
+            self.ec2.offer(call)
+        } else {
+            self.abroad.get(from).and_then(|ec2| ec2.offer(call))
+        };
+        let control = self.control.clone();
+        self.ec2_in(origin, &call.region, call.now).handle(call, offered, &control)
     }
 
     /// Carries a call out that has come this far. The flag tells whether the service was asked at all.
     fn carry_out(&mut self, origin: &Origin, call: &Call) -> (Handled, bool) {
-        let ec2 = call.service == "ec2";
-        if ec2
+        let to_ec2 = call.service == "ec2";
+        if to_ec2
             && self.faults.script().throttle
-            && let Err(error) = self.buckets.take(call, Ec2::resource_cost(call))
+            && let Err(error) =
+                self.buckets.entry(call.region.clone()).or_default().take(call, Ec2::resource_cost(call))
         {
             return (Err(error), false);
         }
@@ -144,7 +178,7 @@ impl State {
             return (Err(refusal), false);
         }
         let handled = match call.service.as_str() {
-            "ec2" => self.ec2.handle(call, &self.control),
+            "ec2" => self.in_region(origin, call),
             "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
             "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
@@ -200,7 +234,7 @@ impl World {
         json!(*self.hooks.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// The one region that there is.
+    /// The region that everything begins in.
     pub(crate) fn region(&self) -> &str {
         &self.origin.seed.region
     }
@@ -275,6 +309,8 @@ impl World {
         if let Value::Object(ec2) = state.ec2.world(reading.now) {
             truth.extend(ec2);
         }
+        let abroad = state.abroad.iter().map(|(region, ec2)| (region.clone(), ec2.world(reading.now)));
+        truth.insert("abroad".to_owned(), Value::Object(abroad.collect()));
         truth.insert("groups".to_owned(), state.groups.world());
         truth.insert("queues".to_owned(), state.sqs.world(reading.now));
         truth.insert("rules".to_owned(), state.faults.fired());

@@ -138,6 +138,31 @@ fn is_instance_type(text: &str) -> bool {
     text.len() <= 32 && text.split_once('.').is_some_and(|(family, size)| part(family) && part(size))
 }
 
+/// A KMS key by alias, id or the ARN of either.
+pub(crate) fn kms_key(text: &str) -> Read<String> {
+    let part = |t: &str| !t.is_empty() && t.bytes().all(|b| b.is_ascii_alphanumeric() || b"/_-".contains(&b));
+    let alias = |t: &str| t.strip_prefix("alias/").is_some_and(part);
+    let id = |t: &str| {
+        let hex = |t: &str, long: usize| t.len() == long && t.bytes().all(|b| b.is_ascii_hexdigit() || b == b'-');
+        hex(t, 36) || t.strip_prefix("mrk-").is_some_and(|rest| hex(rest, 32))
+    };
+    let arn = |t: &str| match t.split(':').collect::<Vec<_>>().as_slice() {
+        ["arn", partition, "kms", region, account, name] => {
+            part(partition)
+                && is_region(region)
+                && account.len() == 12
+                && (alias(name) || name.strip_prefix("key/").is_some_and(id))
+        }
+        _ => false,
+    };
+    if alias(text) || id(text) || arn(text) {
+        return Ok(text.to_owned());
+    }
+    let wrong = Wrong::bad("a KMS key: an alias such as `alias/fleet`, a key's id, or the ARN of either");
+    let name = text.strip_prefix("aliases/").or_else(|| text.strip_prefix("alias:")).unwrap_or(text);
+    Err(wrong.likely((part(name) && !name.contains('/')).then(|| format!("alias/{name}"))))
+}
+
 /// A key pair's name in EC2.
 pub(crate) fn key_pair(text: &str) -> Read<String> {
     let wrong = Wrong::bad("the name of a key pair in EC2");

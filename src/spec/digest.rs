@@ -7,11 +7,11 @@ use std::io;
 
 /// SHA-256, hex, over everything that decides what a host of the fleet is.
 ///
-/// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `ssh.user` and `ssh.port`; of
+/// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and `ssh.port`; of
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path; `worker.service`, which the host unit stops.
 ///
-/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
+/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, how many SSH connections are made and with which
 /// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
@@ -45,7 +45,7 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
     if let (Some(worker), serde_json::Value::Object(hosts)) = (&fleet.worker, &mut hosts) {
         hosts.insert("service".to_owned(), worker.service.as_str().into());
     }
-    let canonical = serde_json::json!({
+    let mut canonical = serde_json::json!({
         "digest": 1,
         "account": fleet.account,
         "region": fleet.region,
@@ -56,6 +56,10 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
         "ssh": {"user": fleet.ssh.user, "port": fleet.ssh.port},
         "hosts": hosts,
     });
+    // Only where there is one: an image as the template's volumes are means the same hosts as ever.
+    if let (Some(key), serde_json::Value::Object(canonical)) = (&fleet.image.kms_key, &mut canonical) {
+        canonical.insert("kms_key".to_owned(), key.as_str().into());
+    }
     Ok(hex(&[canonical.to_string().as_bytes()]))
 }
 

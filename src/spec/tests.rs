@@ -150,9 +150,15 @@ fn set_is_told_like_the_file() {
 fn size_and_pace_make_no_other_fleet() {
     let digest = |arguments: &[&str]| set(arguments).expect("good").fleet.digest;
     let base = digest(&[]);
-    for same in
-        ["fleet.size=60", "fleet.accept={min: 1}", "done.quiet=2m", "feed.rate=3/s", "ssh.parallel=9", "image.keep=9"]
-    {
+    for same in [
+        "fleet.size=60",
+        "fleet.accept={min: 1}",
+        "done.quiet=2m",
+        "feed.rate=3/s",
+        "ssh.parallel=9",
+        "image.keep=9",
+        "image.copy_to=[us-west-2]",
+    ] {
         assert_eq!(digest(&[same]), base, "{same}");
     }
     for other in [
@@ -165,6 +171,7 @@ fn size_and_pace_make_no_other_fleet() {
         "fleet.spot=1%",
         "fleet.user_data=playbooks/boot.sh",
         "image.name=other",
+        "image.encrypt={kms_key: alias/fleet}",
         "fleet.expires=46m",
     ] {
         let sets = if other.starts_with("region") {

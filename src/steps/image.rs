@@ -8,7 +8,7 @@ use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
 use crate::exit::Exit;
 use crate::journal::{Fold, Outcome};
-use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Thing, tags};
+use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Tags, Thing, tags};
 use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -29,10 +29,10 @@ impl Steps {
     /// CreateImage has no ClientToken: its key is the name. Looks first, creates next, adopts a duplicate that is ours.
     pub(super) async fn make_image(&self, step: &str, request: &ImageRequest) -> Result<Done, Failure> {
         let tried = self.journal.with_fold(|fold| fold.of_step(step).any(crate::journal::IntentState::open));
-        if tried && let Some(image) = self.image_after_unknown(request).await? {
+        if tried && let Some(image) = self.image_after_unknown(&request.name, &request.tags).await? {
             return self.adopted(step, &image);
         }
-        if let Some(image) = self.image_named(request).await? {
+        if let Some(image) = self.image_named(&request.name, &request.tags).await? {
             return self.adopted(step, &image);
         }
         let what = format!("create image {} of {}", request.name, request.instance);
@@ -56,7 +56,9 @@ impl Steps {
             Err(failure) => {
                 let kind = failure.fault.as_ref().map(|fault| fault.kind);
                 let perhaps_made = kind.is_some_and(|kind| kind == FaultKind::Exists || kind.outcome_unknown());
-                match if perhaps_made { self.image_after_unknown(request).await? } else { None } {
+                let found =
+                    if perhaps_made { self.image_after_unknown(&request.name, &request.tags).await? } else { None };
+                match found {
                     Some(image) => self.adopted(step, &image),
                     None => Err(failure),
                 }
@@ -65,10 +67,10 @@ impl Steps {
     }
 
     /// Looks for the image for as long as a fresh one may be invisible.
-    async fn image_after_unknown(&self, request: &ImageRequest) -> Result<Option<Image>, Failure> {
+    pub(super) async fn image_after_unknown(&self, name: &str, tags: &Tags) -> Result<Option<Image>, Failure> {
         let deadline = self.clock.now() + CONSISTENT;
         loop {
-            if let Some(image) = self.image_named(request).await? {
+            if let Some(image) = self.image_named(name, tags).await? {
                 return Ok(Some(image));
             }
             if self.clock.now() >= deadline {
@@ -78,17 +80,17 @@ impl Steps {
         }
     }
 
-    async fn image_named(&self, request: &ImageRequest) -> Result<Option<Image>, Failure> {
-        let what = format!("look for image {}", request.name);
-        let image = self.read(&what, async || self.clients.image_by_name(&request.name).await).await?;
+    async fn image_named(&self, name: &str, wanted: &Tags) -> Result<Option<Image>, Failure> {
+        let what = format!("look for image {name}");
+        let image = self.read(&what, async || self.clients.image_by_name(name).await).await?;
         let ours = |image: &Image| {
             image.tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
-                && image.tags.get(tags::RUN) == request.tags.get(tags::RUN)
+                && image.tags.get(tags::RUN) == wanted.get(tags::RUN)
         };
         match image {
             Some(image) if !ours(&image) => Err(Failure::new(
                 Exit::Refused,
-                format!("image name {} is taken by {}, which this run did not make", request.name, image.id),
+                format!("image name {name} is taken by {}, which this run did not make", image.id),
             )
             .hint("fleetwright bake     # a new run takes a new name")),
             image => Ok(image),
@@ -96,7 +98,7 @@ impl Steps {
     }
 
     /// The name is the run's own: whatever was tried under it made this image, or nothing.
-    fn adopted(&self, step: &str, image: &Image) -> Result<Done, Failure> {
+    pub(super) fn adopted(&self, step: &str, image: &Image) -> Result<Done, Failure> {
         self.events.note(format!("image {} was created by an earlier try", image.id));
         let made = super::output(&Made { image: image.id.clone() })?;
         let open = |fold: &Fold| fold.of_step(step).filter(|intent| intent.open()).map(|intent| intent.id).collect();
@@ -111,36 +113,12 @@ impl Steps {
     /// Waits until the image can be launched; one that failed is named with its reason and what it left.
     pub(super) async fn image_available(&self, step: &str) -> Result<Done, Failure> {
         let made: Made = self.output_of("image")?;
-        let deadline = self.clock.now() + PATIENCE;
-        let what = format!("image {} to be available", made.image);
-        let failed = Cell::new(false);
-        let image = self
-            .until(Until { step: step.to_owned(), what, good: 3, deadline }, async || {
-                Ok(match self.clients.image(&made.image).await? {
-                    Some(image) => match &image.state {
-                        ImageState::Available => Seen::Good(image),
-                        ImageState::Pending => Seen::NotYet("pending".into()),
-                        ImageState::Failed | ImageState::Other(_) => {
-                            failed.set(true);
-                            Seen::Never(format!(
-                                "it is {:?}: {}",
-                                image.state,
-                                image.state_reason.as_deref().unwrap_or("no reason given")
-                            ))
-                        }
-                    },
-                    None => Seen::NotYet("not visible yet".into()),
-                })
-            })
-            .await
-            .map_err(|failure| {
-                // Nobody can go on with it: the same command makes another.
-                let exit = if failed.get() { Exit::Partial } else { failure.exit };
-                Failure { exit, ..failure }
-                    .leaving(Residue::Remaining(vec![Thing { kind: "image".to_owned(), id: made.image.to_string() }]))
-                    .hint("fleetwright bake              # goes on waiting, or makes another if this one failed")
-                    .hint("fleetwright down --images     # ends images beyond the newest that are kept")
-            })?;
+        let image = self.launchable(step, &made.image).await.map_err(|(failure, _)| {
+            failure
+                .leaving(Residue::Remaining(vec![Thing { kind: "image".to_owned(), id: made.image.to_string() }]))
+                .hint("fleetwright bake              # goes on waiting, or makes another if this one failed")
+                .hint("fleetwright down --images     # ends images beyond the newest that are kept")
+        })?;
         if self
             .read("read launch permissions", async || self.clients.launch_permissions_public(&made.image).await)
             .await?
@@ -150,5 +128,35 @@ impl Steps {
             ));
         }
         Ok(Done::new(super::output(&made)?, format!("{} ({})", image.id, image.name)))
+    }
+
+    /// Waits until an image can be launched. With the failure comes whether it is the image's own, and final.
+    pub(super) async fn launchable(&self, step: &str, id: &ImageId) -> Result<Image, (Failure, bool)> {
+        let deadline = self.clock.now() + PATIENCE;
+        let what = format!("image {id} to be available");
+        let failed = Cell::new(false);
+        self.until(Until { step: step.to_owned(), what, good: 3, deadline }, async || {
+            Ok(match self.clients.image(id).await? {
+                Some(image) => match &image.state {
+                    ImageState::Available => Seen::Good(image),
+                    ImageState::Pending => Seen::NotYet("pending".into()),
+                    ImageState::Failed | ImageState::Other(_) => {
+                        failed.set(true);
+                        Seen::Never(format!(
+                            "it is {:?}: {}",
+                            image.state,
+                            image.state_reason.as_deref().unwrap_or("no reason given")
+                        ))
+                    }
+                },
+                None => Seen::NotYet("not visible yet".into()),
+            })
+        })
+        .await
+        .map_err(|failure| {
+            // Nobody can go on with it: the same command makes another.
+            let exit = if failed.get() { Exit::Partial } else { failure.exit };
+            (Failure { exit, ..failure }, failed.get())
+        })
     }
 }

@@ -9,7 +9,9 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::journal::History;
-use crate::model::{FaultKind, Image, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, count, tags};
+use crate::model::{
+    FaultKind, Image, ImageId, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, count, tags,
+};
 use crate::plan::Action;
 use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
@@ -112,6 +114,28 @@ impl Steps {
             .await?;
         let deleted = ended + snapshots;
         Ok(told(deleted, "images and loose snapshots ended", "no image is beyond those kept"))
+    }
+
+    /// Ends one image of ours, with those snapshots of `run` that no image holds then.
+    pub(super) async fn end_image(&self, step: &str, id: &ImageId, run: &str) -> Result<usize, Failure> {
+        let ended = self
+            .afresh("end an image", async |read_at| {
+                let image = self.read("look at an image", async || self.clients.image(id).await).await?;
+                let image: Vec<_> = image.iter().map(|image| (image.id.as_str(), &image.tags)).collect();
+                self.delete_all(step, "image", &image, read_at).await
+            })
+            .await?;
+        let snapshots = self
+            .afresh("delete its snapshots", async |read_at| {
+                let mut images = self.images().await?;
+                images.retain(|image| image.id != *id);
+                let mut loose = loose(self.snapshots().await?, &images);
+                loose.retain(|snapshot| snapshot.tags.get(tags::RUN) == Some(run));
+                let loose: Vec<_> = loose.iter().map(|snapshot| (snapshot.id.as_str(), &snapshot.tags)).collect();
+                self.delete_all(step, "snapshot", &loose, read_at).await
+            })
+            .await?;
+        Ok(ended + snapshots)
     }
 
     async fn images(&self) -> Result<Vec<Image>, Failure> {

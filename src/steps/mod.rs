@@ -5,6 +5,7 @@ mod adopt;
 mod call;
 mod canary;
 mod checks;
+mod copy;
 mod drain;
 mod epoch;
 mod extend;
@@ -73,6 +74,7 @@ impl std::ops::Deref for Steps {
 }
 
 /// All that steps work with.
+#[derive(Clone)]
 pub struct Steps {
     /// The run.
     pub run: RunId,
@@ -165,6 +167,9 @@ impl Driver for Steps {
                 Action::Scan => self.scan().await,
                 Action::Image(request) => self.make_image(id, request).await,
                 Action::ImageAvailable => self.image_available(id).await,
+                Action::CopyImage(request) => self.copy_image(id, request).await,
+                Action::Copied { of, region } => self.copied(id, of, region).await,
+                Action::DraftGone { of } => self.draft_gone(id, of).await,
                 Action::Unquiesce => self.unquiesce().await,
                 Action::Push => self.push(id).await,
                 Action::Feed => self.feed(id).await,
@@ -187,7 +192,9 @@ impl Driver for Steps {
                 Action::Volumes => self.delete_volumes(id).await,
                 Action::Template => self.delete_template(id).await,
                 Action::Queues => self.delete_queues(id).await,
-                Action::Images { keep } => self.end_images(id, *keep).await,
+                Action::Images { keep, region } => {
+                    self.at(region.as_ref().unwrap_or(&self.fleet.region)).end_images(id, *keep).await
+                }
                 Action::Sweep => self.sweep(id).await,
             }
         })

@@ -5,11 +5,12 @@ use super::settle::Settled;
 use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
 use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
-use crate::model::{Instance, InstanceId, Survey};
+use crate::model::{Instance, InstanceId, Region, Survey};
 use crate::plan::bill::{End, Used};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
 use crate::plan::{Action, CONSISTENT, Plan, Until};
+use crate::spec::Fleet;
 use jiff::Timestamp;
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -45,6 +46,18 @@ fn done<'a>(history: &'a History, actions: &'a [&'a str]) -> impl Iterator<Item 
             Some(Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
         })
         .flat_map(|(ids, last)| ids.iter().map(move |id| (id.as_str(), last)))
+}
+
+/// The other regions that may have copies of the fleet's images: those that the spec names, and those of earlier bakes.
+pub fn copied_to(history: &History, fleet: &Fleet) -> BTreeSet<Region> {
+    let plans = history.runs().filter_map(|past| past.fold.begun.as_ref()).filter(|begun| begun.verb == "bake");
+    let steps =
+        plans.filter_map(|begun| serde_json::from_value::<Plan>(begun.plan.clone()).ok()).flat_map(|plan| plan.steps);
+    let earlier = steps.filter_map(|step| match step.action {
+        Action::CopyImage(request) => Some(request.region),
+        _ => None,
+    });
+    earlier.chain(fleet.image.copy_to.iter().cloned()).filter(|region| *region != fleet.region).collect()
 }
 
 /// When the last call of unknown outcome among these was sent.

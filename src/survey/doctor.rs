@@ -4,7 +4,7 @@ use super::offers::offers;
 use super::when;
 use crate::aws::Clients;
 use crate::model::checkup::{Checkup, KeyFacts, NotChosen, QueueFacts, QuotaFacts, Seen, Way};
-use crate::model::{Caller, Fault, Market, Offer, Zone};
+use crate::model::{Caller, Fault, Market, Offer, Region, Zone};
 use crate::plan::doctor::{Wanted, family, linked_roles, trials, wanted};
 use crate::plan::launch::template_name;
 use crate::plan::types;
@@ -89,7 +89,7 @@ async fn account(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, checkup: &
             let seen = clients.instance_profile(&name).await;
             (name, seen)
         }),
-        when(hosts, keys(clients, fleet)),
+        when(hosts || fleet.image.kms_key.is_some(), keys(clients, fleet)),
         quotas(clients, &wanted),
         when(fleet.template.is_some(), clients.image_sharing()),
         queue(clients, fleet, clock),
@@ -128,11 +128,13 @@ async fn types(clients: &Clients, wanted: &Wanted) -> Result<BTreeMap<String, Of
     Ok(found.into_iter().map(|offer| (offer.name.clone(), offer)).collect())
 }
 
-/// The keys that root volumes of hosts are encrypted with: a baked image keeps the keys of its template's volumes; what is
-/// encrypted only at launch gets the region's default key.
+/// The keys that root volumes of hosts are encrypted with: that of the spec, in every region that gets the image; else a
+/// baked image keeps the keys of its template's volumes; what is encrypted only at launch gets the region's default key.
 async fn keys(clients: &Clients, fleet: &Fleet) -> Result<Vec<(String, Seen<KeyFacts>)>, Fault> {
     let mut named: Vec<(String, String)> = Vec::new();
-    if let Some(template) = &fleet.template {
+    if let Some(key) = &fleet.image.kms_key {
+        named.push(("image.encrypt".to_owned(), key.clone()));
+    } else if let Some(template) = &fleet.template {
         for (volume, key) in clients.volume_keys(&template.instance).await? {
             if !named.iter().any(|(_, known)| *known == key) {
                 named.push((format!("volume {volume} of the template"), key));
@@ -142,10 +144,12 @@ async fn keys(clients: &Clients, fleet: &Fleet) -> Result<Vec<(String, Seen<KeyF
     if named.is_empty() && fleet.fleet.as_ref().is_some_and(|hosts| hosts.root.encrypted) {
         named.push(("the region's default".to_owned(), clients.default_volume_key().await?));
     }
-    let seen = all(named.into_iter().map(|(what, key)| {
-        let clients = clients.clone();
-        async move { (what, clients.key(&key).await) }
-    }));
+    let own = named.into_iter().map(|(what, key)| (what, key, clients.clone()));
+    let copies = fleet.image.kms_key.iter().flat_map(|key| {
+        let there = |region: &Region| (format!("image.encrypt in {region}"), key.clone(), clients.in_region(region));
+        fleet.image.copy_to.iter().map(there)
+    });
+    let seen = all(own.chain(copies).map(|(what, key, clients)| async move { (what, clients.key(&key).await) }));
     Ok(seen.await)
 }
 

@@ -241,6 +241,12 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
         "sqs:DeleteMessageBatch" => vec!["sqs:DeleteMessage".to_owned()],
         // A queue made with tags.
         "sqs:CreateQueue" => vec![action, "sqs:TagQueue".to_owned()],
+        // A copy that is encrypted uses its key, and lets EBS go on with it.
+        "ec2:CopyImage" => {
+            let key = ["CreateGrant", "Decrypt", "DescribeKey", "GenerateDataKeyWithoutPlaintext"];
+            let both = ["ReEncryptFrom", "ReEncryptTo"];
+            key.iter().chain(&both).map(|use_of| format!("kms:{use_of}")).chain([action]).collect()
+        }
         // An instant fleet launches in its caller's name, with the launch template's instance profile.
         "ec2:CreateFleet" => vec![action, "ec2:RunInstances".to_owned(), "iam:PassRole".to_owned()],
         // "You must have ec2:RunInstances permissions when you create or update an Auto Scaling group with a launch template."
@@ -256,7 +262,8 @@ fn the_policies_allow_what_is_called_and_nothing_else() {
     let calls: BTreeSet<(String, String)> = program().iter().flat_map(aws_calls).collect();
     assert!(calls.len() > 20, "only {calls:?}");
     let needed: BTreeSet<String> = calls.iter().flat_map(|(client, operation)| needed(client, operation)).collect();
-    let policies = ["", "-worker", "-recycle", "-group", "-doctor"].map(|whose| format!("docs/iam-policy{whose}.json"));
+    let policies =
+        ["", "-worker", "-recycle", "-group", "-copies", "-doctor"].map(|whose| format!("docs/iam-policy{whose}.json"));
     let granted: BTreeSet<String> = policies.iter().flat_map(|policy| allowed(policy)).collect();
     let missing: Vec<&String> = needed.difference(&granted).collect();
     let idle: Vec<&String> = granted.difference(&needed).collect();

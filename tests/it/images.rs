@@ -107,3 +107,82 @@ fn two_images_are_compared_by_what_is_known_of_them() {
     let output = expect(&mut cloud.cli("laptop", &["images", "diff", "ami-0123"]), 2);
     assert!(String::from_utf8_lossy(&output.stderr).contains("find image ami-0123"));
 }
+
+/// A key of the alias that the spec names, in these regions.
+fn key(cloud: &Cloud, regions: &[&str]) {
+    let key = json!({"id": "1234abcd-12ab-34cd-56ef-1234567890ab", "aliases": ["alias/fleet"], "regions": regions});
+    cloud.control("POST", "faults", &json!({"account": {"keys": [key]}}));
+}
+
+#[test]
+fn images_are_encrypted_and_copied_and_known_where_they_are() {
+    let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
+    let plain = bake(&cloud);
+    cloud.set("image.encrypt={kms_key: alias/fleet}");
+    cloud.set("image.copy_to=[us-west-2]");
+    key(&cloud, &["us-east-1", "us-west-2"]);
+    let output = expect(&mut cloud.cli("laptop", &["launch", "--unattested", "--until", "running"]), 2);
+    assert!(String::from_utf8_lossy(&output.stderr).contains("encrypted with alias/fleet"), "not the plain one");
+    let baked = answer(&cloud, &["bake", "--no-login"]);
+    let (image, copy) = (baked["image"].as_str().unwrap(), baked["copies"]["us-west-2"].as_str().unwrap());
+    let world = cloud.world();
+    let of = |place: &Value, id: &str| {
+        place["images"].as_array().unwrap().iter().find(|image| image["id"] == id).cloned().unwrap()
+    };
+    let (here, there) = (of(&world, image), of(&world["abroad"]["us-west-2"], copy));
+    assert_eq!((&here["encrypted"], &there["encrypted"]), (&json!(true), &json!(true)));
+    assert_eq!((&here["name"], &there["copied_from"]), (&there["name"], &json!(image)));
+    assert_eq!(here["tags"]["fleetwright:run"], there["tags"]["fleetwright:run"]);
+    assert_eq!(there["tags"]["fleetwright:copied-from"], "us-east-1");
+    assert_eq!(answer(&cloud, &["bake", "--no-login", "--if-changed"])["copies"], baked["copies"], "nothing to do");
+    let listed = answer(&cloud, &["images", "list"]);
+    let regions: Vec<&Value> = listed["images"].as_array().unwrap().iter().map(|row| &row["region"]).collect();
+    assert_eq!(regions, ["us-east-1", "us-east-1", "us-west-2"], "the first one is listed, the draft is gone");
+    expect(&mut cloud.cli("laptop", &["launch", "--unattested", "--until", "running"]), 0);
+    let world = cloud.world();
+    let hosts = world["instances"].as_array().unwrap().iter().filter(|host| host["owner"] == "REHEARSAL");
+    assert!(hosts.map(|host| &host["image"]).eq([image; 2]), "{world:#}");
+
+    // The next one takes the place of both, here and there; the spec that no longer names the region knows it still.
+    let next = answer(&cloud, &["bake", "--no-login"]);
+    cloud.set("image.copy_to=[eu-west-1]");
+    let pruned = answer(&cloud, &["images", "prune"]);
+    let ended = pruned["ended"].as_array().unwrap();
+    assert!(ended.contains(&json!(copy)) && ended.contains(&json!(plain)), "{pruned:#}");
+    assert!(!ended.contains(&json!(image)), "it is in use: {pruned:#}");
+    assert!(pruned["images_kept"].as_array().unwrap().contains(&next["copies"]["us-west-2"]), "{pruned:#}");
+    cloud.set("image.keep=0");
+    let down = answer(&cloud, &["down", "--images"]);
+    assert_eq!((&down["images_kept"], &down["loose_snapshots"]), (&json!([]), &json!([])), "{down:#}");
+    let world = cloud.world();
+    let left =
+        [&world["snapshots"], &world["abroad"]["us-west-2"]["images"], &world["abroad"]["us-west-2"]["snapshots"]];
+    assert!(left.iter().all(|things| **things == json!([])), "{left:#?}");
+    cloud.assert_decoys_untouched();
+}
+
+#[test]
+fn a_copy_that_fails_leaves_nothing_that_is_billed() {
+    let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
+    cloud.set("image.encrypt={kms_key: alias/fleet}");
+    cloud.set("image.copy_to=[us-west-2]");
+    for (regions, images, said) in [
+        // No key here: neither the copy nor what was copied stays.
+        (&["us-west-2"][..], 0, "nothing is left of this one"),
+        // None there: the image here is good.
+        (&["us-east-1"], 1, "that in us-east-1 is good and stays"),
+    ] {
+        key(&cloud, regions);
+        let output = expect(&mut cloud.cli("laptop", &["bake", "--no-login"]), 3);
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(talk.contains("failed") && talk.contains(said), "{talk}");
+        let world = cloud.world();
+        let count = |place: &Value, kind: &str| place[kind].as_array().map_or(0, Vec::len);
+        assert_eq!((there(&cloud).len(), count(&world, "snapshots")), (images, images), "{world:#}");
+        let west = &world["abroad"]["us-west-2"];
+        assert_eq!((count(west, "images"), count(west, "snapshots")), (0, 0), "{west:#}");
+    }
+    // With its key there, the same command makes all of it.
+    key(&cloud, &[]);
+    assert!(answer(&cloud, &["bake", "--no-login", "--if-changed"])["copies"]["us-west-2"].is_string());
+}

@@ -76,12 +76,12 @@ def ask(method, path, body=None):
     return document
 
 
-def client(service, key="TESTER", **config):
+def client(service, key="TESTER", region=REGION, **config):
     """A client that tries once: a repetition by the SDK would hide what the cloud answered."""
     settings = {"retries": {"total_max_attempts": 1}, "read_timeout": 30, **config}
     return boto3.client(
         service,
-        region_name=REGION,
+        region_name=region,
         endpoint_url=ENDPOINT,
         aws_access_key_id=key,
         aws_secret_access_key="secret",

@@ -1,6 +1,7 @@
 """Images and snapshots: unique names, pending to available or failed, tags, what may be deleted when."""
 
-from cloud import ACCOUNT, IMAGE, TEMPLATE, Case, tagged, tags
+import botocore.exceptions
+from cloud import ACCOUNT, IMAGE, TEMPLATE, Case, client, tagged, tags
 
 
 class Images(Case):
@@ -76,6 +77,56 @@ class Images(Case):
         self.assertEqual(self.ec2.describe_images(Owners=["self"])["Images"], [])
         permissions = self.ec2.describe_image_attribute(ImageId=self.create(), Attribute="launchPermission")
         self.assertEqual(permissions["LaunchPermissions"], [])
+
+
+class Copies(Case):
+    KEY = "1234abcd-12ab-34cd-56ef-1234567890ab"
+
+    def baked(self):
+        self.faults(account={"keys": [{"id": self.KEY, "aliases": ["alias/fleet"], "regions": ["us-west-2"]}]})
+        id = self.ec2.create_image(InstanceId=TEMPLATE, Name="pack", TagSpecifications=[tagged("image", a="i")])["ImageId"]
+        self.advance("3m")
+        return id
+
+    def copy(self, id, to="us-west-2", **more):
+        asked = {"SourceImageId": id, "SourceRegion": "us-east-1", "Name": "pack", **more}
+        return client("ec2", region=to).copy_image(**asked)["ImageId"]
+
+    def test_a_copy_is_in_its_own_region_only(self):
+        id = self.baked()
+        west = client("ec2", region="us-west-2")
+        tokened = {"ClientToken": "t", "TagSpecifications": [tagged("image", b="c"), tagged("snapshot", b="s")]}
+        copy = self.copy(id, **tokened)
+        self.assertEqual(self.copy(id, **tokened), copy)
+        self.refused("InvalidAMIID.NotFound", self.ec2.describe_images, ImageIds=[copy])
+        self.refused("InvalidAMIID.NotFound", west.describe_images, ImageIds=[id])
+        [image] = west.describe_images(Owners=["self"])["Images"]
+        self.assertEqual((image["State"], image["Name"], image["SourceImageId"], image["SourceImageRegion"]), ("pending", "pack", id, "us-east-1"))
+        self.assertEqual((tags(image), image.get("SourceInstanceId")), ({"b": "c"}, None))
+        self.advance("3m")
+        [image] = west.describe_images(ImageIds=[copy])["Images"]
+        self.assertEqual((image["State"], image["BlockDeviceMappings"][0]["Ebs"]["Encrypted"]), ("available", False))
+        [snapshot] = west.describe_snapshots(OwnerIds=["self"])["Snapshots"]
+        self.assertEqual((snapshot["VolumeId"], tags(snapshot)), ("vol-ffffffff", {"b": "s"}))
+        west.deregister_image(ImageId=copy, DeleteAssociatedSnapshots=True)
+        self.assertEqual(west.describe_snapshots(OwnerIds=["self"])["Snapshots"], [])
+        self.assertEqual(len(self.ec2.describe_images(Owners=["self"])["Images"]), 1)
+
+    def test_the_key_must_be_in_the_region_of_the_copy(self):
+        id = self.baked()
+        made = [(to, self.copy(id, to, Encrypted=True, KmsKeyId="alias/fleet")) for to in ("us-west-2", "eu-west-1")]
+        self.advance("3m")
+        states = []
+        for to, copy in made:
+            [image] = client("ec2", region=to).describe_images(ImageIds=[copy])["Images"]
+            states.append(image["State"])
+        self.assertEqual(states, ["available", "failed"])
+
+    def test_other_partitions_are_out_of_reach(self):
+        id = self.baked()
+        with self.assertRaises(botocore.exceptions.ClientError) as caught:
+            client("ec2", region="cn-north-1").describe_images(ImageIds=[id])
+        self.assertEqual(caught.exception.response["Error"]["Code"], "AuthFailure")
 
 
 class Snapshots(Case):

@@ -72,15 +72,18 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
 
 fn key_of(fleet: &Fleet, what: &str, key: &KeyFacts, checkup: &Checkup, notes: &mut Notes) {
     let arn = &key.arn;
+    let region = arn.split(':').nth(3).unwrap_or_default();
     if key.state != "Enabled" {
         let fix = match key.state.as_str() {
             "PendingDeletion" => format!(
-                "aws kms cancel-key-deletion --region {0} --key-id {arn} && aws kms enable-key --region {0} --key-id {arn}",
-                fleet.region
+                "aws kms cancel-key-deletion --region {region} --key-id {arn} && aws kms enable-key --region {region} --key-id {arn}"
             ),
-            _ => format!("aws kms enable-key --region {} --key-id {arn}", fleet.region),
+            _ => format!("aws kms enable-key --region {region} --key-id {arn}"),
         };
         return notes.problem("volume-key", Exit::Denied, format!("{arn} ({what}) is {}", key.state), fix);
+    }
+    if region != fleet.region.as_str() {
+        return notes.ok("volume-key", format!("{arn} ({what}) is enabled; this fleet launches nothing there"));
     }
     let Some(grantees) = &key.grantees else {
         return notes.ok("volume-key", format!("{arn} ({what}) is AWS's own: whoever launches may use it"));

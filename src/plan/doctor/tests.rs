@@ -3,7 +3,7 @@
 use super::testing::{fault, fleet, fleet_in, healthy, key, now};
 use super::*;
 use crate::model::FaultKind;
-use crate::model::checkup::{Permission, ProfileFacts, Refused, Trial, Way};
+use crate::model::checkup::{KeyFacts, Permission, ProfileFacts, Refused, Trial, Way};
 
 fn launch_refused(action: &str, explicit: Option<bool>) -> impl Fn(&mut Checkup) {
     let refused = Refused {
@@ -276,6 +276,28 @@ fn every_ailment_is_named_with_its_fix() {
             Problem,
             "is Disabled",
             "enable-key",
+            Exit::Denied,
+        ),
+        (
+            with(|c| {
+                let arn = "arn:aws:kms:us-west-2:123456789012:key/k".to_owned();
+                c.keys[0].1 = Ok(KeyFacts { arn, ..key(false, "Enabled", &[]) });
+            }),
+            "volume-key",
+            Good,
+            "this fleet launches nothing there",
+            "",
+            Exit::Done,
+        ),
+        (
+            with(|c| {
+                let arn = "arn:aws:kms:us-west-2:123456789012:key/k".to_owned();
+                c.keys[0].1 = Ok(KeyFacts { arn, ..key(false, "Disabled", &[]) });
+            }),
+            "volume-key",
+            Problem,
+            "is Disabled",
+            "enable-key --region us-west-2",
             Exit::Denied,
         ),
         (

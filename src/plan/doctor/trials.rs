@@ -1,7 +1,7 @@
 //! What the fleet wants, as far as spec and facts tell, and which calls are asked about.
 
 use crate::model::checkup::{Checkup, Trial, TrialLaunch};
-use crate::model::{Image, ImageState, Instance, Market, SubnetId, tags};
+use crate::model::{Image, Instance, Market, SubnetId, tags};
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
 
@@ -35,7 +35,7 @@ fn template(checkup: &Checkup) -> Option<&Instance> {
 /// The newest image that can be launched.
 fn image(checkup: &Checkup) -> Option<&Image> {
     let images = checkup.images.as_ref()?.as_ref().ok()?;
-    images.iter().find(|image| image.state == ImageState::Available)
+    images.iter().find(|image| image.launchable())
 }
 
 /// Hosts that live, where they were seen.

@@ -16,7 +16,7 @@ pub struct ImagePage {
     pub fleet: String,
     /// `image.keep`: so many of the newest stay.
     pub keep: u32,
-    /// Its images, newest first.
+    /// Its images, newest first: those of its own region, then the copies in others.
     pub images: Vec<ImageRow>,
     /// Ids of snapshots of ours that no image holds.
     pub loose_snapshots: Vec<String>,
@@ -54,6 +54,8 @@ impl ImageUse {
 pub struct ImageRow {
     /// Its id.
     pub id: String,
+    /// Its region: the fleet's own, or one that a copy is in.
+    pub region: String,
     /// Its name.
     pub name: String,
     /// EC2's word for where it is in its life.
@@ -88,6 +90,7 @@ impl Answer for ImagePage {
             Column::keep("name"),
             Column::keep("state"),
             Column::keep("use"),
+            Column::spare("region"),
             Column::spare("hosts"),
             Column::spare("template"),
             Column::spare("attested"),
@@ -103,6 +106,7 @@ impl Answer for ImagePage {
                 image.name.clone(),
                 image.state.clone(),
                 image.usage.as_str().to_owned(),
+                image.region.clone(),
                 image.hosts.len().to_string(),
                 or_none(versions.join(" ")),
                 if image.attested { "yes" } else { "no" }.to_owned(),

@@ -32,13 +32,19 @@ impl Answer for Verified {
 pub struct Baked {
     /// The image's id, new or found unchanged.
     pub image: String,
+    /// Its copies in other regions, by region.
+    pub copies: BTreeMap<String, String>,
     /// Calls to AWS by action.
     pub api_calls: BTreeMap<String, u64>,
 }
 
 impl Answer for Baked {
     fn page(&self, _: Option<u16>) -> String {
-        format!("{}\n", self.image)
+        let mut text = format!("{}\n", self.image);
+        for (region, image) in &self.copies {
+            let _infallible = writeln!(text, "{image} in {region}");
+        }
+        text
     }
 }
 
@@ -192,7 +198,7 @@ pub struct TornDown {
     pub fleet: String,
     /// Ids of what is left; a `down` that leaves anything has no answer and exits 10.
     pub remaining: Vec<String>,
-    /// Ids of the images that stay, with their snapshots.
+    /// Ids of the images that stay, with their snapshots; copies in other regions among them.
     pub images_kept: Vec<String>,
     /// Ids of snapshots that no image holds; `down --images` ends those of ours.
     pub loose_snapshots: Vec<String>,

@@ -47,6 +47,7 @@ impl Cloud {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let mut call = Call {
             service: service.to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Query(pairs),
             principal: "AKIA1".to_owned(),

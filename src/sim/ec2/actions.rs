@@ -35,6 +35,7 @@ fn handler(action: &str) -> Result<Handler, ApiError> {
         "RebootInstances" => Ec2::reboot_instances,
         "GetConsoleOutput" => Ec2::get_console_output,
         "CreateImage" => Ec2::create_image,
+        "CopyImage" => Ec2::copy_image,
         "DescribeImages" => |ec2, ask| ec2.describe_images(ask),
         "DescribeImageAttribute" => |ec2, ask| ec2.describe_image_attribute(ask),
         "DeregisterImage" => Ec2::deregister_image,

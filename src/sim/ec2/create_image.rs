@@ -80,7 +80,8 @@ impl Ec2 {
                 root_device: instance.root_device.clone(),
                 devices,
                 source: Some(instance.id.clone()),
-                source_image: Some(instance.image.clone()),
+                source_image: Some((instance.image.clone(), self.region.clone())),
+                body: id.clone(),
                 last_launched: None,
                 tags: tags_for(&tags, "image"),
             },
@@ -120,7 +121,7 @@ impl Ec2 {
 }
 
 /// 3 to 128 characters of those that EC2 allows.
-fn image_name(name: &str) -> Result<String, ApiError> {
+pub(super) fn image_name(name: &str) -> Result<String, ApiError> {
     let allowed = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_".contains(c);
     if !(3..=128).contains(&name.len()) || !name.chars().all(allowed) {
         return Err(ApiError::new(

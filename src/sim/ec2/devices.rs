@@ -77,7 +77,8 @@ fn device(name: &str, ebs: &Node, base: Option<&ImageDevice>) -> Result<ImageDev
         throughput: throughput.or((kind == "gp3").then_some(125)),
         kind,
         encrypted: was || ebs.flag("Encrypted")?.unwrap_or(false),
-        key: ebs.string("KmsKeyId"),
+        // A volume of an encrypted snapshot that is one's own has the snapshot's key, unless another is named.
+        key: ebs.string("KmsKeyId").or_else(|| base?.key.clone()),
         ends: ebs.flag("DeleteOnTermination")?.unwrap_or_else(|| base.is_none_or(|base| base.ends)),
     })
 }

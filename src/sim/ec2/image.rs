@@ -88,6 +88,49 @@ fn owner_id(image: &Image) -> &str {
     if image.owner == "amazon" { AMAZON } else { &image.owner }
 }
 
+/// One image, as DescribeImages gives it.
+fn write_image(xml: &mut Xml, image: &Image) {
+    xml.text("imageId", &image.id)
+        .text("imageLocation", format!("{}/{}", owner_id(image), image.name))
+        .text("imageState", state(image))
+        .text("imageOwnerId", owner_id(image))
+        .opt("imageOwnerAlias", alias(image))
+        .text("creationDate", when(image.created))
+        .text("isPublic", image.public)
+        .text("architecture", &image.architecture)
+        .text("imageType", "machine")
+        .text("platformDetails", "Linux/UNIX")
+        .text("usageOperation", "RunInstances")
+        .text("name", &image.name)
+        .opt("description", image.description.as_ref())
+        .text("rootDeviceType", "ebs")
+        .text("rootDeviceName", &image.root_device)
+        .text("virtualizationType", "hvm")
+        .text("hypervisor", "xen")
+        .text("enaSupport", true)
+        .opt("sourceInstanceId", image.source.as_ref())
+        .opt("sourceImageId", image.source_image.as_ref().map(|(id, _)| id))
+        .opt("sourceImageRegion", image.source_image.as_ref().map(|(_, region)| region))
+        .opt("lastLaunchedTime", image.last_launched.map(when));
+    if image.made == Making::Failed {
+        xml.open("stateReason", |xml| {
+            xml.text("code", FAILED.0).text("message", FAILED.1);
+        });
+    }
+    xml.list("blockDeviceMapping", &image.devices, |xml, device| {
+        xml.text("deviceName", &device.device).open("ebs", |xml| {
+            xml.opt("snapshotId", device.snapshot.as_ref())
+                .text("volumeSize", device.size)
+                .text("deleteOnTermination", device.ends)
+                .text("volumeType", &device.kind)
+                .opt("iops", device.iops)
+                .opt("throughput", device.throughput)
+                .text("encrypted", device.encrypted);
+        });
+    });
+    write_tags(xml, &image.tags);
+}
+
 impl Ec2 {
     /// DescribeImages: without ids and owners those that this account may launch.
     pub(super) fn describe_images(&self, ask: &Ask) -> Handled {
@@ -108,50 +151,8 @@ impl Ec2 {
         });
         let page = page(&ask.params, "DescribeImages", Bounds(1, 1000), found)?;
         let mut xml = Xml::new();
-        xml.list("imagesSet", &page.items, |xml, image| self.write_image(xml, image));
+        xml.list("imagesSet", &page.items, |xml, image| write_image(xml, image));
         Ok(done(xml, page.next))
-    }
-
-    fn write_image(&self, xml: &mut Xml, image: &Image) {
-        xml.text("imageId", &image.id)
-            .text("imageLocation", format!("{}/{}", owner_id(image), image.name))
-            .text("imageState", state(image))
-            .text("imageOwnerId", owner_id(image))
-            .opt("imageOwnerAlias", alias(image))
-            .text("creationDate", when(image.created))
-            .text("isPublic", image.public)
-            .text("architecture", &image.architecture)
-            .text("imageType", "machine")
-            .text("platformDetails", "Linux/UNIX")
-            .text("usageOperation", "RunInstances")
-            .text("name", &image.name)
-            .opt("description", image.description.as_ref())
-            .text("rootDeviceType", "ebs")
-            .text("rootDeviceName", &image.root_device)
-            .text("virtualizationType", "hvm")
-            .text("hypervisor", "xen")
-            .text("enaSupport", true)
-            .opt("sourceInstanceId", image.source.as_ref())
-            .opt("sourceImageId", image.source_image.as_ref())
-            .opt("sourceImageRegion", image.source_image.as_ref().map(|_| &self.region))
-            .opt("lastLaunchedTime", image.last_launched.map(when));
-        if image.made == Making::Failed {
-            xml.open("stateReason", |xml| {
-                xml.text("code", FAILED.0).text("message", FAILED.1);
-            });
-        }
-        xml.list("blockDeviceMapping", &image.devices, |xml, device| {
-            xml.text("deviceName", &device.device).open("ebs", |xml| {
-                xml.opt("snapshotId", device.snapshot.as_ref())
-                    .text("volumeSize", device.size)
-                    .text("deleteOnTermination", device.ends)
-                    .text("volumeType", &device.kind)
-                    .opt("iops", device.iops)
-                    .opt("throughput", device.throughput)
-                    .text("encrypted", device.encrypted);
-            });
-        });
-        write_tags(xml, &image.tags);
     }
 
     /// Who may launch it, and what it says of itself.

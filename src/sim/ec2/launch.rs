@@ -136,7 +136,7 @@ impl Ec2 {
         if birth.origin != Origin::Decoy {
             self.hosts.create(NewHost {
                 id: id.to_owned(),
-                image: instance.image.clone(),
+                image: spec.image.body.clone(),
                 address,
                 user_data: instance.user_data.as_ref().and_then(|text| STANDARD.decode(text).ok()),
                 key_name: instance.key.clone(),

@@ -31,7 +31,7 @@ impl Ec2 {
     fn group_ask<'a>(&self, pairs: &'a [(String, String)]) -> Ask<'a> {
         let eye = Eye { seed: self.seed, principal: PRINCIPAL.to_owned(), now: self.now, lag: 0 };
         let params = Node::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        Ask { params, pairs, eye, now: self.now }
+        Ask { params, pairs, eye, now: self.now, offered: None }
     }
 
     /// When something happens by itself next.

@@ -11,6 +11,7 @@ mod agenda;
 mod allocate;
 mod attribute;
 mod capacity;
+mod copy_image;
 mod cost;
 mod create_image;
 mod decoy;
@@ -62,6 +63,8 @@ use super::hosts::SharedHosts;
 use super::partition;
 use super::seed::{Seed, SeedType};
 use super::xml::Xml;
+pub(crate) use copy_image::source_region;
+
 use agenda::Agenda;
 use capacity::Capacity;
 use ids::Ids;
@@ -113,7 +116,13 @@ struct Ask<'a> {
     eye: Eye,
     /// World time.
     now: Timestamp,
+    /// The image that a CopyImage names, as the region sees it that has it.
+    offered: Option<Image>,
 }
+
+/// An image that another region's EC2 may copy.
+#[derive(Clone, Debug)]
+pub(crate) struct Offered(Image);
 
 /// Ids that a Describe call asks for; none means all.
 struct Wanted(Option<BTreeSet<String>>);
@@ -185,8 +194,26 @@ impl Ec2 {
         ec2
     }
 
-    /// Carries a call out.
-    pub(crate) fn handle(&mut self, call: &Call, control: &Control) -> Handled {
+    /// EC2 in another region of the same world: empty until something is copied there, and never with bodies, since
+    /// there is no network to launch into.
+    pub(crate) fn abroad(seed: &Seed, region: &str, rng_seed: u64, now: Timestamp) -> Ec2 {
+        let seed = Seed {
+            region: region.to_owned(),
+            subnets: Vec::new(),
+            security_groups: Vec::new(),
+            key_pairs: std::collections::BTreeMap::default(),
+            template: None,
+            images: Vec::new(),
+            queues: Vec::new(),
+            decoys: false,
+            ..seed.clone()
+        };
+        let rng_seed = super::draw::number(rng_seed, &["region", region]);
+        Ec2::new(&seed, rng_seed, std::sync::Arc::new(super::hosts::NoHosts), now)
+    }
+
+    /// Carries a call out; `offered` is the image that it wants to copy, where there is one.
+    pub(crate) fn handle(&mut self, call: &Call, offered: Option<Offered>, control: &Control) -> Handled {
         self.control = control.clone();
         self.advance(call.now);
         let Payload::Query(pairs) = &call.payload else {
@@ -194,7 +221,7 @@ impl Ec2 {
         };
         let eye = Eye { seed: self.seed, principal: call.principal.clone(), now: self.now, lag: control.lag_seconds };
         let params = Node::from_pairs(pairs.iter().map(|(name, value)| (name.as_str(), value.as_str())));
-        let ask = Ask { params, pairs, eye, now: self.now };
+        let ask = Ask { params, pairs, eye, now: self.now, offered: offered.map(|Offered(image)| image) };
         self.act_on(&call.action, &ask)
     }
 

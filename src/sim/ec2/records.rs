@@ -269,7 +269,10 @@ pub(super) struct Image {
     pub(super) root_device: String,
     pub(super) devices: Vec<ImageDevice>,
     pub(super) source: Option<String>,
-    pub(super) source_image: Option<String>,
+    /// The image that this one came from, and its region.
+    pub(super) source_image: Option<(String, String)>,
+    /// The image whose files its instances boot from: itself, or the first of those that it is a copy of.
+    pub(super) body: String,
     pub(super) last_launched: Option<Timestamp>,
     pub(super) tags: Tags,
 }

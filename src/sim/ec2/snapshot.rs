@@ -145,14 +145,14 @@ impl Ec2 {
         Ok(Reply { ended: vec![id.to_owned()], ..ok() })
     }
 
-    /// An image's body may go once the image and all its snapshots are gone.
+    /// An image's body may go once the image, its copies and all their snapshots are gone.
     pub(super) fn forget_if_gone(&self, image: &str) {
-        if image.is_empty() {
-            return;
-        }
-        let rests = self.snapshots.all().any(|snapshot| snapshot.image == image);
-        if !rests && self.images.get(image).is_none() {
-            self.hosts.forget_image(image);
+        let body = |id: &str| self.images.ever().find(|image| image.id == id).map(|image| image.body.as_str());
+        let Some(gone) = body(image) else { return };
+        let rests = self.images.all().any(|image| image.body == gone)
+            || self.snapshots.all().any(|snapshot| body(&snapshot.image) == Some(gone));
+        if !rests {
+            self.hosts.forget_image(gone);
         }
     }
 

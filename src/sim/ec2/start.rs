@@ -79,6 +79,7 @@ impl Ec2 {
                 devices: vec![device],
                 source: None,
                 source_image: None,
+                body: image.id.clone(),
                 last_launched: None,
                 tags: Tags::new(),
             },

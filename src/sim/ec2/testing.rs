@@ -101,13 +101,15 @@ impl World {
         let pairs = pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
         let call = Call {
             service: "ec2".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Query(pairs),
             principal: self.principal.clone(),
             now: self.now,
             request_id: "r".to_owned(),
         };
-        self.ec2.handle(&call, &self.control)
+        let offered = self.ec2.offer(&call);
+        self.ec2.handle(&call, offered, &self.control)
     }
 
     /// One call that must work; its body.

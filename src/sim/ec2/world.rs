@@ -79,6 +79,8 @@ fn image_truth(image: &Image) -> Value {
     json!({
         "id": image.id, "name": image.name, "state": made(image.made, "available"), "owner": image.owner,
         "created": image.created, "source": image.source, "tags": image.tags,
+        "copied_from": image.source_image.as_ref().filter(|_| image.source.is_none()).map(|(id, _)| id),
+        "encrypted": image.devices.iter().all(|device| device.encrypted),
         "snapshots": image.devices.iter().filter_map(|device| device.snapshot.as_ref()).collect::<Vec<_>>(),
     })
 }
@@ -86,7 +88,7 @@ fn image_truth(image: &Image) -> Value {
 fn snapshot_truth(snapshot: &Snapshot) -> Value {
     json!({
         "id": snapshot.id, "state": made(snapshot.made, "completed"), "image": snapshot.image, "volume": snapshot.volume,
-        "size_gib": snapshot.size, "started": snapshot.started, "tags": snapshot.tags,
+        "size_gib": snapshot.size, "started": snapshot.started, "tags": snapshot.tags, "encrypted": snapshot.encrypted,
     })
 }
 

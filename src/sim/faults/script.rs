@@ -144,6 +144,7 @@ mod tests {
     fn call(action: &str, n: u32) -> Call {
         Call {
             service: "ec2".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Query(vec![("N".to_owned(), n.to_string())]),
             principal: "AKIA".to_owned(),

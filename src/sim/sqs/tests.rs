@@ -26,6 +26,7 @@ impl Cloud {
     fn call(&self, action: &str, parameters: &Value) -> Call {
         Call {
             service: "sqs".to_owned(),
+            region: "us-east-1".to_owned(),
             action: action.to_owned(),
             payload: Payload::Json(parameters.clone()),
             principal: "AKIA".to_owned(),

@@ -32,6 +32,7 @@ pub(super) async fn run(world: &Arc<World>, head: &Parts, body: &[u8]) -> End {
     let style = asked.style;
     let mut call = Call {
         service: asked.service,
+        region: asked.region,
         action: asked.action,
         payload: asked.payload,
         principal: asked.principal,

@@ -1,7 +1,8 @@
 //! Reads a request: whose it is, which service and action it wants, and what it says.
 
 use super::super::api::{ApiError, Payload};
-use super::service::{Service, Style};
+use super::super::partition;
+use super::service::{Reach, Service, Style};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
 use serde_json::Value;
@@ -11,6 +12,7 @@ use serde_json::Value;
 pub(super) struct Asked {
     pub(super) style: Style,
     pub(super) service: String,
+    pub(super) region: String,
     pub(super) action: String,
     pub(super) payload: Payload,
     pub(super) principal: String,
@@ -35,13 +37,18 @@ pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Styl
     // Until the signature tells the service, its manner of speech is guessed by what it says.
     let style = Style::guess(target, value("Version"));
     let Signed { principal, region, service } = signed(&head.headers).map_err(|error| (style, error))?;
-    let Some(Service { style, speaks, regional, .. }) = Service::named(&service) else {
+    let Some(Service { style, speaks, reach, .. }) = Service::named(&service) else {
         let message = format!("the rehearsal cloud has no service {service}: it knows {}", Service::names());
         return Err((style, ApiError::new("InvalidAction", message)));
     };
     let (style, speaks) = (*style, *speaks);
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
-    if *regional && region != here {
+    let taken = match reach {
+        Reach::Here => region == here,
+        Reach::Regions => partition::is_region(&region) && partition::of(&region) == partition::of(here),
+        Reach::Partition => true,
+    };
+    if !taken {
         // Each region of AWS is an endpoint of its own, which takes no other region's signatures.
         let code = if style == Style::Ec2 { "AuthFailure" } else { "SignatureDoesNotMatch" };
         let message =
@@ -55,9 +62,14 @@ pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Styl
         };
         let text = if body.is_empty() { b"{}" } else { body };
         return match serde_json::from_slice::<Value>(text) {
-            Ok(value) => {
-                Ok(Asked { style, service, action: action.to_owned(), payload: Payload::Json(value), principal })
-            }
+            Ok(value) => Ok(Asked {
+                style,
+                service,
+                region,
+                action: action.to_owned(),
+                payload: Payload::Json(value),
+                principal,
+            }),
             Err(error) => refuse("SerializationException", format!("the body is not JSON: {error}")),
         };
     }
@@ -71,7 +83,7 @@ pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Styl
             format!("The requested version ({version}) of service {service} does not exist"),
         );
     }
-    Ok(Asked { style, service, action, payload: Payload::Query(pairs), principal })
+    Ok(Asked { style, service, region, action, payload: Payload::Query(pairs), principal })
 }
 
 /// Form parameters of the URL and the body, in that order.

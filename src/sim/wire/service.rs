@@ -34,8 +34,19 @@ pub(super) struct Service {
     pub(super) style: Style,
     /// The version of a query API, or what stands before the action in X-Amz-Target.
     pub(super) speaks: &'static str,
-    /// Whether each region has one of its own; the others answer for the whole partition.
-    pub(super) regional: bool,
+    /// Which regions' signatures it takes.
+    pub(super) reach: Reach,
+}
+
+/// Which regions a service is in, as far as the rehearsal cloud has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// Each region has its own, of which there is the world's.
+    Here,
+    /// Each region of the world's partition has its own.
+    Regions,
+    /// One for the whole partition.
+    Partition,
 }
 
 const SQS: Style = Style::Json { version: "1.0", errors: "com.amazonaws.sqs#" };
@@ -43,33 +54,38 @@ const STS: Style = Style::Query { namespace: "https://sts.amazonaws.com/doc/2011
 
 /// All of them.
 const SERVICES: &[Service] = &[
-    Service { name: "ec2", style: Style::Ec2, speaks: "2016-11-15", regional: true },
-    Service { name: "sqs", style: SQS, speaks: "AmazonSQS", regional: true },
-    Service { name: "sts", style: STS, speaks: "2011-06-15", regional: true },
+    Service { name: "ec2", style: Style::Ec2, speaks: "2016-11-15", reach: Reach::Regions },
+    Service { name: "sqs", style: SQS, speaks: "AmazonSQS", reach: Reach::Here },
+    Service { name: "sts", style: STS, speaks: "2011-06-15", reach: Reach::Here },
     Service {
         name: "autoscaling",
         style: Style::Query { namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" },
         speaks: "2011-01-01",
-        regional: true,
+        reach: Reach::Here,
     },
     Service {
         name: "pricing",
         style: Style::Json { version: "1.1", errors: "" },
         speaks: "AWSPriceListService",
-        regional: false,
+        reach: Reach::Partition,
     },
     Service {
         name: "iam",
         style: Style::Query { namespace: "https://iam.amazonaws.com/doc/2010-05-08/" },
         speaks: "2010-05-08",
-        regional: false,
+        reach: Reach::Partition,
     },
-    Service { name: "kms", style: Style::Json { version: "1.1", errors: "" }, speaks: "TrentService", regional: true },
+    Service {
+        name: "kms",
+        style: Style::Json { version: "1.1", errors: "" },
+        speaks: "TrentService",
+        reach: Reach::Regions,
+    },
     Service {
         name: "servicequotas",
         style: Style::Json { version: "1.1", errors: "" },
         speaks: "ServiceQuotasV20190624",
-        regional: true,
+        reach: Reach::Here,
     },
 ];
 

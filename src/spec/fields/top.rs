@@ -1,10 +1,14 @@
 //! The top of a fleet.yaml: identity, tags, template and image.
 
 use super::Field;
-use super::kind::{Form, Kind, SECTION, duration, text, whole, word};
+use super::kind::{Form, Kind, SECTION, duration, list, text, whole, word};
 
 const TAGS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html";
 const CREATE_IMAGE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html";
+
+const COPY_IMAGE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CopyImage.html";
+
+const REGION: Kind = text("AWS region", "^([a-z]{2}|[a-z]{4})(-[a-z]+)+-[0-9]{1,2}$");
 
 /// Why a spec that launches nothing need not say who and where.
 const IMPLIED: &str = "as `queue.url` says; not needed where `hosts` lists the machines";
@@ -33,7 +37,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source("https://docs.aws.amazon.com/accounts/latest/reference/manage-acct-identifiers.html"),
     Field::new(
         "region",
-        text("AWS region", "^([a-z]{2}|[a-z]{4})(-[a-z]+)+-[0-9]{1,2}$"),
+        REGION,
         "us-east-1",
         "The AWS region that the fleet lives in.",
     )
@@ -101,4 +105,31 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new("image.keep", whole(0, 1000), "3", "How many of the newest images `down --images` leaves.")
         .counts("images")
         .default("3"),
+    Field::new(
+        "image.encrypt",
+        SECTION,
+        "{kms_key: alias/fleet}",
+        "Encrypts images whatever the template's volumes are. CreateImage cannot, so `bake` makes a copy that is encrypted \
+         and ends what it copied in the same run.",
+    )
+    .source(COPY_IMAGE),
+    Field::new(
+        "image.encrypt.kms_key",
+        text(
+            "KMS key by alias, id or ARN",
+            "^(arn:[a-z-]+:kms:[a-z0-9-]+:[0-9]{12}:)?(alias/[A-Za-z0-9/_-]+|(key/)?([0-9a-fA-F-]{36}|mrk-[0-9a-fA-F-]{32}))$",
+        ),
+        "alias/fleet",
+        "The key. Every region of `image.copy_to` must have one of this alias, or the same multi-region key.",
+    )
+    .required()
+    .source(COPY_IMAGE),
+    Field::new(
+        "image.copy_to",
+        list(&REGION, 20),
+        "[us-west-2]",
+        "Other regions of the same partition that get a copy of each image, with its name and tags. `images` and \
+         `down --images` know them; each is billed there, and once for the transfer.",
+    )
+    .source(COPY_IMAGE),
 ];

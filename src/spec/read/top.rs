@@ -45,7 +45,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let region = required(&mut s, "region", "us-east-1", implied.region, |f| region(check, f));
     let own = s.get("tags").map(|f| own_tags(check, &f)).unwrap_or_default();
     let template = s.get("template").and_then(|f| template(check, &f));
-    let image = image(check, s.get("image"), name.as_ref());
+    let image = image(check, s.get("image"), name.as_ref(), region.as_ref());
     let hosts = s.get("fleet").and_then(|f| hosts::hosts(check, &f));
     let ssh = ssh::ssh(check, s.get("ssh"));
     let foreign = s.get("hosts");
@@ -242,22 +242,63 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
     Some(Template { instance: instance?, verify, canary })
 }
 
-fn image(check: &mut Check<'_>, field: Option<Field<'_>>, name: Option<&FleetName>) -> ImageSpec {
+fn image(
+    check: &mut Check<'_>,
+    field: Option<Field<'_>>,
+    name: Option<&FleetName>,
+    home: Option<&Region>,
+) -> ImageSpec {
     let fallback = name.map_or("fleet", FleetName::as_str).to_owned();
-    let mut out = ImageSpec { name: if fallback.len() < 3 { format!("{fallback}-image") } else { fallback }, keep: 3 };
+    let name = if fallback.len() < 3 { format!("{fallback}-image") } else { fallback };
+    let mut out = ImageSpec { name, keep: 3, kms_key: None, copy_to: Vec::new() };
     let Some(mut s) = field.and_then(|f| check.section(&f, "`image: {keep: 3}`")) else { return out };
     if let Some(name) = s.get("name").and_then(|f| check.parsed(&f, aws::image_name)) {
         out.name = name;
     }
     out.keep = number(&mut s, check, "keep", (0, 1000), 3);
-    s.close(
-        check,
-        &[
-            ("copy_to", "copy the image by hand with `aws ec2 copy-image`"),
-            ("encrypt", "CreateImage keeps the template's encryption; encrypt the template's volume"),
-        ],
-    );
+    out.copy_to = each(check, s.get("copy_to"), 20, |c, f| copy_to(c, f, home));
+    out.kms_key = s.get("encrypt").and_then(|f| encrypt(check, &f, home, &out.copy_to));
+    s.close(check, &[]);
     out
+}
+
+/// A region that images are copied to: another one of the same partition.
+fn copy_to(check: &mut Check<'_>, field: &Field<'_>, home: Option<&Region>) -> Option<Region> {
+    let to = region(check, field)?;
+    let home = home?;
+    if to == *home {
+        let message = format!("`{}` is the fleet's own region, where its images are anyway", field.path);
+        check.error_with(field.node.span, "own-region", message, Some("leave it out"));
+        return None;
+    }
+    if to.partition() != home.partition() {
+        let (there, here) = (to.partition().name, home.partition().name);
+        let message = format!("`{}` is {to}, which is in the partition {there}; {home} is in {here}", field.path);
+        let help = "CopyImage stays within a partition; CreateStoreImageTask and CreateRestoreImageTask cross it by S3";
+        check.error_with(field.node.span, "other-partition", message, Some(help));
+        return None;
+    }
+    Some(to)
+}
+
+/// The key of encrypted images, which must be one in every region that has them.
+fn encrypt(check: &mut Check<'_>, field: &Field<'_>, home: Option<&Region>, copies: &[Region]) -> Option<String> {
+    let mut s = check.section(field, "`encrypt: {kms_key: alias/fleet}`")?;
+    let field = s.need("kms_key", "alias/fleet");
+    let key = field.as_ref().and_then(|f| check.parsed(f, aws::kms_key));
+    s.close(check, &[]);
+    let (key, field) = key.zip(field)?;
+    let of_region = key.strip_prefix("arn:").and_then(|arn| arn.split(':').nth(2));
+    if let Some((region, home)) = of_region.zip(home).filter(|(region, home)| *region != home.as_str()) {
+        let message = format!("`{}` is a key of {region}; the image is encrypted in {home}", field.path);
+        check.error_with(field.node.span, "other-region", message, Some("a key never leaves its region"));
+    } else if !copies.is_empty() && !key.starts_with("alias/") && !key.starts_with("mrk-") {
+        let message = format!("`{}` names a key of one region, and `image.copy_to` has others", field.path);
+        let help =
+            "give each region a key of the same alias and write the alias, or the id of a multi-region key (mrk-...)";
+        check.error_with(field.node.span, "one-region", message, Some(help));
+    }
+    Some(key)
 }
 
 /// A canary runs real items through a private queue on the template: it needs all that this takes.

@@ -1,10 +1,9 @@
 //! The verbs that change something, each with a world to do it in and with what must be true when it has been done.
 
-use super::truth::{Ours, Things};
-use crate::env::{Cloud, IMAGE, call_to, expect, repo};
+use super::truth::{Ours, Things, fed, record, records};
+use crate::env::{Cloud, IMAGE, call_to, expect};
 use jiff::Timestamp;
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::process::Command;
 
@@ -123,33 +122,6 @@ fn actions(world: &Value) -> Vec<&str> {
 
 fn applied(cloud: &Cloud) {
     expect(&mut laptop(cloud, &["recycle", "apply"]), 0);
-}
-
-/// Bodies of every message that was ever taken by the queue.
-fn fed(cloud: &Cloud) -> Vec<String> {
-    let mut bodies = Vec::new();
-    for call in cloud.calls("SendMessageBatch").iter().filter(|call| call["commit"].is_u64()) {
-        for entry in call["parameters"]["Entries"].as_array().unwrap() {
-            bodies.push(entry["MessageBody"].as_str().unwrap().to_owned());
-        }
-    }
-    bodies
-}
-
-/// What a worker has to write of an item.
-fn record(item: &str) -> String {
-    let bytes = std::fs::read(repo(item)).unwrap();
-    format!("{item}\t{}\t{}", bytes.len(), data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)))
-}
-
-/// What the workers wrote, in order.
-fn records(cloud: &Cloud) -> Vec<String> {
-    let files = std::fs::read_dir(cloud.mount("/srv/results")).unwrap().map(|file| file.unwrap().path());
-    let whole = files.filter(|file| !file.file_name().unwrap().to_string_lossy().starts_with('.'));
-    let mut lines: Vec<String> =
-        whole.map(|file| std::fs::read_to_string(file).unwrap().trim_end().to_owned()).collect();
-    lines.sort();
-    lines
 }
 
 /// Items of a whole campaign: files of this repository.
@@ -316,6 +288,25 @@ pub(super) const SCENES: &[Scene] = &[
         verb: |cloud, _| laptop(cloud, &["orphans", "--reap", "--max", "20"]),
         most: 5,
         check: |after| after.alive(0),
+    },
+    Scene {
+        name: "bake copies",
+        spec: MOULD,
+        hosts: "none",
+        speed: 2000,
+        stage: |cloud| {
+            cloud.set("image={keep: 1, encrypt: {kms_key: alias/aws/ebs}, copy_to: [us-west-2]}");
+        },
+        before: nothing,
+        verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
+        most: 0,
+        check: |after| {
+            let west = &after.world["abroad"]["us-west-2"];
+            let count = |kind: &str| west[kind].as_array().map_or(0, Vec::len);
+            assert_eq!(after.ours.images.len(), 1 + after.over, "images, and no draft");
+            assert!(after.ours.images.iter().all(|image| image["encrypted"] == true), "{:#?}", after.ours.images);
+            assert_eq!((count("images"), count("snapshots")), (1 + after.over, 1 + after.over), "copies: {west:#}");
+        },
     },
     Scene {
         name: "extend",

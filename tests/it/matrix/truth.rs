@@ -1,7 +1,8 @@
 //! What must be true after any kill: nobody else's things are as they were, and of ours there is nothing that nobody needs.
 
-use crate::env::Cloud;
+use crate::env::{Cloud, repo};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 
 const KINDS: [(&str, &str); 8] = [
@@ -113,4 +114,31 @@ pub(crate) fn assert_all_finished(cloud: &Cloud) {
     let status = crate::env::expect(&mut cloud.cli("laptop", &["status"]), 0);
     let status: Value = serde_json::from_slice(&status.stdout).unwrap();
     assert_eq!(status["unfinished"], json!([]), "{status:#}");
+}
+
+/// Bodies of every message that was ever taken by the queue.
+pub(super) fn fed(cloud: &Cloud) -> Vec<String> {
+    let mut bodies = Vec::new();
+    for call in cloud.calls("SendMessageBatch").iter().filter(|call| call["commit"].is_u64()) {
+        for entry in call["parameters"]["Entries"].as_array().unwrap() {
+            bodies.push(entry["MessageBody"].as_str().unwrap().to_owned());
+        }
+    }
+    bodies
+}
+
+/// What a worker has to write of an item.
+pub(super) fn record(item: &str) -> String {
+    let bytes = std::fs::read(repo(item)).unwrap();
+    format!("{item}\t{}\t{}", bytes.len(), data_encoding::HEXLOWER.encode(&Sha256::digest(&bytes)))
+}
+
+/// What the workers wrote, in order.
+pub(super) fn records(cloud: &Cloud) -> Vec<String> {
+    let files = std::fs::read_dir(cloud.mount("/srv/results")).unwrap().map(|file| file.unwrap().path());
+    let whole = files.filter(|file| !file.file_name().unwrap().to_string_lossy().starts_with('.'));
+    let mut lines: Vec<String> =
+        whole.map(|file| std::fs::read_to_string(file).unwrap().trim_end().to_owned()).collect();
+    lines.sort();
+    lines
 }
