@@ -10,6 +10,7 @@ use super::ec2::Ec2;
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::s3::S3;
 use super::seed::Seed;
 use super::sqs::Sqs;
 use super::{iam, kms, pricing, quotas, sts};
@@ -24,6 +25,7 @@ struct State {
     ec2: Ec2,
     groups: AutoScaling,
     sqs: Sqs,
+    s3: S3,
     buckets: Buckets,
     faults: Faults,
     events: HostEvents,
@@ -85,6 +87,7 @@ impl State {
             ec2: Ec2::new(&origin.seed, origin.rng_seed, origin.hosts.clone(), now),
             groups: AutoScaling::new(&origin.seed, origin.rng_seed),
             sqs,
+            s3: S3::new(&origin.seed.buckets),
             buckets: Buckets::default(),
             events: HostEvents::new(&script, now),
             control: script.control(origin.seed.lag_seconds),
@@ -147,6 +150,7 @@ impl State {
             "ec2" => self.ec2.handle(call, &self.control),
             "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
+            "s3" => self.s3.handle(call),
             "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
             "sts" => sts::handle(call, &origin.seed),
             "iam" => iam::handle(call, &origin.seed, &self.control.account, self.ec2.profiles()),
@@ -277,6 +281,7 @@ impl World {
         }
         truth.insert("groups".to_owned(), state.groups.world());
         truth.insert("queues".to_owned(), state.sqs.world(reading.now));
+        truth.insert("buckets".to_owned(), state.s3.world());
         truth.insert("rules".to_owned(), state.faults.fired());
         drop(state);
         truth.insert("calls".to_owned(), self.audit(|audit| json!(audit.calls())));

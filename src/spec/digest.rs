@@ -12,7 +12,7 @@ use std::io;
 /// metadata options and `expires`; the bytes of the user data file, not its path.
 ///
 /// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, how many SSH connections are made and with which
-/// keys, release, worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
+/// keys, where state is shared, release, worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
     let mut hosts = match &fleet.fleet {

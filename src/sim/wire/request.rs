@@ -1,6 +1,7 @@
 //! Reads a request: whose it is, which service and action it wants, and what it says.
 
 use super::super::api::{ApiError, Payload};
+use super::rest;
 use super::service::{Service, Style};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
@@ -43,10 +44,19 @@ pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Styl
     let refuse = |code: &str, message: String| Err((style, ApiError::new(code, message)));
     if *regional && region != here {
         // Each region of AWS is an endpoint of its own, which takes no other region's signatures.
-        let code = if style == Style::Ec2 { "AuthFailure" } else { "SignatureDoesNotMatch" };
+        let code = match style {
+            Style::Ec2 => "AuthFailure",
+            Style::S3 => "AuthorizationHeaderMalformed",
+            Style::Query { .. } | Style::Json { .. } => "SignatureDoesNotMatch",
+        };
         let message =
             format!("Credential should be scoped to a valid region, not '{region}': this endpoint is {here}.");
-        return Err((style, ApiError::new(code, message).with_status(403)));
+        let status = if style == Style::S3 { 400 } else { 403 };
+        return Err((style, ApiError::new(code, message).with_status(status)));
+    }
+    if style == Style::S3 {
+        let (action, payload) = rest::read(head, body).map_err(|error| (style, error))?;
+        return Ok(Asked { style, service, action: action.to_owned(), payload, principal });
     }
     if let Style::Json { .. } = style {
         let action = target.and_then(|target| target.strip_prefix(speaks)?.strip_prefix('.'));
