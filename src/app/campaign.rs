@@ -1,6 +1,7 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
 use super::context::{Context, talk};
+use super::shared::blocking;
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
@@ -13,6 +14,7 @@ use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
 use crate::survey::For;
 use std::sync::{Arc, PoisonError};
+use tokio_util::task::AbortOnDropHandle;
 
 /// What a planner may look at besides the spec.
 pub(super) struct Look<'a> {
@@ -63,6 +65,8 @@ pub(super) const RENEW: &str = "recycle now";
 pub(super) struct Held {
     /// Kept until the process ends; none while a verb is only planned, which changes nothing.
     claim: Option<Claim>,
+    /// Renews the claim among machines.
+    _keeper: Option<AbortOnDropHandle<()>>,
     /// Account of the credentials.
     pub(super) caller: AccountId,
     /// The fleet's state directory.
@@ -79,26 +83,34 @@ impl Held {
 impl Context {
     /// Claims the fleet and makes sure that the credentials belong to the account that the spec names.
     pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
-        if !self.planning() && self.in_ci && !self.global.local_state {
+        if !self.planning() && self.in_ci && !self.global.local_state && self.fleet.state.is_none() {
             return Err(Failure::new(
                 Exit::Refused,
                 format!("{verb} in CI would keep its journal on this machine only, and lose it with the machine"),
             )
+            .hint("state: s3://BUCKET/PREFIX in fleet.yaml     # keeps it where every machine finds it")
             .hint(format!("fleetwright {verb} --local-state     # when this machine's disk outlives the job")));
         }
-        let (claim, state) = self.claim(verb)?;
+        if self.fleet.state.is_some() {
+            // Not even the claim is written with the credentials of a wrong account.
+            self.check_account().await?;
+        }
+        let (claim, keeper, state) = self.claim(verb).await?;
         let caller = self.check_account().await?;
-        Ok(Held { claim, caller, state })
+        Ok(Held { claim, _keeper: keeper, caller, state })
     }
 
     /// Claims the state directory for a push to foreign machines: they belong to no account, and what they have is written
     /// down on them.
-    pub(super) fn hold_foreign(&self, verb: &str) -> Result<Held, Failure> {
-        let (claim, state) = self.claim(verb)?;
-        Ok(Held { claim, caller: self.fleet.account.clone(), state })
+    pub(super) async fn hold_foreign(&self, verb: &str) -> Result<Held, Failure> {
+        let (claim, keeper, state) = self.claim(verb).await?;
+        Ok(Held { claim, _keeper: keeper, caller: self.fleet.account.clone(), state })
     }
 
-    fn claim(&self, verb: &str) -> Result<(Option<Claim>, Arc<FleetDir>), Failure> {
+    async fn claim(
+        &self,
+        verb: &str,
+    ) -> Result<(Option<Claim>, Option<AbortOnDropHandle<()>>, Arc<FleetDir>), Failure> {
         let state = Arc::new(self.state_dir()?);
         if self.planning() {
             if let Some(holder) = state.holder().map_err(super::context::state)? {
@@ -107,11 +119,15 @@ impl Context {
                     holder.verb, holder.pid
                 ));
             }
-            return Ok((None, state));
+            return Ok((None, None, state));
         }
-        let holder = Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now() };
-        let claim = state.claim(&holder).map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
-        Ok((Some(claim), state))
+        let holder =
+            Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now(), host: None };
+        let dir = Arc::clone(&state);
+        let claim = blocking(move || dir.claim(&holder)).await?;
+        let claim = claim.map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
+        let keeper = claim.lease().map(|lease| self.lease_kept(Arc::clone(lease)));
+        Ok((Some(claim), keeper, state))
     }
 
     /// The account as it is now, for planning.
@@ -416,6 +432,7 @@ fn resumable(exit: Exit, open: bool) -> bool {
                 | Exit::Unavailable
                 | Exit::Denied
                 | Exit::State
+                | Exit::Locked
                 | Exit::Residue
                 | Exit::Bug
         )

@@ -3,6 +3,7 @@
 use super::notify::Answered;
 use super::plan::Planning;
 use super::saved::Applied;
+use super::shared::Bucket;
 use crate::aws::{AwsSettings, Clients};
 use crate::cli::Global;
 use crate::engine::cancel::Cancel;
@@ -54,6 +55,7 @@ pub(super) struct Context {
     pub(super) standing: AtomicBool,
     recorder: Arc<Recorder>,
     clients: OnceCell<Arc<Clients>>,
+    pub(super) bucket: OnceLock<Arc<Bucket>>,
 }
 
 /// Copies events into the directory of the run under way, and into that of a wait during which it happens. Its failure must
@@ -230,6 +232,7 @@ impl Context {
             answered: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
+            bucket: OnceLock::new(),
             global,
         })
     }
@@ -253,16 +256,22 @@ impl Context {
             standing: AtomicBool::new(true),
             recorder: Arc::clone(&self.recorder),
             clients: self.clients.clone(),
+            bucket: self.bucket.clone(),
+        }
+    }
+
+    /// How AWS is reached.
+    pub(super) fn settings(&self) -> AwsSettings {
+        AwsSettings {
+            profile: self.global.profile.clone(),
+            region: Some(self.fleet.region.clone()),
+            endpoint_url: self.global.endpoint_url.clone(),
         }
     }
 
     /// AWS; connected at the first call.
     pub(super) async fn clients(&self) -> Result<Arc<Clients>, Failure> {
-        let settings = AwsSettings {
-            profile: self.global.profile.clone(),
-            region: Some(self.fleet.region.clone()),
-            endpoint_url: self.global.endpoint_url.clone(),
-        };
+        let settings = self.settings();
         self.clients
             .get_or_try_init(|| async {
                 Clients::connect(&settings).await.map(Arc::new).map_err(|fault| Failure::call("reach AWS", fault))
@@ -273,12 +282,14 @@ impl Context {
 
     /// Calls to AWS so far, per action.
     pub(super) fn calls(&self) -> std::collections::BTreeMap<String, u64> {
-        self.clients.get().map(|clients| clients.calls()).unwrap_or_default()
+        let mut calls = self.clients.get().map(|clients| clients.calls()).unwrap_or_default();
+        calls.extend(self.bucket_calls());
+        calls
     }
 
     /// The fleet's state directory; perhaps not made yet.
     pub(super) fn state_dir(&self) -> Result<FleetDir, Failure> {
-        FleetDir::locate(self.global.state_dir.as_deref(), &self.fleet.key()).map_err(state)
+        self.dir_of(&self.fleet.key())
     }
 
     /// A run id from the world's clock; random in its last 62 bits.

@@ -35,6 +35,7 @@ mod resume;
 mod runs;
 mod saved;
 mod scale;
+mod shared;
 mod sim;
 mod ssh;
 mod status;
@@ -155,7 +156,10 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
                 }
             };
             let ended = tokio::select! {
-                done = with_context(&context, verb) => done,
+                done = async {
+                    context.fetch().await?;
+                    with_context(&context, verb).await
+                } => done,
                 () = late => Err(if ends { context.cut_short(&span(timeout)).await } else {
                     Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
                         .hint("the same command again goes on; a longer --timeout gives it more time")

@@ -99,7 +99,7 @@ impl Context {
             .map(|thing| FleetName::new(thing.fleet()))
             .collect::<BTreeSet<_>>()
             .into_iter()
-            .filter_map(|name| Some((name.clone(), self.dir_of(name).ok()?)))
+            .filter_map(|name| Some((name.clone(), self.dir_named(name).ok()?)))
             .collect();
         things.retain(|thing| dirs.contains_key(&FleetName::new(thing.fleet())));
         let mut claimed = BTreeSet::new();
@@ -125,13 +125,13 @@ impl Context {
 
     /// Whether a reap of this fleet was cut short on this machine.
     fn reaps_unfinished(&self, name: &FleetName) -> Result<bool, Failure> {
-        let history = History::read(&self.dir_of(name.clone())?).map_err(state)?;
+        let history = History::read(&self.dir_named(name.clone())?).map_err(state)?;
         let reap = |past: &PastRun| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == VERB);
         Ok(history.unfinished().any(reap))
     }
 
-    fn dir_of(&self, name: FleetName) -> Result<FleetDir, Failure> {
-        FleetDir::locate(self.global.state_dir.as_deref(), &FleetKey { name, ..self.fleet.key() }).map_err(state)
+    fn dir_named(&self, name: FleetName) -> Result<FleetDir, Failure> {
+        self.dir_of(&FleetKey { name, ..self.fleet.key() })
     }
 
     fn tell_orphans(&self, found: &Found, ended: BTreeSet<String>, failure: Option<Failure>) -> Result<Exit, Failure> {

@@ -27,7 +27,7 @@ pub(super) const NOTHING: &str = "nothing to do";
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
         let asks = self.others(&wanted.target).is_none_or(asks_aws);
-        let held = if asks { self.hold("push").await? } else { self.hold_foreign("push")? };
+        let held = if asks { self.hold("push").await? } else { self.hold_foreign("push").await? };
         let told = self.push_held(&held, &wanted).await?;
         self.tell(told)
     }

@@ -37,7 +37,7 @@ pub(super) fn recall(dir: &FleetDir, history: History, running: Option<RunId>) -
     let mut journalled = history.into_runs().peekable();
     let mut all = Vec::new();
     for dir in dir.runs().map_err(state)? {
-        let past = journalled.next_if(|past| past.dir == dir);
+        let past = journalled.next_if(|past| past.dir.run() == dir.run());
         all.extend(match past {
             Some(past) => {
                 let over = !unfinished.contains(&past.dir.run());

@@ -1,4 +1,4 @@
-//! `runs`: what the journals of this machine say of each run. No network, no credentials, no claim.
+//! `runs`: what the journals say of each run. No network, no credentials and no claim where state is on this machine only.
 
 use super::Told;
 use super::context::{Context, state};

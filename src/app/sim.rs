@@ -330,6 +330,9 @@ async fn last_words(endpoint: &str, id: &str) -> String {
 /// What stands in for things that can't be had on a laptop.
 fn replaced(fleet: &Fleet) -> Vec<String> {
     let mut all = vec!["EC2, SQS and STS are the rehearsal cloud on this machine; prices are examples".to_owned()];
+    if let Some(shared) = &fleet.state {
+        all.push(format!("the bucket {} is the rehearsal's own, empty at the start", shared.bucket));
+    }
     if let Some(setup) = &fleet.rehearsal.setup {
         all.push(format!("the template was set up by {}", setup.display()));
     }

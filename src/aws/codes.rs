@@ -111,6 +111,7 @@ pub(super) const GROUPS: &[Group] = &[
             "NoSuchEntity",
             "NotFoundException",
             "NoSuchResourceException",
+            "NoSuchKey",
             "QueueDoesNotExist",
             "AWS.SimpleQueueService.NonExistentQueue",
         ],
@@ -120,6 +121,22 @@ pub(super) const GROUPS: &[Group] = &[
         reason: "the message is no longer held by whoever took it: its time ran out, or it was acknowledged before",
         codes: &["ReceiptHandleIsInvalid", "MessageNotInflight", "AWS.SimpleQueueService.MessageNotInflight"],
     },
+    Group {
+        kind: FaultKind::Invalid,
+        reason: "there is no such bucket; correct `state` in the spec, or make the bucket first",
+        codes: &["NoSuchBucket"],
+    },
+    Group {
+        kind: FaultKind::Invalid,
+        reason: "the bucket is in another region; `state` needs one in the fleet's own region",
+        codes: &["PermanentRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"],
+    },
+    Group {
+        kind: FaultKind::Busy,
+        reason: "another write of the same object crossed this one; it is sent again",
+        codes: &["ConditionalRequestConflict", "OperationAborted"],
+    },
+    Group { kind: FaultKind::Exists, reason: "somebody else wrote the object first", codes: &["PreconditionFailed"] },
     Group {
         kind: FaultKind::Exists,
         reason: "the name is taken; it is adopted only if its tags say it is ours",

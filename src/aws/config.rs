@@ -57,6 +57,7 @@ struct Shared {
     iam: OnceLock<aws_sdk_iam::Client>,
     kms: OnceLock<aws_sdk_kms::Client>,
     quotas: OnceLock<aws_sdk_servicequotas::Client>,
+    s3: OnceLock<aws_sdk_s3::Client>,
 }
 
 impl Clients {
@@ -121,6 +122,7 @@ impl Clients {
             iam: OnceLock::new(),
             kms: OnceLock::new(),
             quotas: OnceLock::new(),
+            s3: OnceLock::new(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -153,6 +155,7 @@ impl Clients {
             iam: OnceLock::new(),
             kms: OnceLock::new(),
             quotas: OnceLock::new(),
+            s3: OnceLock::new(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -248,6 +251,17 @@ impl Clients {
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
             aws_sdk_servicequotas::Client::from_conf(config.build())
+        })
+    }
+
+    /// S3; at an endpoint of one's own, which has no name for each bucket, the bucket is in the path.
+    pub(super) fn s3(&self) -> &aws_sdk_s3::Client {
+        self.shared.s3.get_or_init(|| {
+            let config = aws_sdk_s3::config::Builder::from(&self.shared.config);
+            let config = config.force_path_style(self.shared.config.endpoint_url().is_some());
+            let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
+            let config = config.interceptor(WholeAnswer);
+            aws_sdk_s3::Client::from_conf(config.build())
         })
     }
 

@@ -43,7 +43,8 @@ impl Canned {
 /// The server; answers in turn, the last answer for ever.
 pub(crate) struct Responder {
     answers: Arc<Mutex<VecDeque<Canned>>>,
-    requests: Arc<Mutex<Vec<String>>>,
+    /// Heads in lower case, and bodies.
+    requests: Arc<Mutex<Vec<(String, String)>>>,
     url: String,
 }
 
@@ -75,6 +76,15 @@ impl Responder {
 
     /// Bodies of the requests so far.
     pub(crate) fn bodies(&self) -> Vec<String> {
+        self.asked().into_iter().map(|(_, body)| body).collect()
+    }
+
+    /// Request lines and headers so far, in lower case.
+    pub(crate) fn heads(&self) -> Vec<String> {
+        self.asked().into_iter().map(|(head, _)| head).collect()
+    }
+
+    fn asked(&self) -> Vec<(String, String)> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -95,10 +105,10 @@ pub(crate) async fn clients(url: &str, credentials: Credentials) -> Clients {
 }
 
 /// Answers the requests of one connection.
-async fn serve(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Canned>>>, log: Arc<Mutex<Vec<String>>>) {
+async fn serve(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Canned>>>, log: Arc<Mutex<Vec<(String, String)>>>) {
     let mut input = Vec::new();
-    while let Some(body) = request(&mut stream, &mut input).await {
-        log.lock().unwrap_or_else(PoisonError::into_inner).push(body);
+    while let Some(asked) = request(&mut stream, &mut input).await {
+        log.lock().unwrap_or_else(PoisonError::into_inner).push(asked);
         let canned = {
             let mut answers = answers.lock().unwrap_or_else(PoisonError::into_inner);
             if answers.len() > 1 { answers.pop_front() } else { answers.front().cloned() }
@@ -116,8 +126,8 @@ async fn serve(mut stream: TcpStream, answers: Arc<Mutex<VecDeque<Canned>>>, log
     }
 }
 
-/// Reads one request and gives back its body; nothing at the end of the connection.
-async fn request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<String> {
+/// Reads one request and gives back its head and body; nothing at the end of the connection.
+async fn request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<(String, String)> {
     loop {
         if let Some(end) = input.windows(4).position(|window| window == b"\r\n\r\n") {
             let head = String::from_utf8_lossy(&input[..end]).to_lowercase();
@@ -126,7 +136,7 @@ async fn request(stream: &mut TcpStream, input: &mut Vec<u8>) -> Option<String> 
             if input.len() >= whole {
                 let body = String::from_utf8_lossy(&input[end + 4..whole]).into_owned();
                 input.drain(..whole);
-                return Some(body);
+                return Some((head, body));
             }
         }
         if stream.read_buf(input).await.ok()? == 0 {

@@ -1,22 +1,29 @@
 //! The state directory: where each fleet's lock and each run's files are.
 
+use super::depot::{If, Team};
 use super::error::JournalError;
+use super::fetch;
 use super::frame::TornTail;
+use super::lease::{self, Lease};
 use super::lock::{self, Claim, ClaimError, Holder};
 use super::log::{self, Journal};
 use super::record::{Begun, Fold};
-use super::store::{self, FileStore};
+use super::shared::SharedStore;
+use super::store::{self, FileStore, Store};
 use crate::model::{FleetKey, InstanceId, RunId};
 use etcetera::BaseStrategy;
-use std::fs::DirBuilder;
+use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// The directory of one fleet: `<base>/<account>-<region>-<fleet>`.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct FleetDir {
     root: PathBuf,
+    /// With whom its state is shared; none while it is on this machine only.
+    team: Option<Arc<Team>>,
 }
 
 impl FleetDir {
@@ -40,7 +47,50 @@ impl FleetDir {
         if name.starts_with('.') || !name.chars().all(plain) {
             return Err(JournalError::Name { name });
         }
-        Ok(Self { root: base.join(name) })
+        Ok(Self { root: base.join(name), team: None })
+    }
+
+    /// The same with its state shared: claims hold among machines, and journals are everybody's.
+    #[must_use]
+    pub fn shared(self, team: Arc<Team>) -> Self {
+        Self { team: Some(team), ..self }
+    }
+
+    /// Fetches what other machines wrote. While a process of this machine has the fleet, all is here already.
+    ///
+    /// # Errors
+    ///
+    /// When it can't be read or written, or when what is shared has a gap.
+    pub fn fetch(&self) -> Result<(), JournalError> {
+        let Some(team) = &self.team else { return Ok(()) };
+        self.ensure()?;
+        let _alone = self.fetching()?;
+        if lock::holder(&self.root.join("lock"))?.is_some() { Ok(()) } else { fetch::fetch(self, team, false) }
+    }
+
+    /// Kept while files are replaced, so that nobody who claims the fleet meanwhile opens one that is.
+    fn fetching(&self) -> Result<File, JournalError> {
+        let path = self.root.join("fetch.lock");
+        let file = store::options().write(true).create(true).open(&path).map_err(JournalError::io("open", &path))?;
+        store::check_file(&path, &file)?;
+        file.lock().map_err(JournalError::io("lock", &path))?;
+        Ok(file)
+    }
+
+    /// What this directory is known by among machines; made up when it is first asked for.
+    fn machine(&self, team: &Team) -> Result<String, JournalError> {
+        let path = self.root.join("machine");
+        match store::read_only(&path) {
+            Ok(bytes) if !bytes.is_empty() => {
+                Ok(format!("{} on {}", String::from_utf8_lossy(&bytes).trim(), team.host))
+            }
+            Ok(_) => Err(JournalError::untrusted(&path, "it is empty")),
+            Err(JournalError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => {
+                store::replace(&path, team.id.as_bytes())?;
+                Ok(format!("{} on {}", team.id, team.host))
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// The directory; perhaps not made yet.
@@ -67,7 +117,13 @@ impl FleetDir {
     /// [`ClaimError::Held`] when another process has it; else when the directory can't be made, used or trusted.
     pub fn claim(&self, holder: &Holder) -> Result<Claim, ClaimError> {
         self.ensure()?;
-        Claim::take(&self.root.join("lock"), holder)
+        let mut claim = Claim::take(&self.root.join("lock"), holder)?;
+        if let Some(team) = &self.team {
+            claim.lease = Some(Arc::new(Lease::take(team, &self.machine(team)?, holder)?));
+            let _alone = self.fetching()?;
+            fetch::fetch(self, team, true)?;
+        }
+        Ok(claim)
     }
 
     /// Who holds the fleet now, if anybody does. Changes nothing and claims nothing.
@@ -76,7 +132,13 @@ impl FleetDir {
     ///
     /// When the lock file is there and can't be read or trusted.
     pub fn holder(&self) -> Result<Option<Holder>, JournalError> {
-        lock::holder(&self.root.join("lock"))
+        match (lock::holder(&self.root.join("lock"))?, &self.team) {
+            (None, Some(team)) => {
+                self.ensure()?;
+                Ok(lease::holder(team, &self.machine(team)?)?)
+            }
+            (holder, _) => Ok(holder),
+        }
     }
 
     /// Begins a run: makes its directory and its journal, whose first record is durable when this returns.
@@ -89,8 +151,8 @@ impl FleetDir {
         store::ensure_directory(&runs)?;
         let directory = self.run(run);
         store::ensure_directory(&directory.path)?;
-        let store = FileStore::create(&directory.journal())?;
-        let journal = Journal::create(Box::new(store), begun)?;
+        let store = directory.over(claim, FileStore::create(&directory.journal())?, 0);
+        let journal = Journal::create(store, begun)?;
         claim.at(run)?;
         Ok((directory, journal))
     }
@@ -110,7 +172,7 @@ impl FleetDir {
 
     /// The directory of a run; perhaps not there.
     pub fn run(&self, run: RunId) -> RunDir {
-        RunDir { run, path: self.root.join("runs").join(run.to_string()) }
+        RunDir { run, path: self.root.join("runs").join(run.to_string()), team: self.team.clone() }
     }
 
     /// All runs, newest first (run ids sort by time). None when the fleet has no directory yet.
@@ -140,10 +202,11 @@ impl FleetDir {
 }
 
 /// The directory of one run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct RunDir {
     run: RunId,
     path: PathBuf,
+    team: Option<Arc<Team>>,
 }
 
 impl RunDir {
@@ -183,7 +246,15 @@ impl RunDir {
     ///
     /// When it can't be written or trusted.
     pub fn keep_items(&self, digests: &[u8]) -> Result<(), JournalError> {
-        store::replace(&self.path.join("items"), digests)
+        if let Some(team) = &self.team {
+            team.depot.put(&fetch::items(&self.run.to_string()), digests, &If::Any)?;
+        }
+        store::replace(&self.items_path(), digests)
+    }
+
+    /// Where [`Self::keep_items`] keeps it.
+    pub(super) fn items_path(&self) -> PathBuf {
+        self.path.join("items")
     }
 
     /// What [`Self::keep_items`] kept.
@@ -192,7 +263,7 @@ impl RunDir {
     ///
     /// When it can't be read or trusted.
     pub fn items(&self) -> Result<Vec<u8>, JournalError> {
-        store::read_only(&self.path.join("items"))
+        store::read_only(&self.items_path())
     }
 
     /// Keeps what the operator told it while it was at work, durable when this returns.
@@ -245,7 +316,22 @@ impl RunDir {
     /// When it can't be read, written or trusted.
     pub fn resume(&self, claim: &Claim) -> Result<(Journal, Option<TornTail>), JournalError> {
         claim.at(self.run)?;
-        Journal::open(Box::new(FileStore::open(&self.journal())?))
+        let segments = match &self.team {
+            Some(team) => fetch::segments(&*team.depot, &self.run.to_string())?,
+            None => 0,
+        };
+        Journal::open(self.over(claim, FileStore::open(&self.journal())?, segments))
+    }
+
+    /// The file, and where its batches go before they count.
+    fn over(&self, claim: &Claim, file: FileStore, segments: u64) -> Box<dyn Store> {
+        match (&self.team, claim.lease()) {
+            (Some(team), Some(lease)) => {
+                let (depot, lease) = (Arc::clone(&team.depot), Arc::clone(lease));
+                Box::new(SharedStore::new(file, depot, lease, self.run.to_string(), segments))
+            }
+            (Some(_), None) | (None, _) => Box::new(file),
+        }
     }
 
     /// What its journal adds up to, without changing it; a last batch that is not complete is left out.

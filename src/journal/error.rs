@@ -1,5 +1,6 @@
 //! Why local state can't be read, written or trusted: exit 9, always with the place and a way out.
 
+use super::depot::DepotError;
 use super::frame::Damage;
 use super::record::IllegalRecord;
 use crate::exit::Exit;
@@ -64,6 +65,25 @@ pub enum JournalError {
         place: String,
         /// The first failure.
         why: String,
+        /// How the process ends because of that.
+        exit: Exit,
+    },
+    /// The shared state can't be used, or is another's by now.
+    #[error(transparent)]
+    Depot(#[from] DepotError),
+    /// A shared journal lacks a part.
+    #[error("read {place}: it is missing, and later ones are there")]
+    Gap {
+        /// The missing object.
+        place: String,
+    },
+    /// What is here and what is shared went different ways.
+    #[error("read {place}: it says something else than {far}")]
+    Apart {
+        /// The journal here.
+        place: String,
+        /// The object.
+        far: String,
     },
     /// Account, region or fleet name can't be part of a directory's name.
     #[error("name a state directory after `{name}`: only letters, digits, `-`, `_` and `.` may be in it")]
@@ -90,23 +110,30 @@ impl JournalError {
     pub fn exit(&self) -> Exit {
         match self {
             Self::Illegal { .. } => Exit::Bug,
+            Self::Poisoned { exit, .. } => *exit,
+            Self::Depot(error) => error.exit,
             Self::Io { .. }
             | Self::Untrusted { .. }
             | Self::NotBegun { .. }
             | Self::Foreign { .. }
             | Self::Damaged { .. }
-            | Self::Poisoned { .. }
+            | Self::Gap { .. }
+            | Self::Apart { .. }
             | Self::Name { .. }
             | Self::Homeless => Exit::State,
         }
     }
 
     /// What the operator can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 "make room on the disk, then run the same command again"
             }
+            Self::Depot(error) => &error.hint,
+            Self::Gap { .. } => "restore the object: a bucket with versions keeps what was deleted",
+            Self::Apart { .. } => "move the run directory here away: what is shared is the truth",
+            Self::Poisoned { exit, .. } if *exit != Exit::State => "the first failure says what to do",
             Self::Io { .. } | Self::Poisoned { .. } => {
                 "see to the disk, then run the same command again: it goes on from the last record that was saved"
             }

@@ -1,6 +1,7 @@
 //! The claim on a fleet: one campaign at a time, released by the kernel however the process ends.
 
 use super::error::JournalError;
+use super::lease::Lease;
 use super::store;
 use crate::exit::Exit;
 use crate::model::RunId;
@@ -14,6 +15,7 @@ use std::fs::{File, TryLockError};
 use std::io::{self, Read};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Who holds a fleet, as written into the lock file for others to read.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -26,12 +28,19 @@ pub struct Holder {
     pub run: Option<RunId>,
     /// When it began, world time.
     pub started: Timestamp,
+    /// The machine, where it is not this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
 }
 
 impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pid, verb, run, started } = self;
-        write!(f, "`{verb}` (process {pid}, ")?;
+        let Self { pid, verb, run, started, host } = self;
+        write!(f, "`{verb}` (process {pid}")?;
+        if let Some(host) = host {
+            write!(f, " on {host}")?;
+        }
+        write!(f, ", ")?;
         if let Some(run) = run {
             write!(f, "run {run}, ")?;
         }
@@ -48,6 +57,19 @@ pub enum ClaimError {
         /// Who, where the lock file says so.
         by: Option<Holder>,
     },
+    /// A process on another machine holds it.
+    #[error(
+        "claim the fleet: {} holds {place} until {until} at least",
+        .by.as_ref().map_or_else(|| "another machine".to_owned(), ToString::to_string)
+    )]
+    Leased {
+        /// Who, where it says so.
+        by: Option<Holder>,
+        /// From when on it can be taken over, if it is not renewed.
+        until: Timestamp,
+        /// The lease.
+        place: String,
+    },
     /// The lock file can't be used.
     #[error(transparent)]
     State(#[from] JournalError),
@@ -57,15 +79,18 @@ impl ClaimError {
     /// How the process ends because of it.
     pub fn exit(&self) -> Exit {
         match self {
-            Self::Held { .. } => Exit::Locked,
+            Self::Held { .. } | Self::Leased { .. } => Exit::Locked,
             Self::State(error) => error.exit(),
         }
     }
 
     /// What the operator can do about it.
-    pub fn hint(&self) -> &'static str {
+    pub fn hint(&self) -> &str {
         match self {
             Self::Held { .. } => "wait until it has ended, or interrupt it; the lock goes with the process",
+            Self::Leased { .. } => {
+                "wait until it has ended, or interrupt it there; one whose machine is gone is taken over after that time"
+            }
             Self::State(error) => error.hint(),
         }
     }
@@ -99,6 +124,8 @@ pub struct Claim {
     file: File,
     path: PathBuf,
     holder: Holder,
+    /// The claim among machines, where state is shared.
+    pub(super) lease: Option<Arc<Lease>>,
 }
 
 impl Claim {
@@ -115,14 +142,20 @@ impl Claim {
             }
             Err(TryLockError::Error(error)) => return Err(JournalError::io("lock", path)(error).into()),
         }
-        let claim = Self { file, path: path.to_owned(), holder: holder.clone() };
+        let claim = Self { file, path: path.to_owned(), holder: holder.clone(), lease: None };
         claim.write(holder)?;
         Ok(claim)
     }
 
     /// Tells others which run the process is at.
     pub(super) fn at(&self, run: RunId) -> Result<(), JournalError> {
-        self.write(&Holder { run: Some(run), ..self.holder.clone() })
+        self.write(&Holder { run: Some(run), ..self.holder.clone() })?;
+        Ok(self.lease.as_ref().map_or(Ok(()), |lease| lease.at(run))?)
+    }
+
+    /// The claim among machines, to be renewed as long as this lives; none where state is not shared.
+    pub fn lease(&self) -> Option<&Arc<Lease>> {
+        self.lease.as_ref()
     }
 
     /// Written over what is there in one go, so that hardly any reader sees half of it; one that does takes it for nobody's.
@@ -138,6 +171,9 @@ impl Claim {
 
 impl Drop for Claim {
     fn drop(&mut self) {
+        if let Some(lease) = &self.lease {
+            lease.release();
+        }
         // The kernel releases the lock when the file is closed; an emptied file only spares readers an old name.
         let emptied = self.file.set_len(0);
         tracing::trace!(?emptied, "claim released");

@@ -1,5 +1,6 @@
 //! The journal of one run: records become durable first and count afterwards.
 
+use super::depot::DepotError;
 use super::error::JournalError;
 use super::frame::{self, Chain, TornTail};
 use super::record::{Begun, Draft, Fold, IntentId, Outcome, Record};
@@ -68,7 +69,7 @@ struct Inner {
     records: u64,
     fold: Fold,
     /// The first failed write. What is on disk is unknown since then, so nothing more may be promised.
-    poison: Option<String>,
+    poison: Option<(Exit, String)>,
 }
 
 impl Journal {
@@ -148,8 +149,8 @@ impl Journal {
     }
 
     fn write(&self, inner: &mut Inner, records: Vec<Record>) -> Result<(), JournalError> {
-        if let Some(why) = &inner.poison {
-            return Err(JournalError::Poisoned { place: self.place.clone(), why: why.clone() });
+        if let Some((exit, why)) = &inner.poison {
+            return Err(JournalError::Poisoned { place: self.place.clone(), why: why.clone(), exit: *exit });
         }
         if records.is_empty() {
             return Ok(());
@@ -160,8 +161,10 @@ impl Journal {
             inner.chain.seal(&records).map_err(|error| io_error("write to", &self.place, error.into()))?;
         // The order is the promise: written, then durable, then believed.
         if let Err(source) = inner.store.append(&bytes).and_then(|()| inner.store.sync()) {
-            inner.poison = Some(source.to_string());
-            return Err(io_error("write to", &self.place, source));
+            let why = source.to_string();
+            let error = io_error("write to", &self.place, source);
+            inner.poison = Some((error.exit(), why));
+            return Err(error);
         }
         inner.chain = chain;
         for record in records {
@@ -260,6 +263,11 @@ impl std::fmt::Debug for Journal {
     }
 }
 
+/// How many of a journal's bytes are whole batches.
+pub(super) fn good(place: &str, bytes: &[u8]) -> Result<usize, JournalError> {
+    fold_bytes(place, bytes).map(|folded| usize::try_from(folded.good).unwrap_or(usize::MAX))
+}
+
 /// A journal's bytes, read and added up.
 pub(super) struct Folded {
     chain: Chain,
@@ -285,5 +293,9 @@ pub(super) fn fold_bytes(place: &str, bytes: &[u8]) -> Result<Folded, JournalErr
 }
 
 fn io_error(doing: &'static str, place: &str, source: io::Error) -> JournalError {
-    JournalError::Io { doing, place: place.to_owned(), source }
+    // What the shared state says is said in its own words.
+    match source.get_ref().and_then(|inner| inner.downcast_ref::<DepotError>()) {
+        Some(error) => error.clone().into(),
+        None => JournalError::Io { doing, place: place.to_owned(), source },
+    }
 }

@@ -161,6 +161,12 @@ pub(super) fn ensure_directory(path: &Path) -> Result<(), JournalError> {
     }
 }
 
+/// Makes a directory and the one above it.
+pub(super) fn ensure_path(path: &Path) -> Result<(), JournalError> {
+    ensure_directory(parent(path))?;
+    ensure_directory(path)
+}
+
 /// Makes the entries of a directory durable.
 pub(super) fn sync_directory(path: &Path) -> Result<(), JournalError> {
     File::open(path).and_then(|directory| directory.sync_all()).map_err(JournalError::io("sync", path))

@@ -1,7 +1,7 @@
 //! What passes between the wire and the services: one call in, one reply or AWS error out.
 
 use jiff::Timestamp;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// How a service is spoken to.
 #[derive(Clone, Debug, PartialEq)]
@@ -10,6 +10,13 @@ pub(crate) enum Payload {
     Query(Vec<(String, String)>),
     /// SQS: AWS JSON 1.0.
     Json(Value),
+    /// S3: parameters from path, query and headers, by the names of the API reference, and the body.
+    Object {
+        /// For example `Bucket`, `Key`, `IfNoneMatch`.
+        parameters: Map<String, Value>,
+        /// What is stored.
+        bytes: Vec<u8>,
+    },
 }
 
 /// One call that has passed the wire (signature read, faults not yet applied).
@@ -41,6 +48,17 @@ pub(crate) struct Reply {
     pub(crate) made: Vec<String>,
     /// Ids of things ended by this call, for the audit.
     pub(crate) ended: Vec<String>,
+    /// What S3 answers where that is no document.
+    pub(crate) object: Option<Object>,
+}
+
+/// The bytes of an object and what is told of it in headers.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Object {
+    /// The body of the answer.
+    pub(crate) bytes: Vec<u8>,
+    /// Names and values.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 /// An error as AWS would give it.

@@ -124,6 +124,7 @@ impl Audit {
 fn parameters(payload: &Payload) -> Value {
     match payload {
         Payload::Json(value) => value.clone(),
+        Payload::Object { parameters, .. } => Value::Object(parameters.clone()),
         Payload::Query(pairs) => {
             let mut object = Map::new();
             for (name, value) in pairs.iter().filter(|(name, _)| name != "Action" && name != "Version") {

@@ -4,7 +4,7 @@
 //! reading shows.
 //!
 //! ```text
-//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ autoscaling │ sqs │ sts ─► hosts
+//! connection ─► wire ─► audit ─► gates ─► faults ─► world ─► ec2 │ autoscaling │ sqs │ s3 │ sts ─► hosts
 //!                 └───► control (/_sim/)              ▲ clock, buckets, host events
 //! ```
 
@@ -26,6 +26,7 @@ mod partition;
 mod pricing;
 mod quotas;
 mod refusal;
+mod s3;
 pub mod seed;
 mod server;
 mod sqs;

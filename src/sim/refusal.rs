@@ -18,7 +18,7 @@ pub(crate) fn refuse(call: &Call, seed: &Seed, action: &str, resource: &str) -> 
     let caller = caller(seed);
     let who = format!("User: {caller} is not authorized to perform: {action}");
     if call.service != "ec2" {
-        let code = if call.service == "sqs" || call.service == "sts" || call.service == "iam" {
+        let code = if ["sqs", "sts", "iam", "s3"].contains(&call.service.as_str()) {
             "AccessDenied"
         } else {
             "AccessDeniedException"

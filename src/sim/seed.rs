@@ -45,6 +45,9 @@ pub struct Seed {
     /// SQS queues that exist.
     #[serde(default)]
     pub queues: Vec<SeedQueue>,
+    /// S3 buckets that exist, empty.
+    #[serde(default)]
+    pub buckets: Vec<String>,
     /// Whether other owners' instances, look-alike tags and the template's image on a foreign instance exist as well.
     #[serde(default)]
     pub decoys: bool,

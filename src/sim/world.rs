@@ -10,6 +10,7 @@ use super::ec2::{self, Ec2};
 use super::faults::{Control, Fault, FaultScript, Faults, HostEvents, Instance};
 use super::gates::Gates;
 use super::hosts::{HostAct, Metadata, SharedHosts, Upcall};
+use super::s3::S3;
 use super::seed::Seed;
 use super::sqs::Sqs;
 use super::{iam, kms, pricing, quotas, sts};
@@ -26,6 +27,7 @@ struct State {
     abroad: BTreeMap<String, Ec2>,
     groups: AutoScaling,
     sqs: Sqs,
+    s3: S3,
     /// By region.
     buckets: BTreeMap<String, Buckets>,
     faults: Faults,
@@ -90,6 +92,7 @@ impl State {
             sqs,
             abroad: BTreeMap::new(),
             buckets: BTreeMap::new(),
+            s3: S3::new(&origin.seed.buckets),
             events: HostEvents::new(&script, now),
             control: script.control(origin.seed.lag_seconds),
             faults: Faults::new(script, origin.rng_seed),
@@ -181,6 +184,7 @@ impl State {
             "ec2" => self.in_region(origin, call),
             "autoscaling" => self.groups.handle(call, &mut self.ec2),
             "sqs" => self.sqs.handle(call),
+            "s3" => self.s3.handle(call),
             "pricing" => pricing::handle(call, &origin.seed, origin.rng_seed),
             "sts" => sts::handle(call, &origin.seed),
             "iam" => iam::handle(call, &origin.seed, &self.control.account, self.ec2.profiles()),
@@ -313,6 +317,7 @@ impl World {
         truth.insert("abroad".to_owned(), Value::Object(abroad.collect()));
         truth.insert("groups".to_owned(), state.groups.world());
         truth.insert("queues".to_owned(), state.sqs.world(reading.now));
+        truth.insert("buckets".to_owned(), state.s3.world());
         truth.insert("rules".to_owned(), state.faults.fired());
         drop(state);
         truth.insert("calls".to_owned(), self.audit(|audit| json!(audit.calls())));

@@ -1,5 +1,6 @@
 //! Names and identifiers as AWS spells them.
 
+use super::fleet::SharedState;
 use super::problem::quote;
 use super::region::is_region;
 use super::value::Wrong;
@@ -30,6 +31,55 @@ pub(crate) fn account(text: &str) -> Read<&str> {
             })
         }
     }
+}
+
+/// Beginnings that S3 keeps for itself: <https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html>
+const BUCKET_STARTS: [&str; 3] = ["xn--", "sthree-", "amzn-s3-demo-"];
+/// Endings that S3 keeps for itself.
+const BUCKET_ENDS: [&str; 5] = ["-s3alias", "--ol-s3", ".mrap", "--x-s3", "--table-s3"];
+
+/// Whether S3 would let a general purpose bucket have this name.
+fn is_bucket(name: &str) -> bool {
+    let word = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
+    let address = name.split('.').count() == 4 && name.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+    (3..=63).contains(&name.len())
+        && name.bytes().all(|b| word(b) || b == b'-' || b == b'.')
+        && name.bytes().next().is_some_and(word)
+        && name.bytes().last().is_some_and(word)
+        && !name.contains("..")
+        && !address
+        && !BUCKET_STARTS.iter().any(|start| name.starts_with(start))
+        && !BUCKET_ENDS.iter().any(|end| name.ends_with(end))
+}
+
+/// `s3://bucket/prefix`; the prefix may be left out.
+pub(crate) fn shared_state(text: &str) -> Read<SharedState> {
+    let wrong = Wrong::bad("`s3://BUCKET/PREFIX` of 8 to 300 characters, with a bucket's name as S3 takes it");
+    let Some(rest) = text.strip_prefix("s3://") else {
+        return Err(match text.split_once(":s3:::") {
+            Some((_, path)) => wrong.help(format!("write s3://{}", path.trim_end_matches(['*', '/']))),
+            None if text.contains('/') => wrong.help("a folder of this machine is named by --state-dir"),
+            None => wrong.help(format!("write s3://{text}/fleetwright")),
+        });
+    };
+    let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
+    let letter = |b: u8| b.is_ascii_alphanumeric() || b == b'_' || b == b'-';
+    let part =
+        |part: &str| part.bytes().next().is_some_and(letter) && part.bytes().all(|b| letter(b) || b".=+@".contains(&b));
+    let whole = !rest.contains('/') || prefix.split('/').all(part);
+    if is_bucket(bucket) && whole && text.len() <= 300 {
+        let prefix = if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
+        return Ok(SharedState { bucket: bucket.to_owned(), prefix });
+    }
+    let tidy = format!("s3://{}", rest.trim_end_matches('/'));
+    if tidy != text && shared_state(&tidy).is_ok() {
+        return Err(wrong.help(format!("write {tidy}")));
+    }
+    Err(if is_bucket(bucket) {
+        wrong.help("parts of the prefix have letters, digits and any of `_-.=+@`, and none begins with a dot")
+    } else {
+        wrong.help("bucket names have 3 to 63 lowercase letters, digits, dots and inner dashes")
+    })
 }
 
 /// What ids name, by how they start; where the spec has a place for them, which.

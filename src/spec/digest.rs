@@ -11,7 +11,7 @@ use std::io;
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path; `worker.service`, which the host unit stops.
 ///
-/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, how many SSH connections are made and with which
+/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is shared, how many SSH connections are made and with which
 /// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
 /// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {

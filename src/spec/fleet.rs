@@ -28,6 +28,9 @@ pub struct Fleet {
     pub account: AccountId,
     /// The region it acts in.
     pub region: Region,
+    /// `state:` where journals and the claim are shared; none when they are on this machine only.
+    #[serde(default)]
+    pub state: Option<SharedState>,
     /// The owner's own tags, put on everything.
     pub tags: Tags,
     /// The template instance.
@@ -83,6 +86,15 @@ impl Fleet {
     pub fn key(&self) -> FleetKey {
         FleetKey { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
     }
+}
+
+/// `state:`
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SharedState {
+    /// The bucket's name.
+    pub bucket: String,
+    /// What keys in it begin with: empty, or ending in a slash.
+    pub prefix: String,
 }
 
 /// `template:`

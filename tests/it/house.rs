@@ -239,6 +239,8 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
         "sqs:SendMessageBatch" => vec!["sqs:SendMessage".to_owned()],
         "sqs:ChangeMessageVisibilityBatch" => vec!["sqs:ChangeMessageVisibility".to_owned()],
         "sqs:DeleteMessageBatch" => vec!["sqs:DeleteMessage".to_owned()],
+        // Listing is allowed on the bucket.
+        "s3:ListObjectsV2" => vec!["s3:ListBucket".to_owned()],
         // A queue made with tags.
         "sqs:CreateQueue" => vec![action, "sqs:TagQueue".to_owned()],
         // A copy that is encrypted uses its key, and lets EBS go on with it.
@@ -262,8 +264,8 @@ fn the_policies_allow_what_is_called_and_nothing_else() {
     let calls: BTreeSet<(String, String)> = program().iter().flat_map(aws_calls).collect();
     assert!(calls.len() > 20, "only {calls:?}");
     let needed: BTreeSet<String> = calls.iter().flat_map(|(client, operation)| needed(client, operation)).collect();
-    let policies =
-        ["", "-worker", "-recycle", "-group", "-copies", "-doctor"].map(|whose| format!("docs/iam-policy{whose}.json"));
+    let policies = ["", "-worker", "-recycle", "-group", "-copies", "-doctor", "-state"]
+        .map(|whose| format!("docs/iam-policy{whose}.json"));
     let granted: BTreeSet<String> = policies.iter().flat_map(|policy| allowed(policy)).collect();
     let missing: Vec<&String> = needed.difference(&granted).collect();
     let idle: Vec<&String> = granted.difference(&needed).collect();

@@ -47,6 +47,7 @@ mod runs;
 mod saved;
 mod scale;
 mod schema;
+mod shared;
 mod sim_hosts;
 mod smoke;
 mod soak;

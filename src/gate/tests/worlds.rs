@@ -111,7 +111,8 @@ impl Thing {
 fn state(base: &std::path::Path, runs: &[Fortune]) -> FleetDir {
     let key = |name: &str| FleetKey { account: "123456789012".into(), region: "us-east-1".into(), name: name.into() };
     let dir = FleetDir::locate(Some(base), &key("crawl")).unwrap();
-    let claim = dir.claim(&Holder { pid: 1, verb: "launch".to_owned(), run: None, started: at(0) }).unwrap();
+    let claim =
+        dir.claim(&Holder { pid: 1, verb: "launch".to_owned(), run: None, started: at(0), host: None }).unwrap();
     for (n, fortune) in runs.iter().enumerate() {
         let foreign = matches!(fortune, Fortune::Foreign);
         let run = RunId::new(uuid::Uuid::from_u128(n as u128 + 1));

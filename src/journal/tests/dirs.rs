@@ -22,7 +22,7 @@ fn run(n: u128) -> RunId {
 }
 
 fn holder(verb: &str) -> Holder {
-    Holder { pid: 4711, verb: verb.to_owned(), run: Some(run(1)), started: at(0) }
+    Holder { pid: 4711, verb: verb.to_owned(), run: Some(run(1)), started: at(0), host: None }
 }
 
 fn begin(fleet: &FleetDir, claim: &Claim, n: u128, verb: &str) -> (RunDir, Journal) {

@@ -4,6 +4,7 @@ mod broken;
 mod crash;
 mod dirs;
 mod fuzz;
+mod shared;
 
 use super::memory::MemoryStore;
 use super::{Begun, Draft, Journal, JournalError, Outcome, Permit};

@@ -71,7 +71,7 @@ impl Ec2 {
         if let Some(key) = key {
             self.tokens.spend(key, ask.pairs, made.clone(), ask.now);
         }
-        Ok(Reply { body: answer(&made[0]), made, ended: Vec::new() })
+        Ok(Reply { body: answer(&made[0]), made, ..Reply::default() })
     }
 
     /// The key of each device, and whether it will turn out that there is no such key: KMS is asked after the answer.

@@ -97,7 +97,7 @@ impl Ec2 {
         }
         let mut xml = Xml::new();
         xml.text("imageId", &id);
-        Ok(Reply { body: xml.finish(), made, ended: Vec::new() })
+        Ok(Reply { body: xml.finish(), made, ..Reply::default() })
     }
 
     /// The instance's volumes as devices of an image.

@@ -94,7 +94,7 @@ impl Ec2 {
         if let Some(key) = key {
             self.tokens.spend(key, ask.pairs, vec![id], ask.now);
         }
-        Ok(Reply { body, made, ended: Vec::new() })
+        Ok(Reply { body, made, ..Reply::default() })
     }
 
     fn same_fleet(&self, id: &str) -> Handled {

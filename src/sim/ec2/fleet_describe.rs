@@ -140,7 +140,7 @@ impl Ec2 {
             })
             .text("fleetId", id);
         });
-        Ok(Reply { body: xml.finish(), made: Vec::new(), ended })
+        Ok(Reply { body: xml.finish(), ended, ..Reply::default() })
     }
 }
 

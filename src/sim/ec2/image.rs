@@ -212,6 +212,6 @@ impl Ec2 {
             });
         }
         self.forget_if_gone(&id);
-        Ok(Reply { body: xml.finish(), made: Vec::new(), ended })
+        Ok(Reply { body: xml.finish(), ended, ..Reply::default() })
     }
 }

@@ -37,7 +37,7 @@ impl Ec2 {
         if let Some(key) = key {
             self.tokens.spend(key, ask.pairs, made.clone(), ask.now);
         }
-        Ok(Reply { body: self.reservation(&made), made, ended: Vec::new() })
+        Ok(Reply { body: self.reservation(&made), made, ..Reply::default() })
     }
 
     /// Whether a launch makes sense; capacity is not asked for.

@@ -93,7 +93,7 @@ impl Ec2 {
         let made = vec![snapshot.id.clone()];
         self.agenda.set(due, Due::Snapshot(snapshot.id.clone()));
         self.snapshots.insert(&made[0], ask.now, snapshot);
-        Ok(Reply { body: xml.finish(), made, ended: Vec::new() })
+        Ok(Reply { body: xml.finish(), made, ..Reply::default() })
     }
 
     /// DescribeSnapshots.

@@ -144,7 +144,7 @@ impl Ec2 {
             });
         });
         let ended = good.iter().map(|number| format!("{}:{number}", seen.id)).collect();
-        Ok(Reply { body: xml.finish(), made: Vec::new(), ended })
+        Ok(Reply { body: xml.finish(), ended, ..Reply::default() })
     }
 
     fn earlier(&self, key: Option<&TokenKey>, ask: &Ask) -> Result<Option<Vec<String>>, ApiError> {
@@ -160,7 +160,7 @@ impl Ec2 {
         let template = self.templates.get(id).ok_or_else(|| super::ids::unknown("lt", id))?;
         let mut xml = Xml::new();
         xml.open("launchTemplate", |xml| write_template(xml, template));
-        Ok(Reply { body: xml.finish(), made, ended: Vec::new() })
+        Ok(Reply { body: xml.finish(), made, ..Reply::default() })
     }
 
     fn version_answer(&self, id: &str, number: &str, made: Vec<String>) -> Handled {
@@ -168,7 +168,7 @@ impl Ec2 {
         let version = template.version(number)?;
         let mut xml = Xml::new();
         xml.open("launchTemplateVersion", |xml| write_version(xml, template, version));
-        Ok(Reply { body: xml.finish(), made, ended: Vec::new() })
+        Ok(Reply { body: xml.finish(), made, ..Reply::default() })
     }
 }
 

@@ -73,6 +73,7 @@ impl Faults {
         let parameters = match &call.payload {
             Payload::Query(pairs) => format!("{pairs:?}"),
             Payload::Json(value) => value.to_string(),
+            Payload::Object { parameters, .. } => format!("{parameters:?}"),
         };
         let mut hasher = DefaultHasher::new();
         (&call.action, &parameters).hash(&mut hasher);

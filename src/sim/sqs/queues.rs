@@ -53,14 +53,14 @@ impl Sqs {
         }
         let number = self.next_number();
         self.queues.insert(name.to_owned(), Queue::new(name.to_owned(), number, attributes, tags, now));
-        Ok(Reply { body: body.to_string(), made: vec![name.to_owned()], ended: Vec::new() })
+        Ok(Reply { body: body.to_string(), made: vec![name.to_owned()], ..Reply::default() })
     }
 
     pub(super) fn delete_queue(&mut self, input: Input, now: Timestamp) -> Handled {
         let name = self.name_of(input)?;
         self.queues.remove(&name);
         self.deleted.insert(name.clone(), now);
-        Ok(Reply { body: "{}".to_owned(), made: Vec::new(), ended: vec![name] })
+        Ok(Reply { body: "{}".to_owned(), ended: vec![name], ..Reply::default() })
     }
 
     pub(super) fn get_queue_url(&self, input: Input) -> Handled {

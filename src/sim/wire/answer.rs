@@ -74,16 +74,20 @@ pub(super) fn wrap(
     handled: &Handled,
     effect: Option<&Effect>,
 ) -> Response<Answer> {
-    let status = handled.as_ref().map_or_else(|error| error.status, |_| 200);
+    let carried_out = if action == "DeleteObject" { 204 } else { 200 };
+    let status = handled.as_ref().map_or_else(|error| error.status, |_| carried_out);
     let text = match handled {
         Ok(reply) => match style {
             Style::Ec2 => ec2(action, request_id, &reply.body),
             Style::Query { namespace } => query(namespace, action, request_id, &reply.body),
             Style::Json { .. } => reply.body.clone(),
+            Style::S3 if reply.body.is_empty() => String::new(),
+            Style::S3 => listing(&reply.body),
         },
         Err(error) => refusal(style, request_id, error),
     };
-    let bytes = Bytes::from(text);
+    let object = handled.as_ref().ok().and_then(|reply| reply.object.as_ref());
+    let bytes = object.map_or_else(|| Bytes::from(text), |object| Bytes::from(object.bytes.clone()));
     let answer = match effect {
         Some(Effect::Cut) => Answer::cut(&bytes),
         Some(Effect::CutClean) => Answer::whole(bytes.slice(..bytes.len() / 2)),
@@ -98,6 +102,8 @@ pub(super) fn wrap(
         Style::Ec2 => "text/xml;charset=UTF-8".to_owned(),
         Style::Query { .. } => "text/xml".to_owned(),
         Style::Json { version, .. } => format!("application/x-amz-json-{version}"),
+        Style::S3 if object.is_some() => "binary/octet-stream".to_owned(),
+        Style::S3 => "application/xml".to_owned(),
     };
     let mut put = |name: &'static str, value: &str| {
         if let Ok(value) = HeaderValue::from_str(value) {
@@ -105,7 +111,14 @@ pub(super) fn wrap(
         }
     };
     put("content-type", &kind);
-    put("x-amzn-requestid", request_id);
+    if style == Style::S3 {
+        put("x-amz-request-id", request_id);
+        for (name, value) in object.into_iter().flat_map(|object| &object.headers) {
+            put(name, value);
+        }
+    } else {
+        put("x-amzn-requestid", request_id);
+    }
     // Only SQS was a query service once, and tells its errors in those words too.
     if let (Style::Json { version: "1.0", .. }, Err(error)) = (style, handled) {
         let fault = if error.status < 500 { "Sender" } else { "Receiver" };
@@ -136,6 +149,13 @@ fn query(namespace: &str, action: &str, request_id: &str, inner: &str) -> String
     )
 }
 
+/// The one document that S3 answers here.
+fn listing(inner: &str) -> String {
+    format!(
+        "{DECLARATION}\n<ListBucketResult xmlns=\"http://s3.amazonaws.com/doc/2006-03-01/\">{inner}</ListBucketResult>"
+    )
+}
+
 fn refusal(style: Style, request_id: &str, error: &ApiError) -> String {
     let mut xml = Xml::new();
     match style {
@@ -156,6 +176,12 @@ fn refusal(style: Style, request_id: &str, error: &ApiError) -> String {
                     xml.text("Type", fault).text("Code", &error.code).text("Message", &error.message);
                 });
                 xml.text("RequestId", request_id);
+            });
+        }
+        Style::S3 => {
+            xml.open("Error", |xml| {
+                xml.text("Code", &error.code).text("Message", &error.message).text("RequestId", request_id);
+                xml.text("HostId", "rehearsal");
             });
         }
         Style::Json { errors, .. } => {

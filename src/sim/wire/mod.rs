@@ -3,6 +3,7 @@
 mod answer;
 mod course;
 mod request;
+mod rest;
 mod service;
 
 pub(crate) use answer::Answer;

@@ -2,6 +2,7 @@
 
 use super::super::api::{ApiError, Payload};
 use super::super::partition;
+use super::rest;
 use super::service::{Reach, Service, Style};
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use hyper::http::request::Parts;
@@ -50,10 +51,19 @@ pub(super) fn read(here: &str, head: &Parts, body: &[u8]) -> Result<Asked, (Styl
     };
     if !taken {
         // Each region of AWS is an endpoint of its own, which takes no other region's signatures.
-        let code = if style == Style::Ec2 { "AuthFailure" } else { "SignatureDoesNotMatch" };
+        let code = match style {
+            Style::Ec2 => "AuthFailure",
+            Style::S3 => "AuthorizationHeaderMalformed",
+            Style::Query { .. } | Style::Json { .. } => "SignatureDoesNotMatch",
+        };
         let message =
             format!("Credential should be scoped to a valid region, not '{region}': this endpoint is {here}.");
-        return Err((style, ApiError::new(code, message).with_status(403)));
+        let status = if style == Style::S3 { 400 } else { 403 };
+        return Err((style, ApiError::new(code, message).with_status(status)));
+    }
+    if style == Style::S3 {
+        let (action, payload) = rest::read(head, body).map_err(|error| (style, error))?;
+        return Ok(Asked { style, service, action: action.to_owned(), payload, principal, region });
     }
     if let Style::Json { .. } = style {
         let action = target.and_then(|target| target.strip_prefix(speaks)?.strip_prefix('.'));

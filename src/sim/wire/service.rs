@@ -7,6 +7,8 @@ pub(super) enum Style {
     Ec2,
     /// The query XML of the others, each with a namespace of its own.
     Query { namespace: &'static str },
+    /// S3: REST, whose answers are documents, objects or nothing.
+    S3,
     /// AWS JSON: its version, and what stands before the name of an error.
     Json { version: &'static str, errors: &'static str },
 }
@@ -57,6 +59,7 @@ const SERVICES: &[Service] = &[
     Service { name: "ec2", style: Style::Ec2, speaks: "2016-11-15", reach: Reach::Regions },
     Service { name: "sqs", style: SQS, speaks: "AmazonSQS", reach: Reach::Here },
     Service { name: "sts", style: STS, speaks: "2011-06-15", reach: Reach::Here },
+    Service { name: "s3", style: Style::S3, speaks: "", reach: Reach::Here },
     Service {
         name: "autoscaling",
         style: Style::Query { namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" },

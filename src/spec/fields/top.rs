@@ -44,6 +44,26 @@ pub(super) const FIELDS: &[Field] = &[
     .absent(IMPLIED)
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html"),
     Field::new(
+        "state",
+        Kind::Text(Form {
+            words: "`s3://BUCKET/PREFIX` of at most 300 characters",
+            pattern: concat!(
+                r"^(?=.{8,300}$)s3://(?!xn--|sthree-|amzn-s3-demo-|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(/|$))(?![a-z0-9.-]*\.\.)",
+                r"(?![a-z0-9.-]*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)(/|$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+                r"(/[A-Za-z0-9_-][A-Za-z0-9_.=+@-]*)*$"
+            ),
+            length: None,
+            bare: false,
+        }),
+        "s3://ops-state/fleetwright",
+        "A bucket in the fleet's region where journals and the claim on the fleet are shared: two machines never work on \
+         it at once, and what a run on one began another goes on with. Each batch of the journal is there before the \
+         call that it tells of is made. Needs what docs/iam-policy-state.json allows.",
+    )
+    .absent("the state directory of this machine alone")
+    .needs(IDENTITY)
+    .source("https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html"),
+    Field::new(
         "tags",
         Kind::Map {
             keys: r"^(?!([Aa][Ww][Ss]|fleetwright):|Name$)[\p{L}\p{M}\p{N} _.:/=+@-]{1,128}$",

@@ -12,9 +12,6 @@ use crate::spec::{aws, value};
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Sections that are documented but not done by this version.
-const LATER: &[(&str, &str)] = &[("state", "the state directory on this machine is the only one")];
-
 /// Reads the whole tree; what is wrong is noted, and the fleet is then good for nothing but further checks.
 pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option<Fleet> {
     let start = Span { end: root.span.start, ..root.span };
@@ -43,6 +40,10 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         check.judged(f, aws::account(text)).map(AccountId::from)
     });
     let region = required(&mut s, "region", "us-east-1", implied.region, |f| region(check, f));
+    let state = s.get("state").and_then(|f| {
+        let text = check.text_of(&f)?;
+        check.judged(&f, aws::shared_state(text))
+    });
     let own = s.get("tags").map(|f| own_tags(check, &f)).unwrap_or_default();
     let template = s.get("template").and_then(|f| template(check, &f));
     let image = image(check, s.get("image"), name.as_ref(), region.as_ref());
@@ -64,7 +65,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let notify = s.get("notify").map(|f| notify::notify(check, &f)).unwrap_or_default();
     let rehearsal = s.get("rehearsal").and_then(|f| rehearsal::rehearsal(check, &f)).unwrap_or_default();
     canary_needs(check, &mut s);
-    s.close(check, LATER);
+    s.close(check, &[]);
     // What is missing here is an error already; the stand-ins only let the playbooks be read for their own problems.
     let name = name.unwrap_or_else(|| FleetName::from("unnamed"));
     let account = account.unwrap_or_else(|| AccountId::from("000000000000"));
@@ -78,6 +79,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         name,
         account,
         region,
+        state,
         tags: own,
         template,
         image,
@@ -108,7 +110,7 @@ impl Implied {
     /// A queue's URL tells account, region and a name, `recycle.group` a name; a list of foreign machines, none of them
     /// by tag or group, needs neither account nor region.
     fn of(s: &Section<'_>) -> Self {
-        if s.peek("template").is_some() || s.peek("fleet").is_some() {
+        if ["template", "fleet", "state"].iter().any(|key| s.peek(key).is_some()) {
             return Self::default();
         }
         let url = match s.peek("queue").map(|queue| &queue.kind) {

@@ -12,6 +12,9 @@ use std::process::{Command, Stdio};
 /// World seconds per second: moto has no clock, so both campaigns wait on the rehearsal cloud's. The gate wants tags that
 /// were read within a minute of it: at this speed within a second, which moto needs.
 const SPEED: u32 = 60;
+/// Where both campaigns share their state, and the claim in it.
+const STATE: &str = "s3://ops-state/fleetwright";
+const LEASE: &str = "/ops-state/fleetwright/123456789012-us-east-1-both/lease.json";
 const TYPES: [&str; 2] = ["m7i.large", "m6i.large"];
 
 /// What a cloud has before the campaign: found by asking, since moto makes other ids each time.
@@ -48,6 +51,11 @@ impl Site {
         let (status, body) = self.ask(form);
         assert_eq!(status, 200, "{form}: {body}");
         body
+    }
+
+    /// One call to S3: status and body.
+    fn object(&self, line: &str, headers: &str, body: &str) -> (u16, String) {
+        env::signed("s3", &self.authority, line, headers, body)
     }
 
     /// The parameters of a launch of one instance.
@@ -96,7 +104,7 @@ impl<'a> Machine<'a> {
         let dir = tempfile::tempdir().unwrap();
         let spec = dir.path().join("fleet.yaml");
         let text = format!(
-            "version: 1\nname: both\naccount: \"123456789012\"\nregion: us-east-1\ntags: {{team: data}}\n\
+            "version: 1\nname: both\naccount: \"123456789012\"\nregion: us-east-1\nstate: {STATE}\ntags: {{team: data}}\n\
              template: {{instance: {template}}}\nimage: {{name: both, keep: 1}}\n\
              fleet:\n  size: 3\n  spot: 34%\n  types: [{}]\n  subnets: [{}]\n  security_groups: [{}]\n",
             TYPES.join(", "),
@@ -108,10 +116,15 @@ impl<'a> Machine<'a> {
     }
 
     fn cli(&self, arguments: &[&str]) -> Command {
+        self.on("state", arguments)
+    }
+
+    /// On a machine of this name.
+    fn on(&self, machine: &str, arguments: &[&str]) -> Command {
         let mut command = binary();
         command.envs(self.clock.env()).env_remove("AWS_ENDPOINT_URL").arg("-f").arg(&self.spec);
         command.args(["--endpoint-url", &self.endpoint, "--yes", "--local-state", "-o", "json", "--state-dir"]);
-        command.arg(self.dir.path().join("state")).args(arguments);
+        command.arg(self.dir.path().join(machine)).args(arguments);
         command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
         command
     }
@@ -123,6 +136,7 @@ impl<'a> Machine<'a> {
 
 /// The campaign at one site, behind `authority`, on a template of its own.
 fn campaign_at(clock: &Cloud, site: &Site, authority: &str) {
+    assert_eq!(site.object("PUT /ops-state", "", "").0, 200);
     let template = site.instance();
     while site.state(&template) != "running" {
         std::thread::sleep(std::time::Duration::from_millis(5));
@@ -144,6 +158,7 @@ fn campaign(machine: &Machine<'_>, site: &Site, template: &str) {
     for _ in 0..2 {
         assert_eq!(machine.json(&launch)["hosts"], json!({ "wanted": 3, "live": 3 }));
     }
+    among_machines(machine, site, &launch);
     let status = machine.json(&["status"]);
     let hosts = status["hosts"].as_array().unwrap();
     let count = |key: &str, value: &str| hosts.iter().filter(|host| host[key] == value).count();
@@ -175,6 +190,31 @@ fn campaign(machine: &Machine<'_>, site: &Site, template: &str) {
     machine.json(&["down", "--images"]);
     let left = site.done("Action=DescribeImages&Owner.1=self");
     assert_eq!([&image, &second].into_iter().filter(|id| left.contains(*id)).count(), 1, "{left}");
+}
+
+/// The claim is refused while another machine holds it and taken over afterwards; every machine knows every run.
+fn among_machines(machine: &Machine<'_>, site: &Site, launch: &[&str]) {
+    let (status, paper) = site.object(&format!("GET {LEASE}"), "", "");
+    assert!(status == 200 && paper.contains("\"holder\":null"), "given back: {status} {paper}");
+    let theirs = |until: &str| {
+        let holder =
+            json!({"pid": 1, "verb": "down", "run": null, "started": "2026-01-01T00:00:00Z", "host": "laptop"});
+        json!({"machine": "another", "holder": holder, "until": until}).to_string()
+    };
+    let put = |headers: &str, paper: &str| site.object(&format!("PUT {LEASE}"), headers, paper).0;
+    assert_eq!(put("if-none-match: *\r\n", &theirs("2999-01-01T00:00:00Z")), 412);
+    assert_eq!(put("", &theirs("2999-01-01T00:00:00Z")), 200);
+    let refused = expect(&mut machine.cli(launch), 7);
+    let told = String::from_utf8_lossy(&refused.stderr);
+    assert!(told.contains("`down` (process 1 on laptop, since 2026-01-01T00:00:00Z) holds s3://ops-state"), "{told}");
+    assert_eq!(put("", &theirs("2000-01-01T00:00:00Z")), 200);
+    assert_eq!(machine.json(launch)["hosts"], json!({ "wanted": 3, "live": 3 }));
+    let runs = |name: &str| {
+        let listed = expect(&mut machine.on(name, &["runs", "list"]), 0);
+        serde_json::from_slice::<Value>(&listed.stdout).unwrap()["runs"].clone()
+    };
+    assert!(!runs("elsewhere").as_array().unwrap().is_empty());
+    assert_eq!(runs("elsewhere"), runs("state"));
 }
 
 #[test]
