@@ -157,22 +157,21 @@ pub(crate) fn instance_type(text: &str) -> Read<String> {
 /// Sizes that are words; others are `2xlarge`, `metal-24xl` and the like.
 const SIZES: [&str; 7] = ["nano", "micro", "small", "medium", "large", "xlarge", "metal"];
 
-/// For a type of a size that EC2 has never had: the type that was likely meant, where there is one.
-pub(crate) fn odd_size(name: &str) -> Option<Option<String>> {
-    let (family, size) = name.split_once('.')?;
+/// Whether a type's size is one that EC2 has had.
+pub(crate) fn is_usual_size(name: &str) -> bool {
+    let Some((_, size)) = name.split_once('.') else { return false };
     let times = |text: &str, end: &str| {
         text.strip_suffix(end).is_some_and(|n| !n.is_empty() && n.bytes().all(|b| b.is_ascii_digit()))
     };
-    let known = SIZES.contains(&size)
-        || times(size, "xlarge")
-        || size.strip_prefix("metal-").is_some_and(|rest| times(rest, "xl"));
-    if known {
-        return None;
-    }
-    let end = size.find(|c: char| !c.is_ascii_digit()).unwrap_or(0);
-    let (number, word) = size.split_at(end);
-    let meant = if number.is_empty() { super::words::nearest(word, &SIZES) } else { Some("xlarge") };
-    Some(meant.map(|meant| format!("{family}.{number}{meant}")))
+    SIZES.contains(&size) || times(size, "xlarge") || size.strip_prefix("metal-").is_some_and(|rest| times(rest, "xl"))
+}
+
+/// The type that was likely meant by one of an unusual size.
+pub(crate) fn likely_size(name: &str) -> Option<String> {
+    let (family, size) = name.split_once('.')?;
+    let (number, word) = size.split_at(size.find(|c: char| !c.is_ascii_digit()).unwrap_or(0));
+    let meant = if number.is_empty() { super::words::nearest(word, &SIZES)? } else { "xlarge" };
+    Some(format!("{family}.{number}{meant}"))
 }
 
 /// An instance type, or several by a `*`.

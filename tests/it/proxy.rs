@@ -168,6 +168,28 @@ fn loopback_goes_around_any_proxy() {
     }
 }
 
+/// Who is told how a verb ended is reached as AWS is, over TLS that the bundle vouches for.
+#[test]
+fn webhooks_are_told_through_the_proxy() {
+    let (cloud, spec, dir) = world("us-east-1", "amazonaws.com");
+    let middle = Middle::new(&cloud, &["hooks.test".to_owned()]);
+    let down = |bundle: Option<&str>| {
+        let mut command = binary();
+        command.envs(cloud.env()).env_remove("NO_PROXY").env_remove("no_proxy").env("HTTPS_PROXY", &middle.proxy);
+        command.env("HOOK", "https://hooks.test/_sim/hooks/HOOK").envs(bundle.map(|bundle| ("AWS_CA_BUNDLE", bundle)));
+        command.arg("--state-dir").arg(dir.path()).arg("--set").arg("notify=[{webhook: '${HOOK}'}]");
+        command.arg("-f").arg(&spec).args(["-o", "json", "--yes", "--local-state", "down"]);
+        String::from_utf8(expect(&mut command, 0).stderr).unwrap()
+    };
+    let told = || cloud.control("GET", "hooks", &Value::Null).matches("\"event\":\"done\"").count();
+    let talk = down(middle.bundle.to_str());
+    assert_eq!((told(), talk.contains("was not told")), (1, false), "{talk}");
+    assert_eq!(middle.asked(), BTreeSet::from(["CONNECT hooks.test:443 HTTP/1.1".to_owned()]));
+    let talk = down(None);
+    assert!(talk.contains("the webhook ${HOOK} was not told of `done`: ") && talk.contains("certificate"), "{talk}");
+    assert_eq!(told(), 1, "whose certificate nobody vouches for is told nothing");
+}
+
 #[test]
 fn a_bundle_without_certificates_is_refused() {
     let (cloud, spec, dir) = world("us-east-1", "amazonaws.com");

@@ -152,13 +152,13 @@ fn kinds(check: &mut Check<'_>, s: &mut Section<'_>) -> (Vec<String>, Option<Req
 /// A type; one of a size that EC2 does not have is used, since sizes come and go, but warned about.
 fn instance_type(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
     let name = check.parsed(field, aws::instance_type)?;
-    if let Some(meant) = aws::odd_size(&name) {
+    if !aws::is_usual_size(&name) {
         let message =
             format!("`{}`: {} has a size that was not known when this program was built", field.path, quote(&name));
-        let help = meant
-            .map_or("aws ec2 describe-instance-type-offerings lists the types of a region".to_owned(), |meant| {
-                format!("did you mean `{meant}`?")
-            });
+        let help = match aws::likely_size(&name) {
+            Some(meant) => format!("did you mean `{meant}`?"),
+            None => "aws ec2 describe-instance-type-offerings lists the types of a region".to_owned(),
+        };
         check.warn(field.node.span, "odd-type", message, &help);
     }
     Some(name)
