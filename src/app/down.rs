@@ -91,8 +91,9 @@ impl Context {
             let of_spec = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
             let grouped = of_spec || look.survey.group.is_some();
             let copied_to = past::copied_to(&history, &self.fleet);
+            let images = wanted.images.then_some(&copied_to);
             let now = self.clock.now();
-            let mut plan = down::plan(&self.fleet, wanted.images, &copied_to, open, there, grouped, now, look.request);
+            let mut plan = down::plan(&self.fleet, images, open, there, grouped, now, look.request);
             let live = crate::survey::live(look.survey).len();
             match self.coming() {
                 0 if !there => plan.notes.push("nothing of this fleet is seen".to_owned()),

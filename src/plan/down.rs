@@ -15,12 +15,11 @@ pub const QUIET: SignedDuration = SignedDuration::from_secs(90 + 300);
 ///
 /// `open` is when the last call that makes something and whose outcome nobody knows was sent, if there is one. Where `there`
 /// says that a look found nothing, and no such call is open, only the second look is left. A group of the fleet (`grouped`)
-/// wants none before its hosts end, and is deleted after them. `copied_to` are other regions that may have copies of its
-/// images.
+/// wants none before its hosts end, and is deleted after them. `images` end too where it names
+/// the other regions that may have copies of them.
 pub fn plan(
     fleet: &Fleet,
-    images: bool,
-    copied_to: &BTreeSet<Region>,
+    images: Option<&BTreeSet<Region>>,
     open: Option<Timestamp>,
     there: bool,
     grouped: bool,
@@ -56,7 +55,7 @@ pub fn plan(
     steps.push(Step::new("volumes", "delete volumes left behind", Action::Volumes));
     steps.push(Step::new("template", "delete the launch template", Action::Template));
     steps.push(Step::new("queues", "delete queues of ours", Action::Queues));
-    if images {
+    if let Some(copied_to) = images {
         let keep = fleet.image.keep;
         let title = format!("end images beyond the newest {keep}");
         steps.push(Step::new("images", title.clone(), Action::Images { keep, region: None }));

@@ -13,7 +13,8 @@ use crate::model::{
     Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
-use crate::spec::fleet::{Connect, HostsSpec, ImageSpec, Otherwise};
+use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
+use crate::spec::image::ImageSpec;
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 

@@ -1,5 +1,6 @@
 //! The spec as checked: after this room nobody validates again.
 
+use super::image::ImageSpec;
 use super::named::ForeignHost;
 use super::notify::Notify;
 use crate::model::{
@@ -76,12 +77,6 @@ impl Fleet {
         self.account.as_str() != NO_ACCOUNT && self.region.as_str() != NO_REGION
     }
 
-    /// The same fleet in another region, where it has copies of its images and nothing else.
-    #[must_use]
-    pub fn abroad(&self, region: &Region) -> Self {
-        Self { region: region.clone(), template: None, fleet: None, ..self.clone() }
-    }
-
     /// Account, region and name.
     pub fn key(&self) -> FleetKey {
         FleetKey { account: self.account.clone(), region: self.region.clone(), name: self.name.clone() }
@@ -115,21 +110,6 @@ pub struct Canary {
     pub items: u32,
     /// `within:` default 5m.
     pub within: Duration,
-}
-
-/// `image:`
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct ImageSpec {
-    /// `name:` the run's short id is appended; the fleet's name if absent.
-    pub name: String,
-    /// `keep:` newest images that `down --images` leaves, default 3.
-    pub keep: u32,
-    /// `encrypt.kms_key:` the key that images are encrypted with, also in other regions; as the template's volumes if absent.
-    #[serde(default)]
-    pub kms_key: Option<String>,
-    /// `copy_to:` other regions that get a copy.
-    #[serde(default)]
-    pub copy_to: Vec<Region>,
 }
 
 /// What to do when `accept.min` can't be had.

@@ -6,6 +6,7 @@ mod digest;
 pub mod explain;
 pub mod fields;
 pub mod fleet;
+pub mod image;
 mod load;
 pub mod named;
 mod need;

@@ -108,6 +108,7 @@ impl World {
             now: self.now,
             request_id: "r".to_owned(),
         };
+        self.ec2.advance(self.now);
         let offered = self.ec2.offer(&call);
         self.ec2.handle(&call, offered, &self.control)
     }

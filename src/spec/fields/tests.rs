@@ -149,6 +149,7 @@ fn probes(kind: &Kind) -> Vec<(String, bool)> {
 fn nth(kind: &Kind, n: u64) -> String {
     match kind {
         Kind::Text(form) if form.words.starts_with("subnet") => format!("subnet-{n:017x}"),
+        Kind::Text(form) if form.words.starts_with("AWS region") => format!("eu-west-{}", n + 1),
         Kind::Text(form) if form.words.starts_with("security") => format!("sg-{n:017x}"),
         Kind::Either(kinds) => nth(&kinds[0], n),
         Kind::Text(form) if form.words.starts_with("host") => format!("10.1.{}.{}", n / 256, n % 256),

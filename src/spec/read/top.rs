@@ -3,7 +3,8 @@
 use super::{DAY, SECOND, distinct, foreign, hosts, id, notify, number, recycle, rehearsal, span, ssh, work};
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use crate::spec::check::Check;
-use crate::spec::fleet::{Canary, Fleet, ImageSpec, NO_ACCOUNT, NO_REGION, Template};
+use crate::spec::fleet::{Canary, Fleet, NO_ACCOUNT, NO_REGION, Template};
+use crate::spec::image::ImageSpec;
 use crate::spec::problem::quote;
 use crate::spec::region::{self, Named};
 use crate::spec::section::{Field, Section};
