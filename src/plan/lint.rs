@@ -47,6 +47,8 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             Action::Image(request) if request.tags.get(crate::model::tags::FLEET).is_none() => {
                 say(&step.id, "an image without its fleet's tag");
             }
+            // Of a group alone it says that it asks for no more hosts than it has.
+            Action::End { hosts, group: Some(_), drained: false, .. } if hosts.is_empty() => {}
             Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } if hosts.is_empty() => {
                 say(&step.id, "no host is named, which may be taken for all of them");
             }
