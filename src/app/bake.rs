@@ -62,7 +62,7 @@ impl Context {
         let order = Order { verb: "bake", arguments: format!("{wanted:?}"), options: Options::default() };
         let ran = self
             .run(held, order, async |look| {
-                Ok(plan(&Input {
+                let mut plan = plan(&Input {
                     fleet: &self.fleet,
                     template: &template,
                     run: &look.run.to_string(),
@@ -72,7 +72,15 @@ impl Context {
                     login: !wanted.no_login,
                     no_reboot: wanted.no_reboot,
                     request: look.request,
-                }))
+                });
+                if let Some(group) = &look.survey.group {
+                    plan.notes.push(format!(
+                        "{} is not touched: hosts that it launches by itself are born from the image it has, until \
+                         `fleetwright launch` gives it this one; `fleetwright recycle now` also replaces those there are",
+                        group.name
+                    ));
+                }
+                Ok(plan)
             })
             .await?;
         let made = ran
