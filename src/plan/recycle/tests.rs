@@ -5,7 +5,7 @@
 
 use super::foretell::{Candidate, Fate, Who, hosts, window};
 use super::*;
-use crate::model::{GroupMember, InstanceId, Market, Mixed, Tags, TemplateId};
+use crate::model::{GroupMember, InstanceId, Market, Mixed, TemplateId};
 use crate::sim::autoscaling::testing::Cloud;
 use crate::sim::draw::number;
 use serde_json::{Value, json};
@@ -43,24 +43,17 @@ fn read(cloud: &Cloud, mixed: Option<Mixed>, version: Option<u64>, zones: &[Stri
         value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
     Group {
-        name: "web".to_owned(),
         min: number(&web["min"]),
         max: number(&web["max"]),
         desired: number(&web["desired"]),
         zones: zones.to_vec(),
-        subnets: Vec::new(),
-        grace: 300,
-        rebalance: false,
         policies: words(&web["termination_policies"]),
         members: members.collect(),
         suspended: words(&web["suspended"]),
         template: Some(TemplateId::from("lt-1")),
         version,
         mixed,
-        protects_new: false,
-        maintenance: false,
-        tags: Tags::default(),
-        status: None,
+        ..Group::sample("web")
     }
 }
 
@@ -194,11 +187,8 @@ fn window_of(at: &str, until: &str, surge: u32, line: u32) -> Window {
 }
 
 fn fleet(windows: Vec<Window>) -> (Fleet, Recycle) {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("fleet.yaml");
     let text = "version: 1\nname: api\naccount: \"123456789012\"\nregion: us-east-1\n";
-    std::fs::write(&file, text).unwrap();
-    let mut fleet = crate::spec::load(&file, &[], &|_| None).unwrap().fleet;
+    let mut fleet = crate::spec::testing::of_text(text);
     fleet.file = "fleet.yaml".into();
     let recycle = Recycle { group: "web".to_owned(), raise: None, windows };
     fleet.recycle = Some(recycle.clone());
@@ -207,24 +197,12 @@ fn fleet(windows: Vec<Window>) -> (Fleet, Recycle) {
 
 fn group(min: u32, max: u32, desired: u32) -> Group {
     Group {
-        name: "web".to_owned(),
         min,
         max,
         desired,
         zones: vec!["us-east-1a".to_owned()],
-        subnets: Vec::new(),
-        grace: 300,
-        rebalance: false,
         policies: vec!["Default".to_owned()],
-        members: Vec::new(),
-        suspended: Vec::new(),
-        template: None,
-        version: None,
-        mixed: None,
-        protects_new: false,
-        maintenance: false,
-        tags: Tags::default(),
-        status: None,
+        ..Group::sample("web")
     }
 }
 
@@ -380,4 +358,35 @@ fn a_preview_warns_where_the_new_host_dies() {
     own.policies = vec!["arn:aws:lambda:us-east-1:123456789012:function:choose".to_owned()];
     let (_, told) = ends(&own);
     assert!(told.nights.iter().all(|night| night.unknown.as_deref().is_some_and(|why| why.contains("Lambda"))));
+}
+
+/// A window names sizes in absolute numbers, so that it must know what a launch or a `scale` made the fleet's own group.
+#[test]
+fn windows_on_our_own_group_follow_its_size_and_are_the_larger_at_every_moment() {
+    let fleet = crate::spec::testing::of_file("tests/specs/it/group.yaml");
+    let recycle = fleet.recycle.clone().unwrap();
+    assert_eq!(recycle.group, "fleetwright-crew", "the fleet's own is meant where none is named");
+    let own = Group { name: recycle.group.clone(), ..group(0, 4, 4) };
+    let none = Facts { group: &own, actions: &[], scaling: &[], now: NOON.parse().unwrap() };
+    let applied = wanted(&fleet, &recycle, &none).unwrap();
+    let sized = |action: Action, actions: &[ScheduledAction]| {
+        let mut plan = Plan::new("scale", fleet.key(), String::new());
+        plan.steps = vec![Step::new("first", "", action)];
+        follow(&mut plan, &fleet, &recycle, &Facts { actions, ..none });
+        let steps = plan.steps.into_iter().map(|step| match step.action {
+            Action::Schedule { actions, .. } => {
+                format!("{:?}", actions.iter().map(|one| (one.desired, one.max)).collect::<Vec<_>>())
+            }
+            _ => step.id,
+        });
+        steps.collect::<Vec<_>>()
+    };
+    let group = || own.name.clone();
+    let grown = || Action::GroupSize { group: group(), size: 8 };
+    let windows = "[(Some(9), Some(9)), (Some(8), Some(8))]";
+    assert_eq!(sized(grown(), &applied), [windows, "first"]);
+    let shrunk = Action::End { hosts: Vec::new(), drained: false, left: 2, group: Some(group()) };
+    assert_eq!(sized(shrunk, &applied), ["first", "[(Some(3), Some(3)), (Some(2), Some(2))]"]);
+    assert_eq!(sized(Action::GroupSize { group: group(), size: 4 }, &applied), ["first"], "they are so already");
+    assert_eq!(sized(grown(), &[]), ["first"], "nobody applied them");
 }
