@@ -25,7 +25,7 @@ impl Context {
     async fn up_held(&self, held: &Held, wanted: Up) -> Result<Told<Summary>, Failure> {
         self.need(Need::Hosts)?;
         if Self::teardown_begun(held)? {
-            return self.finish_teardown(held).await;
+            return Box::pin(self.finish_teardown(held)).await;
         }
         if let Some(template) = &self.fleet.template {
             if self.attestation(&held.state, template.instance.as_str())?.is_none() {
@@ -55,7 +55,7 @@ impl Context {
             return Ok(self.campaign(Told::good(self.tally.summary("up")), hosts));
         }
         if self.planning() {
-            self.plan_the_end(held, wanted).await?;
+            Box::pin(self.plan_the_end(held, wanted)).await?;
             return Ok(self.campaign(Told::good(self.tally.summary("planned")), hosts));
         }
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
@@ -100,7 +100,7 @@ impl Context {
     async fn finish_teardown(&self, held: &Held) -> Result<Told<Summary>, Failure> {
         self.events.note("the campaign came to its end, and its teardown was cut short: the rest is ended");
         let live = u32::try_from(self.live_hosts().await?).unwrap_or(u32::MAX);
-        self.part(self.down_held(held, Down::default())).await?;
+        self.part(Box::pin(self.down_held(held, Down::default()))).await?;
         let hosts = HostCounts { terminated: live, ..HostCounts::default() };
         Ok(self.campaign(Told::good(self.tally.summary("done")), hosts))
     }
@@ -114,7 +114,7 @@ impl Context {
             self.nothing("down", format!("the fleet is kept {after}; fleetwright down ends it"));
             return Ok(());
         }
-        self.part(self.down_held(held, Down::default())).await?;
+        self.part(Box::pin(self.down_held(held, Down::default()))).await?;
         self.note_on_last(&format!("{after}; a job that does not end well keeps its fleet"));
         Ok(())
     }

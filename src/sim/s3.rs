@@ -118,9 +118,8 @@ fn put(objects: &mut BTreeMap<String, Stored>, key: &str, asked: &Asked<'_>, byt
         return Err(ApiError::new("KeyTooLongError", "Your key is too long"));
     }
     match (asked.get("IfNoneMatch"), asked.get("IfMatch")) {
-        (None, None) => {}
         (Some("*"), None) if objects.contains_key(key) => return Err(unmet()),
-        (Some("*"), None) => {}
+        (None | Some("*"), None) => {}
         (None, Some(etag)) => match objects.get(key) {
             None => return Err(no_such_key()),
             Some(stored) if stored.etag != etag => return Err(unmet()),

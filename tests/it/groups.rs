@@ -180,7 +180,7 @@ fn a_protected_host_is_kept_by_its_group_too() {
         ids.collect::<Vec<_>>()
     };
     killed(&cloud, &["protect", &kept], "SetInstanceProtection", "before-commit");
-    assert_eq!(protected(), [kept.clone()]);
+    assert_eq!(protected(), std::slice::from_ref(&kept));
     // By the group's protection alone it is spared as well.
     cloud.ec2(&format!("Action=DeleteTags&Version=2016-11-15&ResourceId.1={kept}&Tag.1.Key=fleetwright%3Aprotect"));
     let now = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];

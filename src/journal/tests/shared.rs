@@ -98,7 +98,7 @@ impl World {
     }
 
     fn segments(&self) -> Vec<String> {
-        self.shelf.with(|inside| inside.objects.keys().filter(|name| name.ends_with(".jsonl")).cloned().collect())
+        self.shelf.with(|inside| inside.objects.keys().filter(|name| name.contains(".jsonl")).cloned().collect())
     }
 }
 
