@@ -271,7 +271,7 @@ pub(crate) fn aws_calls(source: &Source) -> BTreeSet<(String, String)> {
     impl<'ast> Visit<'ast> for Calls {
         fn visit_expr_method_call(&mut self, call: &'ast syn::ExprMethodCall) {
             if let syn::Expr::MethodCall(inner) = &*call.receiver
-                && ["autoscaling", "ec2", "sqs", "sts", "pricing", "iam", "kms", "servicequotas"]
+                && ["autoscaling", "ec2", "sqs", "sts", "pricing", "iam", "kms", "servicequotas", "s3"]
                     .iter()
                     .any(|client| inner.method == client)
             {

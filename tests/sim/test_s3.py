@@ -21,17 +21,17 @@ class Objects(Case):
         got = self.s3.get_object(Bucket="ops", Key="a/b c+d")
         self.assertEqual((got["Body"].read(), got["ETag"], got["ContentLength"]), (b"hello\0\xff", etag, 7))
         self.s3.delete_object(Bucket="ops", Key="a/b c+d")
-        self.refused("NoSuchKey", self.s3.get_object, Bucket="ops", Key="a/b c+d")
+        self.refused("NoSuchKey", self.s3.get_object, Bucket="ops", Key="a/b c+d", status=404)
         self.s3.delete_object(Bucket="ops", Key="a/b c+d")
-        self.refused("NoSuchBucket", self.s3.get_object, Bucket="other", Key="k")
-        self.refused("BucketAlreadyOwnedByYou", self.s3.create_bucket, Bucket="ops")
+        self.refused("NoSuchBucket", self.s3.get_object, Bucket="other", Key="k", status=404)
+        self.refused("BucketAlreadyOwnedByYou", self.s3.create_bucket, Bucket="ops", status=409)
 
     def test_conditions(self):
         etag = self.put("k", b"1", IfNoneMatch="*")
-        self.refused("PreconditionFailed", self.put, "k", b"2", IfNoneMatch="*")
+        self.refused("PreconditionFailed", self.put, "k", b"2", IfNoneMatch="*", status=412)
         second = self.put("k", b"2", IfMatch=etag)
-        self.refused("PreconditionFailed", self.put, "k", b"3", IfMatch=etag)
-        self.refused("NoSuchKey", self.put, "none", b"3", IfMatch=etag)
+        self.refused("PreconditionFailed", self.put, "k", b"3", IfMatch=etag, status=412)
+        self.refused("NoSuchKey", self.put, "none", b"3", IfMatch=etag, status=404)
         self.assertEqual(self.s3.get_object(Bucket="ops", Key="k")["ETag"], second)
         with self.assertRaises(botocore.exceptions.ClientError) as caught:
             self.put("k", b"2", IfNoneMatch="*")
@@ -67,15 +67,15 @@ class Objects(Case):
 
     def test_faults_and_audit(self):
         self.faults(rules=[{"action": "PutObject", "times": 1, "do": {"error": {"code": "ConditionalRequestConflict", "message": "crossed", "status": 409}}}])
-        self.refused("ConditionalRequestConflict", self.put, "k", IfNoneMatch="*")
+        self.refused("ConditionalRequestConflict", self.put, "k", IfNoneMatch="*", status=409)
         self.put("k", IfNoneMatch="*")
         calls = [call for call in self.audit() if call["action"] == "PutObject"]
         self.assertEqual([call["status"] for call in calls], [409, 200])
         self.assertEqual(calls[1]["parameters"]["IfNoneMatch"], "*")
         self.assertEqual(calls[1]["made"], ["k"])
         self.faults(deny=["s3:GetObject"])
-        self.refused("AccessDenied", self.s3.get_object, Bucket="ops", Key="k")
+        self.refused("AccessDenied", self.s3.get_object, Bucket="ops", Key="k", status=403)
 
     def test_what_is_not_there_is_said_to_be_so(self):
-        self.refused("NotImplemented", self.s3.create_multipart_upload, Bucket="ops", Key="k")
-        self.refused("NotImplemented", self.s3.list_objects_v2, Bucket="ops", Delimiter="/")
+        self.refused("NotImplemented", self.s3.create_multipart_upload, Bucket="ops", Key="k", status=501)
+        self.refused("NotImplemented", self.s3.list_objects_v2, Bucket="ops", Delimiter="/", status=501)
