@@ -274,11 +274,11 @@ impl Context {
         Ok(Launched { fleet: self.fleet.name.to_string(), hosts, api_calls: self.calls() })
     }
 
-    /// How many hosts are pending or running now, those in quarantine apart.
+    /// How many hosts are pending or running now and take a place.
     pub(super) async fn live_hosts(&self) -> Result<usize, Failure> {
         let clients = self.clients().await?;
         let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        Ok(hosts.iter().filter(|host| host.counts()).count())
+        Ok(hosts.iter().filter(|host| host.has_place()).count())
     }
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.

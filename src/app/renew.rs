@@ -44,7 +44,8 @@ impl Context {
             .open(&held, &order, async |look| {
                 let history = History::read(look.state).map_err(state)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-                let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
+                let group = survey.group.as_deref();
+                let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
                 let image = match &asked.launch.image {
                     Some(id) => self.named_image(id).await?,
                     None => choose_image(&survey.images, &self.fleet.image, asked.launch.unattested)?.clone(),
@@ -53,7 +54,7 @@ impl Context {
                     let born = image.tags.get(tags::RELEASE);
                     check_release(&live, (&image.id, born), self.release_digest()?.as_deref())?;
                 }
-                Ok(plan(&self.fleet, &live, wanted, look.request, self.clock.now()))
+                Ok(plan(&self.fleet, (&live, group), wanted, look.request, self.clock.now()))
             })
             .await?;
         let ended = match opened {
@@ -76,6 +77,9 @@ impl Context {
         // The plan was agreed to, and so its rounds are.
         self.standing.store(true, std::sync::atomic::Ordering::Relaxed);
         let ran = self.rounds(held, asked, &going).await;
+        if ran.is_err() && self.stopped().is_none() {
+            self.ask_no_more(held, going.size).await;
+        }
         self.standing.store(false, std::sync::atomic::Ordering::Relaxed);
         ran.map_err(|failure| failure.hint("the same command again goes on where this stopped"))?;
         let now = self.clock.now();
@@ -101,11 +105,14 @@ impl Context {
             let survey = past::without_ended(self.survey().await?, &history);
             let unseen = past::unseen(&history, &survey).len();
             let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
-            match turn(&live, unseen, &going.hosts, going.size, going.surge) {
+            // A group may protect one of them since.
+            let may = |id: &&InstanceId| !survey.group.as_ref().is_some_and(|group| group.protects(id));
+            let may: Vec<InstanceId> = going.hosts.iter().filter(may).cloned().collect();
+            match turn(&live, unseen, &may, going.size, going.surge) {
                 Turn::Done => return Ok(()),
                 Turn::Launch(n) => {
                     let launch = Launch { n: Some(n), until, keep: true, ..asked.launch.clone() };
-                    let before = live.iter().filter(|host| host.counts()).count() + unseen;
+                    let before = live.iter().filter(|host| host.has_place()).count() + unseen;
                     let now = self.replace(&watch, &launch).await?.unwrap_or(before);
                     if now <= before {
                         return Err(Failure::to(
@@ -116,7 +123,7 @@ impl Context {
                     }
                 }
                 Turn::End(hosts) => {
-                    let have = live.iter().filter(|host| host.counts()).count() + unseen;
+                    let have = live.iter().filter(|host| host.has_place()).count() + unseen;
                     if !Self::never_up(&history, &live, &going.hosts).is_empty() {
                         // An earlier call gave them up: they are waited for once more before anything is ended.
                         let have = u32::try_from(have).unwrap_or(u32::MAX);
@@ -128,6 +135,22 @@ impl Context {
                     self.end_for_new(held, asked.drain, &hosts).await?;
                 }
             }
+        }
+    }
+
+    /// Lets the fleet's group ask no longer for hosts that did not come: they would come when nobody waits for them.
+    async fn ask_no_more(&self, held: &Held, size: u32) {
+        let asked = self
+            .shrink(held, format!("{RENEW} no more"), async |look, live, unseen| {
+                let have = live.iter().filter(|host| host.has_place()).count() + unseen;
+                let left = u32::try_from(have).unwrap_or(u32::MAX).max(size);
+                let mut plan = scale::no_more(&self.fleet, look.survey.group.as_deref(), left, look.request.clone());
+                plan.notes.push(past::GIVES_WAY.to_owned());
+                Ok(plan)
+            })
+            .await;
+        if let Err(failure) = asked {
+            self.events.warn(failure.to_string());
         }
     }
 

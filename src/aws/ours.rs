@@ -2,6 +2,7 @@
 
 use super::Clients;
 use super::convert::{FILTER_VALUES, filter, need, pages, read};
+use crate::model::group::{KIND as GROUP, OURS};
 use crate::model::{Fault, FaultKind, FleetName, InstanceState, Ours, Tags, TemplateId, tags as keys};
 use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
 use std::collections::BTreeMap;
@@ -13,9 +14,11 @@ const INSTANCES: &str = "DescribeInstances";
 const TOLD: [&str; 5] = [keys::FLEET, keys::INTENT, keys::EXPIRES, keys::PROTECT, keys::GROUP];
 
 impl Clients {
-    /// Every EC2 resource that carries the tag of this fleet, or of any fleet; instances that have ended are left out.
+    /// Every EC2 resource that carries the tag of this fleet, or of any fleet, and the groups of those; instances that have
+    /// ended are left out.
     ///
-    /// Tags are asked for and not resources, so that no kind of thing can be forgotten.
+    /// Tags are asked for and not resources, so that no kind of thing can be forgotten. A group is known by its template, which
+    /// outlives it.
     pub async fn ours(&self, fleet: Option<&FleetName>) -> Result<Vec<Ours>, Fault> {
         let mut found = self.tagged().await?;
         found.retain(|thing| match (thing.tags.get(keys::FLEET), fleet) {
@@ -26,15 +29,36 @@ impl Clients {
         let ids: Vec<&str> = found.iter().filter(|thing| thing.kind == "instance").map(|thing| &*thing.id).collect();
         let held = self.held(&ids).await?;
         found.retain(|thing| thing.kind != "instance" || held.contains_key(&thing.id));
+        let mut groups = Vec::new();
         for thing in &mut found {
             thing.host = held.get(&thing.id).cloned().flatten();
-            if thing.kind == "launch-template"
-                && let Some(end) = self.hosts_end(&TemplateId::new(&*thing.id)).await?
-            {
-                thing.tags.0.insert(keys::EXPIRES.to_owned(), end);
+            if thing.kind != "launch-template" {
+                continue;
             }
+            let mut end = self.hosts_end(&TemplateId::new(&*thing.id)).await?;
+            // Hosts without an end of their own are a group's, and end with it.
+            if end.is_none()
+                && let Some(group) = self.group_of(thing.fleet()).await?
+            {
+                end = group.tags.get(keys::EXPIRES).map(str::to_owned);
+                groups.push(group);
+            }
+            thing.tags.0.extend(end.map(|end| (keys::EXPIRES.to_owned(), end)));
         }
+        found.append(&mut groups);
         Ok(found)
+    }
+
+    /// A fleet's group as its tags tell it. Who may not look at groups has none.
+    async fn group_of(&self, fleet: &str) -> Result<Option<Ours>, Fault> {
+        let group = match self.group_alone(&format!("{OURS}{fleet}")).await {
+            Err(fault) if fault.kind == FaultKind::Denied => None,
+            found => found?,
+        };
+        Ok(group.filter(|group| group.tags.get(keys::FLEET) == Some(fleet)).map(|group| {
+            let told = group.tags.iter().filter(|(key, _)| TOLD.contains(key));
+            Ours { kind: GROUP.to_owned(), id: group.name.clone(), tags: told.collect(), host: None }
+        }))
     }
 
     /// Everything that has any of the tags, in the order of ids.

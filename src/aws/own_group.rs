@@ -8,7 +8,7 @@ use super::images::one;
 use crate::gate::{OwnedGroup, OwnedIds};
 use crate::journal::{Draft, Permit};
 use crate::model::{
-    Activity, DRAIN_HOOK, Fault, FaultKind, GroupRequest, Hook, ScheduledAction, Tags, TemplateId, tags,
+    Activity, DRAIN_HOOK, Fault, FaultKind, GroupRequest, Hook, InstanceId, ScheduledAction, Tags, TemplateId, tags,
 };
 use aws_sdk_autoscaling::types::{
     InstancesDistribution, LaunchTemplate, LaunchTemplateOverrides, LaunchTemplateSpecification,
@@ -22,6 +22,7 @@ const PUT_HOOK: &str = "PutLifecycleHook";
 const DELETE_HOOK: &str = "DeleteLifecycleHook";
 const TAG: &str = "CreateOrUpdateTags";
 const TERMINATE: &str = "TerminateInstanceInAutoScalingGroup";
+const SHIELD: &str = "SetInstanceProtection";
 const ACTIVITIES: &str = "DescribeScalingActivities";
 
 impl Clients {
@@ -162,6 +163,19 @@ impl Clients {
         send(TERMINATE, permit, |hook| call.interceptor(hook).send()).await.map(drop)
     }
 
+    /// Drafts that scale-in keeps this member, or no longer.
+    pub async fn draft_shield(&self, group: &str, host: &InstanceId, on: bool) -> Result<Draft, Fault> {
+        let call = self.autoscaling().set_instance_protection().auto_scaling_group_name(group);
+        let call = call.instance_ids(host.as_str()).protected_from_scale_in(on);
+        capture(SHIELD, None, |hook| call.customize().interceptor(hook).send()).await
+    }
+
+    /// Sets the drafted protection.
+    pub async fn shield(&self, permit: &Permit) -> Result<(), Fault> {
+        let call = self.autoscaling().set_instance_protection().customize();
+        send(SHIELD, permit, |hook| call.interceptor(hook).send()).await.map(drop)
+    }
+
     /// Drafts the end of an empty group: AWS refuses it while there is an instance in it.
     pub async fn draft_delete_group(&self, group: &OwnedGroup) -> Result<Draft, Fault> {
         let call = self.autoscaling().delete_auto_scaling_group().auto_scaling_group_name(group.name());
@@ -250,12 +264,13 @@ fn seconds(request: &GroupRequest) -> i32 {
     i32::try_from(request.grace).unwrap_or(i32::MAX)
 }
 
-fn tag_list(group: &str, tags: &Tags) -> Vec<Tag> {
+fn tag_list(group: &str, of_it: &Tags) -> Vec<Tag> {
     let tag = |(key, value): (&str, &str)| {
         let tag = Tag::builder().resource_id(group).resource_type("auto-scaling-group");
-        tag.key(key).value(value).propagate_at_launch(true).build()
+        // A host that bore its group's end would power itself off, and the group would replace it.
+        tag.key(key).value(value).propagate_at_launch(key != tags::EXPIRES).build()
     };
-    tags.iter().map(tag).collect()
+    of_it.iter().map(tag).collect()
 }
 
 /// The launch template was made moments ago, so that Auto Scaling may not see it, or its version, yet.

@@ -152,26 +152,7 @@ mod tests {
     use crate::model::Tags;
 
     fn group(tags: &[(&str, &str)]) -> Group {
-        Group {
-            name: "api-prod".to_owned(),
-            min: 1,
-            max: 4,
-            desired: 2,
-            zones: Vec::new(),
-            subnets: Vec::new(),
-            grace: 300,
-            rebalance: false,
-            policies: Vec::new(),
-            members: Vec::new(),
-            suspended: Vec::new(),
-            template: None,
-            version: None,
-            mixed: None,
-            protects_new: false,
-            maintenance: false,
-            tags: tags.iter().copied().collect::<Tags>(),
-            status: None,
-        }
+        Group { tags: tags.iter().copied().collect::<Tags>(), ..Group::sample("api-prod") }
     }
 
     /// Each rule alone keeps the group closed, and without any broken rule it opens.

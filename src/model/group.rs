@@ -11,6 +11,9 @@ pub const OURS: &str = "fleetwright-";
 /// The lifecycle hook of a fleet's own group.
 pub const DRAIN_HOOK: &str = "fleetwright-drain";
 
+/// What a group is called among the things of ours.
+pub const KIND: &str = "auto-scaling-group";
+
 /// One scheduled action. What is absent leaves the group as it is: absent is never zero.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ScheduledAction {
@@ -56,6 +59,22 @@ pub struct GroupMember {
 }
 
 impl GroupMember {
+    /// A host in service of which a test says what else matters to it.
+    #[cfg(test)]
+    pub(crate) fn sample(id: &str) -> Self {
+        Self {
+            id: id.into(),
+            zone: "us-east-1a".to_owned(),
+            instance_type: "m7i.large".to_owned(),
+            state: "InService".to_owned(),
+            healthy: true,
+            protected: false,
+            template: None,
+            launched: None,
+            market: Market::OnDemand,
+        }
+    }
+
     /// Whether it counts against the desired capacity.
     pub fn counts(&self) -> bool {
         self.state.starts_with("Pending") || self.state == "InService"
@@ -148,6 +167,38 @@ impl Hook {
     #[must_use]
     pub fn drain(seconds: u32) -> Self {
         Self { transition: "autoscaling:EC2_INSTANCE_TERMINATING".to_owned(), seconds, result: "CONTINUE".to_owned() }
+    }
+}
+
+impl Group {
+    /// An empty group of which a test says what else matters to it.
+    #[cfg(test)]
+    pub(crate) fn sample(name: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            min: 0,
+            max: 0,
+            desired: 0,
+            zones: Vec::new(),
+            subnets: Vec::new(),
+            grace: 300,
+            rebalance: false,
+            policies: Vec::new(),
+            members: Vec::new(),
+            suspended: Vec::new(),
+            template: None,
+            version: None,
+            mixed: None,
+            protects_new: false,
+            maintenance: false,
+            tags: Tags::default(),
+            status: None,
+        }
+    }
+
+    /// Whether Auto Scaling keeps this member when the group gets smaller.
+    pub fn protects(&self, id: &InstanceId) -> bool {
+        self.members.iter().any(|member| member.id == *id && member.protected)
     }
 }
 

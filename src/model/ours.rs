@@ -7,11 +7,12 @@ use serde::{Deserialize, Serialize};
 /// A thing of ours as its tags tell it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ours {
-    /// EC2's word for what it is: `instance`, `volume`, `network-interface`, `launch-template`, `image`, `snapshot` ...
+    /// AWS's word for what it is: `instance`, `volume`, `network-interface`, `launch-template`, `auto-scaling-group` ...
     pub kind: String,
     /// Its id.
     pub id: String,
-    /// Its tags of ours, and no others. A launch template bears the end of the hosts that its newest version makes.
+    /// Its tags of ours, and no others. A launch template bears the end of the hosts that its newest version makes, or of the
+    /// group that they are in.
     pub tags: Tags,
     /// The live host that it is attached to.
     pub host: Option<String>,

@@ -53,7 +53,7 @@ pub struct World<'a> {
 impl World<'_> {
     /// Hosts that there should be and that are not.
     fn missing(&self) -> u32 {
-        let have = self.instances.iter().filter(|host| host.state.live()).count() + self.unseen;
+        let have = self.instances.iter().filter(|host| host.has_place()).count() + self.unseen;
         self.size.saturating_sub(u32::try_from(have).unwrap_or(u32::MAX))
     }
 }

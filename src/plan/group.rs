@@ -93,10 +93,7 @@ pub fn of<'s>(hosts: &HostsSpec, survey: &'s Survey) -> Result<Option<Option<&'s
     if hosts.group.is_none() {
         return match group {
             Some(group) => refused(
-                format!(
-                    "the fleet's hosts are in the Auto Scaling group {}, and the spec wants plain instances",
-                    group.name
-                ),
+                format!("the fleet has the Auto Scaling group {}, and the spec wants plain instances", group.name),
                 "fleetwright down       # ends group and hosts; or write `mode: auto-scaling-group`",
             ),
             None => Ok(None),

@@ -10,7 +10,8 @@ use super::userdata::compose;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
-    Image, ImageState, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count, tags,
+    Image, ImageState, Instance, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count,
+    tags,
 };
 use crate::spec::Fleet;
 use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
@@ -117,11 +118,12 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         Some(group) => group.map_or(0, |group| group.desired.min(u32::try_from(there.len()).unwrap_or(u32::MAX))),
     };
     let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
-    let quarantined = there.len() - live.len();
-    if quarantined > 0 && hosts.group.is_none() {
-        plan.notes.push(format!("in quarantine and not counted: {}", count(quarantined, "host")));
+    let (placed, aside): (Vec<&&Instance>, Vec<&&Instance>) = there.iter().partition(|host| host.has_place());
+    let aside: Vec<InstanceId> = aside.iter().map(|host| host.id.clone()).collect();
+    if !aside.is_empty() {
+        plan.notes.push(format!("in quarantine and not counted: {}", count(aside.len(), "host")));
     }
-    let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = there
+    let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = placed
         .iter()
         .map(|host| host.id.clone())
         .chain(input.unseen.iter().cloned())
@@ -132,11 +134,17 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     let some = !awaited.is_empty();
     let settle =
-        Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing, awaited });
+        Step::new("settle", settle_title(input.until), Action::Settle { until: input.until, existing, aside, awaited });
     if have > input.size {
         plan.notes.push(format!(
             "{have} hosts are there, {0} are wanted: launch never ends hosts, `fleetwright scale {0}` does",
             input.size
+        ));
+    }
+    if let Some(group) = survey.group.as_deref().filter(|group| group.desired > have.max(input.size)) {
+        plan.notes.push(format!(
+            "{} asks for {} hosts; `fleetwright scale {}` lets it ask for no more",
+            group.name, group.desired, input.size
         ));
     }
     if have >= input.size && hosts.group.is_none() {

@@ -53,6 +53,8 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             Action::CopyImage(request) if !ids.contains(request.of.as_str()) => {
                 say(&step.id, "a copy of what no earlier step makes");
             }
+            // Of a group alone it says that it asks for no more hosts than it has.
+            Action::End { hosts, group: Some(_), drained: false, .. } if hosts.is_empty() => {}
             Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } if hosts.is_empty() => {
                 say(&step.id, "no host is named, which may be taken for all of them");
             }

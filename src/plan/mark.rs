@@ -1,8 +1,10 @@
-//! The plans of `protect` and `quarantine`: a tag on one host, and for a quarantine its worker at rest.
+//! The plans of `protect` and `quarantine`: a tag on one host, its group's own protection with it, and for a quarantine its
+//! worker at rest.
 //!
 //! The tag comes first on the way in and last on the way out, so that a host at rest is never counted: wherever the process
 //! dies, the same command finds the rest to do.
 
+use super::group::group_name;
 use super::{Action, Plan, Step};
 use crate::model::{Instance, Mark};
 use crate::spec::Fleet;
@@ -20,6 +22,13 @@ pub fn plan(fleet: &Fleet, host: &Instance, mark: Mark, off: bool, now: Timestam
     let title = if off { format!("{id} is no longer {word}") } else { format!("{id} is {word}") };
     let mut steps = vec![Step::new("mark", title, Action::Mark { host: id.clone(), mark, since })];
     let mut notes = Vec::new();
+    let own = group_name(fleet.name.as_str());
+    let other = if mark == Mark::Protect { Mark::Quarantine } else { Mark::Protect };
+    if host.group.as_ref() == Some(&own) && !(off && host.marked(other).is_some()) {
+        let title = format!("{own} {} when it gets smaller", if off { "may end it" } else { "keeps it" });
+        let step = Step::new("shield", title, Action::Shield { group: own, host: id.clone(), on: !off });
+        steps.insert(usize::from(!off), step);
+    }
     match (mark, &fleet.worker) {
         (Mark::Protect, _) if off => {}
         (Mark::Protect, _) => notes.push("it costs money until the mark is taken off and it is ended".to_owned()),
@@ -36,7 +45,10 @@ pub fn plan(fleet: &Fleet, host: &Instance, mark: Mark, off: bool, now: Timestam
         }
     }
     if mark == Mark::Quarantine && !off {
-        notes.push("it is no longer counted: `fleetwright launch` replaces it".to_owned());
+        notes.push(match &host.group {
+            Some(group) => format!("it keeps its place in the group {group}, which so has one host less at work"),
+            None => "it is no longer counted: `fleetwright launch` replaces it".to_owned(),
+        });
     }
     Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }

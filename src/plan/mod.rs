@@ -195,8 +195,11 @@ pub enum Action {
     Settle {
         /// How far.
         until: Until,
-        /// Hosts that were there before.
+        /// Hosts that were there before and have a place of the fleet's N.
         existing: Vec<InstanceId>,
+        /// Hosts that were there before and have none: they are in quarantine, and keep their slots.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        aside: Vec<InstanceId>,
         /// Hosts of earlier launches that have not come up yet: they are waited for like new ones.
         #[serde(default)]
         awaited: Vec<InstanceId>,
@@ -283,6 +286,15 @@ pub enum Action {
         mark: Mark,
         /// Since when it bears it; none takes it off.
         since: Option<jiff::Timestamp>,
+    },
+    /// Let the group keep this member when it gets smaller, or no longer.
+    Shield {
+        /// The group.
+        group: String,
+        /// The host.
+        host: InstanceId,
+        /// Whether it is kept.
+        on: bool,
     },
     /// Stop one host's worker, also after a reboot.
     StopWorker {

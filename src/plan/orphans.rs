@@ -2,6 +2,7 @@
 
 use super::{Action, CONSISTENT, Plan, Step, Unplannable};
 use crate::exit::Exit;
+use crate::model::group::KIND;
 use crate::model::{FleetKey, FleetName, Ours, count, tags};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,7 +16,7 @@ const SHARE: usize = 20;
 const MOST: usize = 50;
 
 /// Kinds that are ended by a call of their own, in this order: what holds others comes first. An interface goes with its host.
-pub const KINDS: [&str; 5] = ["instance", "volume", "launch-template", "image", "snapshot"];
+pub const KINDS: [&str; 6] = ["instance", "volume", "launch-template", "image", "snapshot", KIND];
 
 /// What a thing of ours is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,8 +62,8 @@ pub fn orphans(things: &[Ours], claimed: &BTreeSet<FleetName>, now: Timestamp) -
     things.iter().zip(fates).filter(|(_, fate)| *fate == Fate::Orphan).map(|(thing, _)| thing.clone()).collect()
 }
 
-/// The orphans that a reap may end. A group brings its hosts again, so where a fleet has one nothing of it is among them:
-/// `down` ends the group first.
+/// The orphans that a reap may end. A group brings its hosts again, so where a fleet has one with hosts nothing of it is among
+/// them: `down` ends the group first.
 pub fn endable(orphans: &[Ours]) -> Vec<Ours> {
     let member = |thing: &&Ours| thing.tags.get(tags::GROUP).is_some();
     let grouped: BTreeSet<&str> = orphans.iter().filter(member).map(Ours::fleet).collect();

@@ -2,7 +2,7 @@
 
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
-use crate::model::{ImageId, Instance, InstanceId, Mark, count, tags};
+use crate::model::{Group, ImageId, Instance, InstanceId, Mark, count, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,13 +20,23 @@ pub struct Wanted {
     pub older_than: SignedDuration,
 }
 
-/// Plans a replacement of every live host that is old enough, oldest first. Protected hosts and those in quarantine stay.
-pub fn plan(fleet: &Fleet, live: &[Instance], wanted: Wanted, request: String, now: Timestamp) -> Plan {
+/// Plans a replacement of every live host that is old enough, oldest first. Protected hosts, by us or by their group, and those
+/// in quarantine stay.
+pub fn plan(
+    fleet: &Fleet,
+    (live, group): (&[Instance], Option<&Group>),
+    wanted: Wanted,
+    request: String,
+    now: Timestamp,
+) -> Plan {
     let mut plan = Plan::new("recycle now", fleet.key(), request);
     let mut old: Vec<&Instance> =
         live.iter().filter(|host| now.duration_since(host.launched) >= wanted.older_than).collect();
     old.sort_by_key(|host| (host.launched, host.id.clone()));
-    let held = |host: &&Instance| [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some());
+    let held = |host: &&Instance| {
+        [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some())
+            || group.is_some_and(|group| group.protects(&host.id))
+    };
     let (held, old): (Vec<_>, Vec<_>) = old.into_iter().partition(held);
     if !held.is_empty() {
         let ids = held.iter().map(|host| host.id.as_str()).collect::<Vec<_>>().join(" ");
@@ -91,7 +101,7 @@ pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], size: u32, s
         .collect();
     old.sort_by_key(|host| (host.launched, host.id.clone()));
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let have = number(live.iter().filter(|host| host.counts()).count() + unseen);
+    let have = number(live.iter().filter(|host| host.has_place()).count() + unseen);
     let surplus = usize::try_from(have.saturating_sub(size)).unwrap_or(usize::MAX);
     if old.is_empty() && have >= size {
         Turn::Done
@@ -105,7 +115,7 @@ pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], size: u32, s
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tags;
+    use crate::model::{GroupMember, Tags};
     use proptest::prelude::*;
 
     fn host(n: usize) -> Instance {
@@ -124,6 +134,24 @@ mod tests {
         assert_eq!(turn(&live, 0, &all, 2, 1), Turn::Launch(3));
         assert_eq!(turn(&live, 1, &all, 2, 1), Turn::End(vec![all[1].clone()]));
         assert_eq!(turn(&live[..1], 1, &all, 2, 1), Turn::Done);
+    }
+
+    #[test]
+    fn what_its_group_protects_is_not_replaced() {
+        let fleet = crate::spec::testing::of_file("tests/specs/it/group.yaml");
+        let live = [host(0), host(1)];
+        let protected = GroupMember { protected: true, ..GroupMember::sample("i-0000") };
+        let group = Group { members: vec![protected, GroupMember::sample("i-0001")], ..Group::sample("web") };
+        let wanted = Wanted { size: 2, surge: 1, older_than: SignedDuration::ZERO };
+        let planned = |group| {
+            let plan = plan(&fleet, (&live, group), wanted, String::new(), Timestamp::from_second(2_000_000).unwrap());
+            plan.steps.into_iter().find_map(|step| match step.action {
+                Action::Renew { hosts, .. } => Some(hosts),
+                _ => None,
+            })
+        };
+        assert_eq!(planned(Some(&group)), Some(vec![InstanceId::from("i-0001")]));
+        assert_eq!(planned(None).map(|hosts| hosts.len()), Some(2));
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use super::group::group_name;
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
-use crate::model::{Group, Instance, InstanceId, InstanceState, Zone, count, count_is, tags};
+use crate::model::{Group, Instance, InstanceId, InstanceState, Mark, Zone, count, count_is};
 use crate::spec::Fleet;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet};
@@ -64,8 +64,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let have = live.len() + input.unseen;
     let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
     let held = |host: &Instance| {
-        let member = input.group.and_then(|group| group.members.iter().find(|member| member.id == host.id));
-        host.tags.get(tags::PROTECT).is_some() || member.is_some_and(|member| member.protected)
+        host.marked(Mark::Protect).is_some() || input.group.is_some_and(|group| group.protects(&host.id))
     };
     let chosen = choose(&live, surplus, input.order, input.loads, held);
     if chosen.len() < surplus {
@@ -82,7 +81,26 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             "fleetwright status     # which hosts there are",
         ));
     }
+    if chosen.is_empty() {
+        let have = u32::try_from(have).unwrap_or(u32::MAX);
+        return Ok(no_more(input.fleet, input.group, have.max(input.size), input.request.clone()));
+    }
     Ok(of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone()))
+}
+
+/// The plan by which a group that asks for more than `left` hosts asks for no more than these; none of them ends.
+#[must_use]
+pub fn no_more(fleet: &Fleet, group: Option<&Group>, left: u32, request: String) -> Plan {
+    let mut plan = Plan::new("scale", fleet.key(), request);
+    match group.filter(|group| group.desired > left) {
+        Some(Group { name, desired, .. }) => {
+            let title = format!("let {name} ask for {left} instead of {desired} hosts; none of those it has ends");
+            let group = Some(name.clone());
+            plan.steps.push(Step::new("end", title, Action::End { hosts: Vec::new(), drained: false, left, group }));
+        }
+        None => plan.notes.push(format!("{} are there: none has to go", count(left, "host"))),
+    }
+    plan
 }
 
 /// The plan that drains and ends these hosts.
@@ -94,15 +112,7 @@ pub fn of(
     drain: bool,
     request: String,
 ) -> Plan {
-    let mut plan = Plan {
-        verb: "scale".to_owned(),
-        fleet: fleet.key(),
-        request,
-        steps: Vec::new(),
-        notes: Vec::new(),
-        arguments: Vec::new(),
-        estimate: None,
-    };
+    let mut plan = Plan::new("scale", fleet.key(), request);
     if hosts.is_empty() {
         plan.notes.push(format!("{} there: none has to go", count_is(live.len(), "host")));
         return plan;
@@ -177,7 +187,7 @@ fn idle(host: &Instance) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::Tags;
+    use crate::model::{Tags, tags};
     use jiff::Timestamp;
     use proptest::prelude::*;
 

@@ -32,6 +32,8 @@ mod yaml;
 #[cfg(test)]
 pub(crate) mod fuzz;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use fleet::{Fleet, Raise, Recycle, Window};

@@ -140,7 +140,8 @@ impl Steps {
     }
 
     /// Ends these hosts through the gate; with `drained` only those that the step before found drained. Hosts of a group
-    /// leave their `place` in it first: its name, and its size when all of them have left.
+    /// leave their `place` in it first: its name, and its size when all of them have left. Without any host it asks for no more
+    /// than it has.
     pub(super) async fn end_some(
         &self,
         step: &str,
@@ -154,12 +155,12 @@ impl Steps {
             Drained { drained: hosts.iter().cloned().collect(), kept: BTreeMap::new() }
         };
         let going: Vec<InstanceId> = hosts.iter().filter(|id| found.drained.contains(*id)).cloned().collect();
+        if let Some((group, left)) = place {
+            self.leave_group(step, group, &going).await?;
+            let stay = u32::try_from(found.kept.len()).unwrap_or(u32::MAX);
+            self.shrink_group(step, group, left.saturating_add(stay)).await?;
+        }
         if !going.is_empty() {
-            if let Some((group, left)) = place {
-                self.leave_group(step, group, &going).await?;
-                let stay = u32::try_from(found.kept.len()).unwrap_or(u32::MAX);
-                self.shrink_group(step, group, left.saturating_add(stay)).await?;
-            }
             self.end_instances(step, &going).await?;
         }
         if found.kept.is_empty() {

@@ -10,6 +10,7 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, GroupFacts, GroupLook, OwnedGroup, Reason};
 use crate::journal::{History, Outcome};
+use crate::model::group::KIND;
 use crate::model::{FaultKind, Group, GroupRequest, Hook, InstanceId, Residue, Tags, Thing, count, tags};
 use crate::plan::group::{DEADMAN, deadman, differences, follows, hook_differs, suspended};
 use crate::plan::{CONSISTENT, Deadline};
@@ -24,8 +25,6 @@ const LOOK: Duration = Duration::from_secs(10);
 const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 /// The call that makes a group.
 const MAKE: &str = "CreateAutoScalingGroup";
-/// What holds an instance of ours in a look at the account.
-const KIND: &str = "auto-scaling-group";
 
 impl Steps {
     /// The group as it is now.
@@ -158,6 +157,7 @@ impl Steps {
             let actions = self.read(&what, async || self.clients.scheduled_actions(name).await).await?;
             let there = actions.iter().find(|action| action.name == DEADMAN);
             if let Some(start) = there.and_then(|action| action.start).filter(|start| *start >= enough) {
+                self.tell_end(step, &group, start).await?;
                 return Ok(Done::unchanged(json!({ "until": start }), format!("at {start}")));
             }
             if suspended(&group).contains(&"ScheduledActions") {
@@ -179,8 +179,25 @@ impl Steps {
                 let why = format!("let {name} end at {until}: {} ({})", item.code, item.message);
                 return Err(Failure::to(Exit::Partial, why).hint("the same command again"));
             }
+            self.tell_end(step, &group, until).await?;
             return Ok(Done::new(json!({ "until": until }), format!("at {until}")));
         }
+    }
+
+    /// Lets the group's tags tell when it ends: its scheduled action is gone once it ran.
+    async fn tell_end(&self, step: &str, group: &Group, at: Timestamp) -> Result<(), Failure> {
+        let ours = group.tags.get(tags::FLEET) == Some(self.fleet.name.as_str());
+        if !ours || group.tags.ends() == Some(at) {
+            return Ok(());
+        }
+        let end = Tags::default().with(tags::EXPIRES, at.to_string());
+        self.change(
+            step,
+            &format!("tag the Auto Scaling group {}", group.name),
+            async || self.clients.draft_group_tags(&group.name, &end).await,
+            async |permit| self.clients.tag_group(permit).await.map(|()| (vec![group.name.clone()], ())),
+        )
+        .await
     }
 
     /// Raises the group's size; never lowers it.
@@ -327,7 +344,9 @@ impl Steps {
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(false) };
             let stay = group.members.iter().filter(|member| !member.leaves()).count();
-            let size = if size == 0 { 0 } else { size.max(u32::try_from(stay).unwrap_or(u32::MAX)) };
+            // One more than it wants is there while it evens out its zones: that is no wish for more.
+            let stay = u32::try_from(stay).unwrap_or(u32::MAX);
+            let size = if size == 0 { 0 } else { size.max(stay).min(group.desired) };
             let sized = (group.min, group.max, group.desired) == (0, size, size);
             // Nobody waits for hosts of a group that is to have none.
             let held = size == 0 && self.hook_now(name).await?.is_some();

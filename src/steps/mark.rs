@@ -40,6 +40,28 @@ impl Steps {
         Ok(Done::new(json!({}), format!("{key} is {}", if since.is_some() { "set" } else { "off" })))
     }
 
+    /// Lets Auto Scaling keep a member of the fleet's group when the group gets smaller, or no longer.
+    pub(super) async fn shield(&self, step: &str, name: &str, id: &InstanceId, on: bool) -> Result<Done, Failure> {
+        self.may_change_tags("protect a host")?;
+        let group = self.group_now(name).await?;
+        let member = group.as_ref().is_some_and(|group| group.members.iter().any(|one| one.id == *id && !one.leaves()));
+        if !member || self.one_of_ours(id).await?.is_none() {
+            return Ok(Done::unchanged(json!({}), format!("{id} is no member of {name} any more")));
+        }
+        let told = if on { "kept when the group gets smaller" } else { "kept no longer" };
+        if group.is_some_and(|group| group.protects(id) == on) {
+            return Ok(Done::unchanged(json!({}), told));
+        }
+        self.change(
+            step,
+            &format!("change what {name} keeps"),
+            async || self.clients.draft_shield(name, id, on).await,
+            async |permit| self.clients.shield(permit).await.map(|()| (vec![id.to_string()], ())),
+        )
+        .await?;
+        Ok(Done::new(json!({}), told))
+    }
+
     /// Stops the worker, now and for the next boot. It gives back what it works on, or the queue takes it back in time.
     pub(super) async fn stop_worker(&self, id: &InstanceId) -> Result<Done, Failure> {
         self.on_worker(id, "systemctl stop {} && systemctl disable {}", "stop", "is stopped").await

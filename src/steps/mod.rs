@@ -160,7 +160,10 @@ impl Driver for Steps {
                 Action::Capacity(_) => Err(Failure::to(Exit::Bug, "run a ladder: it is unfolded into rungs")),
                 Action::Rung(rung) => self.climb(id, rung).await,
                 Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
-                Action::Settle { until, existing, awaited } => self.settle(id, *until, existing, awaited).await,
+                Action::Settle { until, existing, aside, awaited } => {
+                    let existing = [existing.as_slice(), aside].concat();
+                    self.settle(id, *until, &existing, awaited).await
+                }
                 Action::Checks => self.checks().await,
                 Action::Canary { items, within, queue } => self.canary(id, *items, *within, queue).await,
                 Action::Quiesce => self.quiesce().await,
@@ -181,6 +184,7 @@ impl Driver for Steps {
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
                 Action::Extend { until, grouped } => self.extend(id, *until, *grouped).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,
+                Action::Shield { group, host, on } => self.shield(id, group, host, *on).await,
                 Action::StopWorker { host } => self.stop_worker(host).await,
                 Action::StartWorker { host } => self.start_worker(host).await,
                 Action::Unschedule { group, names } => self.unschedule(id, group, names).await,

@@ -211,7 +211,7 @@ pub fn wish(history: &History) -> Option<Wish> {
         for step in &plan.steps {
             match &step.action {
                 Action::End { left, .. } => size = size.or(Some(*left)),
-                Action::Settle { until, existing, awaited } => {
+                Action::Settle { until, existing, awaited, .. } => {
                     let there = u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX);
                     let asked = plan.brings().map_or(there, |(_, size)| size);
                     return Some(Wish { size: size.unwrap_or(asked), until: *until });

@@ -5,7 +5,8 @@ use super::adopt::Adopted;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::model::{InstanceId, Residue, Thing};
+use crate::model::group::KIND;
+use crate::model::{Group, InstanceId, Residue, Thing};
 use crate::plan::CONSISTENT;
 use crate::plan::orphans::KINDS;
 use serde_json::json;
@@ -31,7 +32,7 @@ impl Steps {
                 self.events.warn(format!("instance {id} is left alone: {reason}"));
             }
         }
-        for kind in KINDS.into_iter().filter(|kind| *kind != "instance") {
+        for kind in KINDS.into_iter().filter(|kind| !["instance", KIND].contains(kind)) {
             ended += self
                 .afresh("end orphans", async |read_at| {
                     // What a host holds ends with it, or is Busy.
@@ -41,8 +42,21 @@ impl Steps {
                 })
                 .await?;
         }
+        for thing in adopted.things.iter().filter(|thing| thing.kind == KIND) {
+            ended += self.reap_group(step, &thing.id).await?;
+        }
         self.see_gone(&adopted.things).await?;
         Ok(Done::new(json!({ "n": ended }), format!("{ended} things are gone")))
+    }
+
+    /// Deletes a group whose end is over and that has no host; how many that were. No look at what is ours shows it any more:
+    /// that finds it by its launch template, which is gone by now.
+    async fn reap_group(&self, step: &str, name: &str) -> Result<usize, Failure> {
+        let over = |group: &Group| group.tags.ends().is_some_and(|end| end <= self.clock.now());
+        let Some(group) = self.group_now(name).await?.filter(|group| over(group) && group.members.is_empty()) else {
+            return Ok(0);
+        };
+        self.delete_group(step, &group.name).await.map(|_| 1)
     }
 
     /// Waits until a look shows none of these as an orphan any more.

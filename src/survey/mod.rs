@@ -6,7 +6,7 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Fault, Group, Instance, InstanceId, InstanceState, Subnet, Survey};
+use crate::model::{Fault, Group, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey};
 use crate::plan::group::group_name;
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
@@ -36,7 +36,8 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         Box::pin(clients.images_of_fleet(&fleet.name)),
     );
     let (caller, mut instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
-    let group = Box::pin(group(clients, fleet, &instances)).await?;
+    let launch_template = launch_template.transpose()?.flatten();
+    let group = Box::pin(group(clients, fleet, &instances, launch_template.as_ref())).await?;
     let hook = match group.as_ref().filter(|_| what_for == For::Planning && fleet.worker.is_some()) {
         Some(group) => Box::pin(clients.drain_hook(&group.name)).await?,
         None => None,
@@ -54,7 +55,7 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
         region: fleet.region.clone(),
         template,
         instances,
-        launch_template: launch_template.transpose()?.flatten(),
+        launch_template,
         group: group.map(Box::new),
         hook,
         images,
@@ -88,12 +89,20 @@ async fn when<T>(needed: bool, read: impl Future<Output = T>) -> Option<T> {
     if needed { Some(Box::pin(read).await) } else { None }
 }
 
-/// The fleet's own group: looked for where the spec wants one, or a host says that it is in it.
-async fn group(clients: &Clients, fleet: &Fleet, instances: &[Instance]) -> Result<Option<Group>, Fault> {
+/// The fleet's own group: looked for where the spec wants one, a host says that it is in it, or the launch template has a
+/// version whose hosts have no end of their own: only a group's have none, and a group without hosts outlives a changed spec.
+async fn group(
+    clients: &Clients,
+    fleet: &Fleet,
+    instances: &[Instance],
+    template: Option<&LaunchTemplate>,
+) -> Result<Option<Group>, Fault> {
     let name = group_name(fleet.name.as_str());
     let wanted = fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
     let in_it = |host: &Instance| host.state.live() && host.group.as_deref() == Some(&name);
-    if wanted || instances.iter().any(in_it) { clients.group_alone(&name).await } else { Ok(None) }
+    let mut versions = template.iter().flat_map(|template| &template.versions);
+    let endless = versions.any(|version| version.instance_tags.ends().is_none());
+    if wanted || endless || instances.iter().any(in_it) { clients.group_alone(&name).await } else { Ok(None) }
 }
 
 /// Ids of live hosts, sorted.

@@ -116,8 +116,10 @@ fn a_host_in_quarantine_is_replaced_and_ended_with_the_others() {
     assert_eq!(launched["hosts"], json!({ "wanted": N, "live": N }));
     assert_eq!(cloud.live("five").len(), N + 1);
     assert_eq!(host(&cloud, &bad)["slot"], slot, "its slot stays its own");
-    // Neither rerun nor another machine counts it.
+    // Neither a rerun nor a renewal nor another machine counts it.
     expect(&mut cloud.launch("laptop"), 0);
+    let renew = ["--dry-run", "recycle", "now", "--unattested", "--image", crate::env::IMAGE];
+    assert_eq!(answer(&cloud, &renew)["plans"][0]["steps"][0]["action"]["renew"]["size"], json!(N));
     std::fs::remove_dir_all(cloud.state("laptop")).unwrap();
     expect(&mut cloud.launch("laptop"), 0);
     assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N + 1, N + 1));

@@ -5,7 +5,7 @@
 
 use super::foretell::{Candidate, Fate, Who, hosts, window};
 use super::*;
-use crate::model::{GroupMember, InstanceId, Market, Mixed, Tags, TemplateId};
+use crate::model::{GroupMember, InstanceId, Market, Mixed, TemplateId};
 use crate::sim::autoscaling::testing::Cloud;
 use crate::sim::draw::number;
 use serde_json::{Value, json};
@@ -43,24 +43,17 @@ fn read(cloud: &Cloud, mixed: Option<Mixed>, version: Option<u64>, zones: &[Stri
         value.as_array().unwrap().iter().map(|word| word.as_str().unwrap().to_owned()).collect()
     };
     Group {
-        name: "web".to_owned(),
         min: number(&web["min"]),
         max: number(&web["max"]),
         desired: number(&web["desired"]),
         zones: zones.to_vec(),
-        subnets: Vec::new(),
-        grace: 300,
-        rebalance: false,
         policies: words(&web["termination_policies"]),
         members: members.collect(),
         suspended: words(&web["suspended"]),
         template: Some(TemplateId::from("lt-1")),
         version,
         mixed,
-        protects_new: false,
-        maintenance: false,
-        tags: Tags::default(),
-        status: None,
+        ..Group::sample("web")
     }
 }
 
@@ -194,11 +187,8 @@ fn window_of(at: &str, until: &str, surge: u32, line: u32) -> Window {
 }
 
 fn fleet(windows: Vec<Window>) -> (Fleet, Recycle) {
-    let dir = tempfile::tempdir().unwrap();
-    let file = dir.path().join("fleet.yaml");
     let text = "version: 1\nname: api\naccount: \"123456789012\"\nregion: us-east-1\n";
-    std::fs::write(&file, text).unwrap();
-    let mut fleet = crate::spec::load(&file, &[], &|_| None).unwrap().fleet;
+    let mut fleet = crate::spec::testing::of_text(text);
     fleet.file = "fleet.yaml".into();
     let recycle = Recycle { group: "web".to_owned(), raise: None, windows };
     fleet.recycle = Some(recycle.clone());
@@ -207,24 +197,12 @@ fn fleet(windows: Vec<Window>) -> (Fleet, Recycle) {
 
 fn group(min: u32, max: u32, desired: u32) -> Group {
     Group {
-        name: "web".to_owned(),
         min,
         max,
         desired,
         zones: vec!["us-east-1a".to_owned()],
-        subnets: Vec::new(),
-        grace: 300,
-        rebalance: false,
         policies: vec!["Default".to_owned()],
-        members: Vec::new(),
-        suspended: Vec::new(),
-        template: None,
-        version: None,
-        mixed: None,
-        protects_new: false,
-        maintenance: false,
-        tags: Tags::default(),
-        status: None,
+        ..Group::sample("web")
     }
 }
 
