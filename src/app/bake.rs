@@ -67,7 +67,7 @@ impl Context {
         let order = Order { verb: "bake", arguments, options: Options::default() };
         let ran = self
             .run(held, order, async |look| {
-                Ok(plan(&Input {
+                let mut plan = plan(&Input {
                     fleet: &self.fleet,
                     template: &template,
                     run: &look.run.to_string(),
@@ -77,7 +77,15 @@ impl Context {
                     login: !wanted.no_login,
                     no_reboot: wanted.no_reboot,
                     request: look.request,
-                }))
+                });
+                if let Some(group) = &look.survey.group {
+                    plan.notes.push(format!(
+                        "{} is not touched: hosts that it launches by itself are born from the image it has, until \
+                         `fleetwright launch` gives it this one; `fleetwright recycle now` also replaces those there are",
+                        group.name
+                    ));
+                }
+                Ok(plan)
             })
             .await?;
         let read = |output: &Value| serde_json::from_value::<Made>(output.clone()).ok();

@@ -181,6 +181,7 @@ impl Context {
         } else {
             // A replacement makes the fleet no larger, and a wait stops at the budget by itself.
             self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
+            plan = self.with_windows(plan, survey.group.as_deref()).await?;
         }
         Ok(plan)
     }

@@ -6,10 +6,11 @@ use super::context::Context;
 use crate::cli::request::Recycle;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::gate;
 use crate::model::{Group, ScheduledAction};
+use crate::plan::Plan;
+use crate::plan::group::group_name;
 use crate::plan::recycle::preview::preview;
-use crate::plan::recycle::{Facts, plan, wanted};
+use crate::plan::recycle::{Facts, follow, ours, plan, wanted};
 use crate::report::answer::{ActionLine, Foretold, Recycled};
 use crate::spec::{self, Need};
 use crate::steps::Options;
@@ -70,6 +71,17 @@ impl Context {
         self.tell(Told::good(self.scheduled(&recycle.group, ran.run.map(|run| run.to_string())).await?))
     }
 
+    /// A plan that gives the fleet's own group another size, its windows with it.
+    pub(super) async fn with_windows(&self, mut plan: Plan, there: Option<&Group>) -> Result<Plan, Failure> {
+        let own = group_name(self.fleet.name.as_str());
+        let recycle = self.fleet.recycle.as_ref().filter(|recycle| recycle.group == own && there.is_some());
+        if let Some(recycle) = recycle.filter(|_| !plan.is_empty()) {
+            let seen = self.seen(&own).await?;
+            follow(&mut plan, &self.fleet, recycle, &self.group_facts(&seen));
+        }
+        Ok(plan)
+    }
+
     fn group_facts<'a>(&self, seen: &'a Seen) -> Facts<'a> {
         Facts { group: &seen.group, actions: &seen.actions, scaling: &seen.scaling, now: self.clock.now() }
     }
@@ -78,8 +90,12 @@ impl Context {
         let clients = self.clients().await?;
         let what = format!("look at the group {name}");
         let group = self.read(&what, async || clients.group(name).await).await?.ok_or_else(|| {
-            Failure::to(Exit::Usage, format!("find the group {name} in {}", self.fleet.region))
-                .hint("correct `recycle.group` in the spec; the name counts letter by letter")
+            let hint = if name == group_name(self.fleet.name.as_str()) {
+                "fleetwright launch     # makes it"
+            } else {
+                "correct `recycle.group` in the spec; the name counts letter by letter"
+            };
+            Failure::to(Exit::Usage, format!("find the group {name} in {}", self.fleet.region)).hint(hint)
         })?;
         let actions = self.read(&what, async || clients.scheduled_actions(name).await).await?;
         let scaling = self.read(&what, async || clients.scaling_policies(name).await).await?;
@@ -90,10 +106,14 @@ impl Context {
     async fn scheduled(&self, name: &str, run: Option<String>) -> Result<Recycled, Failure> {
         let mut actions = self.seen(name).await?.actions;
         actions.sort_by(|one, other| (one.start, &one.name).cmp(&(other.start, &other.name)));
-        let prefix = gate::prefix(&self.fleet.name);
+        let ours = |action: &ScheduledAction| ours(&self.fleet, name, &action.name);
         Ok(Recycled {
             group: name.to_owned(),
-            actions: actions.into_iter().map(|action| ActionLine::new(action, &prefix)).collect(),
+            actions: actions
+                .into_iter()
+                .map(|action| (ours(&action), action))
+                .map(|(ours, action)| ActionLine::new(action, ours))
+                .collect(),
             run,
             api_calls: self.calls(),
         })

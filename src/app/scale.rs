@@ -78,7 +78,7 @@ impl Context {
                 let (size, drain, request) = (wanted.n, wanted.drain, look.request.clone());
                 let (fleet, group, loads) = (&self.fleet, look.survey.group.as_deref(), &loads);
                 let input = scale::Input { fleet, live, unseen, group, size, order, loads, drain, request };
-                Ok(scale::plan(&input)?)
+                self.with_windows(scale::plan(&input)?, group).await
             })
             .await?;
         let of_spec = self.fleet.fleet.as_ref().map(|hosts| hosts.size).filter(|size| *size > wanted.n);
@@ -99,7 +99,8 @@ impl Context {
         let answer = self
             .shrink(&held, arguments, async |look, live, unseen| {
                 let chosen = self.named(look, live, only)?;
-                Ok(scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone()))
+                let plan = scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone());
+                self.with_windows(plan, look.survey.group.as_deref()).await
             })
             .await?;
         self.tell(Told::good(answer))

@@ -2,7 +2,7 @@
 
 use super::Clients;
 use super::convert::{FILTER_VALUES, filter, need, pages, read};
-use crate::model::group::{KIND as GROUP, OURS};
+use crate::model::group::{KIND as GROUP, of_fleet};
 use crate::model::{Fault, FaultKind, FleetName, InstanceState, Ours, Tags, TemplateId, tags as keys};
 use aws_sdk_ec2::types::{InstanceStateName, ResourceType};
 use std::collections::BTreeMap;
@@ -51,7 +51,7 @@ impl Clients {
 
     /// A fleet's group as its tags tell it. Who may not look at groups has none.
     async fn group_of(&self, fleet: &str) -> Result<Option<Ours>, Fault> {
-        let group = match self.group_alone(&format!("{OURS}{fleet}")).await {
+        let group = match self.group_alone(&of_fleet(fleet)).await {
             Err(fault) if fault.kind == FaultKind::Denied => None,
             found => found?,
         };

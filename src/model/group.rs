@@ -11,6 +11,11 @@ pub const OURS: &str = "fleetwright-";
 /// The lifecycle hook of a fleet's own group.
 pub const DRAIN_HOOK: &str = "fleetwright-drain";
 
+/// Name of a fleet's own group, and of its launch template.
+pub fn of_fleet(fleet: &str) -> String {
+    format!("{OURS}{fleet}")
+}
+
 /// What a group is called among the things of ours.
 pub const KIND: &str = "auto-scaling-group";
 

@@ -62,7 +62,7 @@ pub const USER_DATA_LIMIT: usize = 16 * 1024;
 
 /// Name of a fleet's launch template.
 pub fn template_name(fleet: &str) -> String {
-    format!("fleetwright-{fleet}")
+    crate::model::group::of_fleet(fleet)
 }
 
 /// What a version of the launch template is described by: what it is made from.

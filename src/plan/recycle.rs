@@ -9,7 +9,7 @@ pub mod preview;
 #[cfg(test)]
 mod tests;
 
-use super::group::DEADMAN;
+use super::group::{DEADMAN, group_name};
 use super::{Action, Plan, Step, Unplannable, token};
 use crate::exit::Exit;
 use crate::gate;
@@ -92,6 +92,16 @@ pub fn raised(recycle: &Recycle, facts: &Facts<'_>) -> Raise {
 ///
 /// What AWS would refuse or what would come out wrong, with the line in the spec.
 pub fn wanted(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) -> Result<Vec<ScheduledAction>, Unplannable> {
+    wanted_at(fleet, recycle, facts, sizes(fleet, facts))
+}
+
+/// The same for a group that has these sizes outside windows.
+fn wanted_at(
+    fleet: &Fleet,
+    recycle: &Recycle,
+    facts: &Facts<'_>,
+    sizes: Sizes,
+) -> Result<Vec<ScheduledAction>, Unplannable> {
     let group = facts.group;
     if let Some(status) = &group.status {
         let message = format!("the group {} is on its way out: {status}", group.name);
@@ -114,7 +124,6 @@ pub fn wanted(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) -> Result<Vec
         ));
     }
     apart(fleet, recycle, facts.now)?;
-    let sizes = sizes(fleet, facts);
     let raise = raised(recycle, facts);
     let end = facts.actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start);
     let mut actions = Vec::with_capacity(recycle.windows.len() * 2);
@@ -142,6 +151,32 @@ pub fn wanted(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) -> Result<Vec
         actions.extend(two);
     }
     Ok(actions)
+}
+
+/// Lets the windows that are on the fleet's own group follow the size that a plan gives it: they name sizes in absolute
+/// numbers, so that the next one would undo it. At every moment they have the larger of the two, since a window that opened in
+/// between would end hosts that nobody drained.
+pub fn follow(plan: &mut Plan, fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>) {
+    let prefix = gate::prefix(&fleet.name);
+    let sized = plan.steps.iter().enumerate().find_map(|(at, step)| match &step.action {
+        Action::GroupSize { size, .. } => Some((at, *size)),
+        Action::End { left, group: Some(_), .. } => Some((at + 1, *left)),
+        _ => None,
+    });
+    let Some((at, size)) = sized else { return };
+    let there = |action: &ScheduledAction| facts.actions.iter().any(|one| one.name == action.name);
+    match wanted_at(fleet, recycle, facts, Sizes { min: 0, max: size, desired: size }) {
+        Ok(wanted) => {
+            let wanted: Vec<ScheduledAction> = wanted.into_iter().filter(there).collect();
+            let put = difference(&prefix, &wanted, facts.actions).put;
+            if !put.is_empty() {
+                let title = format!("{} of {} go with that size", actions(put.len()), facts.group.name);
+                let action = Action::Schedule { group: facts.group.name.clone(), actions: put };
+                plan.steps.insert(at, Step::new("windows", title, action));
+            }
+        }
+        Err(why) => plan.notes.push(format!("windows on {} keep their sizes: {why}", facts.group.name)),
+    }
 }
 
 /// When an action will run first.
@@ -228,6 +263,11 @@ fn timed_alike(one: &ScheduledAction, other: &ScheduledAction) -> bool {
     one.recurrence == other.recurrence && zone(one) == zone(other) && one.end == other.end
 }
 
+/// Whether an action on a group is this fleet's: of one of its windows, or the end of its own group.
+pub fn ours(fleet: &Fleet, group: &str, action: &str) -> bool {
+    action.starts_with(&gate::prefix(&fleet.name)) || action == DEADMAN && group == group_name(fleet.name.as_str())
+}
+
 /// What must go and what must be put, so that the group's actions of this fleet are these.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Difference {
@@ -273,7 +313,7 @@ pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAct
             count => format!("the {} of {} are as the spec has them", actions(count), group.name),
         });
     }
-    let foreign = facts.actions.iter().filter(|action| !action.name.starts_with(&prefix)).count();
+    let foreign = facts.actions.iter().filter(|action| !ours(fleet, &group.name, &action.name)).count();
     if foreign > 0 {
         notes.push(format!("{} of others stay as they are", actions(foreign)));
     }

@@ -141,7 +141,8 @@ fn a_group_without_hosts_is_found_whatever_the_spec_says_and_whoever_forgot_it()
     let cloud = cloud(&json!({}));
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);
     expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
-    let plain = |arguments: &[&str]| cloud.cli("laptop", &[&["--set", "fleet.mode=instances"], arguments].concat());
+    let other = ["--set", "fleet.mode=instances", "--set", "recycle.group=web"];
+    let plain = |arguments: &[&str]| cloud.cli("laptop", &[&other, arguments].concat());
     expect(&mut plain(&LAUNCH), 8);
     expect(&mut plain(&["down"]), 0);
     assert_gone(&cloud);
@@ -379,4 +380,24 @@ fn its_end_moves_once_and_status_tells_of_it() {
     assert_eq!((ends, &told["group"]["in_service"]), (before + two * 2, &json!(4)), "{told:#}");
     cloud.control("POST", "clock", &json!({ "advance": "14h" }));
     assert_eq!(cloud.live("crew").len(), 4);
+}
+
+#[test]
+fn windows_are_on_the_fleets_own_group_and_go_with_its_size() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let desired = || -> Vec<i64> {
+        let actions = group(&cloud).unwrap()["actions"].as_array().unwrap().clone();
+        let mut desired: Vec<i64> = actions.iter().map(|action| action["desired"].as_i64().unwrap()).collect();
+        desired.sort_unstable();
+        desired
+    };
+    let output = expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(told["actions"].as_array().unwrap().iter().all(|action| action["ours"] == true), "{told:#}");
+    assert_eq!(desired(), [0, 4, 5]);
+    killed(&cloud, &["scale", "3"], "BatchPutScheduledUpdateGroupAction", "before-commit");
+    assert_eq!((desired(), sizes(&cloud)), (vec![0, 3, 4], (0, 3, 3)));
+    expect(&mut cloud.cli("laptop", &["recycle", "remove"]), 0);
+    assert_eq!(desired(), [0], "the end of the group is no window");
 }

@@ -359,3 +359,34 @@ fn a_preview_warns_where_the_new_host_dies() {
     let (_, told) = ends(&own);
     assert!(told.nights.iter().all(|night| night.unknown.as_deref().is_some_and(|why| why.contains("Lambda"))));
 }
+
+/// A window names sizes in absolute numbers, so that it must know what a launch or a `scale` made the fleet's own group.
+#[test]
+fn windows_on_our_own_group_follow_its_size_and_are_the_larger_at_every_moment() {
+    let fleet = crate::spec::testing::of_file("tests/specs/it/group.yaml");
+    let recycle = fleet.recycle.clone().unwrap();
+    assert_eq!(recycle.group, "fleetwright-crew", "the fleet's own is meant where none is named");
+    let own = Group { name: recycle.group.clone(), ..group(0, 4, 4) };
+    let none = Facts { group: &own, actions: &[], scaling: &[], now: NOON.parse().unwrap() };
+    let applied = wanted(&fleet, &recycle, &none).unwrap();
+    let sized = |action: Action, actions: &[ScheduledAction]| {
+        let mut plan = Plan::new("scale", fleet.key(), String::new());
+        plan.steps = vec![Step::new("first", "", action)];
+        follow(&mut plan, &fleet, &recycle, &Facts { actions, ..none });
+        let steps = plan.steps.into_iter().map(|step| match step.action {
+            Action::Schedule { actions, .. } => {
+                format!("{:?}", actions.iter().map(|one| (one.desired, one.max)).collect::<Vec<_>>())
+            }
+            _ => step.id,
+        });
+        steps.collect::<Vec<_>>()
+    };
+    let group = || own.name.clone();
+    let grown = || Action::GroupSize { group: group(), size: 8 };
+    let windows = "[(Some(9), Some(9)), (Some(8), Some(8))]";
+    assert_eq!(sized(grown(), &applied), [windows, "first"]);
+    let shrunk = Action::End { hosts: Vec::new(), drained: false, left: 2, group: Some(group()) };
+    assert_eq!(sized(shrunk, &applied), ["first", "[(Some(3), Some(3)), (Some(2), Some(2))]"]);
+    assert_eq!(sized(Action::GroupSize { group: group(), size: 4 }, &applied), ["first"], "they are so already");
+    assert_eq!(sized(grown(), &[]), ["first"], "nobody applied them");
+}

@@ -45,10 +45,10 @@ pub struct ActionLine {
 }
 
 impl ActionLine {
-    /// An action as it was read; ours begin with this prefix.
-    pub fn new(action: ScheduledAction, prefix: &str) -> Self {
+    /// An action as it was read.
+    pub fn new(action: ScheduledAction, ours: bool) -> Self {
         Self {
-            ours: action.name.starts_with(prefix),
+            ours,
             name: action.name,
             recurrence: action.recurrence,
             zone: action.zone,

@@ -21,9 +21,9 @@ pub(super) const FIELDS: &[Field] = &[
         word("name of an Auto Scaling group, without `:`", "^[^:\\n\\r]+$", 1, 255),
         "api-prod",
         "The group. It may be one that fleetwright did not make: then only the scheduled actions that fleetwright itself \
-         has put on it are ever changed.",
+         has put on it are ever changed. On the fleet's own group `launch` and `scale` keep the windows at its size.",
     )
-    .required(),
+    .absent("the fleet's own group; there must be one, by `fleet.mode: auto-scaling-group`"),
     Field::new(
         "recycle.raise",
         Kind::Choice(&[

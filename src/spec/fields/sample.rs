@@ -39,6 +39,8 @@ impl Sample {
                 let children = document.children(section);
                 wanted.extend(children.filter(|c| c.required || first == Some(&c.key())).map(|child| child.path));
             }
+            // It can be left out only where the fleet itself is a group.
+            wanted.extend(opened.iter().any(|section| section == "recycle").then_some("recycle.group"));
             for path in wanted {
                 if !sample.has(path) {
                     let example = document.field(path).unwrap_or_else(|| panic!("no {path}")).example;

@@ -17,9 +17,14 @@ const MOST: usize = 62;
 /// The shortest window: AWS may open it two minutes late, and a host must start.
 const SHORTEST: Duration = Duration::from_mins(5);
 
-pub(super) fn recycle(check: &mut Check<'_>, field: &Field<'_>) -> Option<Recycle> {
+/// `own` is the group that the fleet itself has.
+pub(super) fn recycle(check: &mut Check<'_>, field: &Field<'_>, own: Option<String>) -> Option<Recycle> {
     let mut s = check.section(field, "`recycle: {group: api-prod, windows: [{at: \"0 0 * * *\", for: 1h}]}`")?;
-    let group = s.need("group", "api-prod").and_then(|f| check.parsed(&f, group_name));
+    let group = match (s.get("group"), own) {
+        (Some(f), _) => check.parsed(&f, group_name),
+        (None, Some(own)) => Some(own),
+        (None, None) => s.need("group", "api-prod").and_then(|_| None),
+    };
     let raise = s
         .get("raise")
         .and_then(|f| check.parsed(&f, value::choice(&[("desired", Raise::Desired), ("min", Raise::Min)])));

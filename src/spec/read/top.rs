@@ -1,6 +1,7 @@
 //! The top of a fleet.yaml: who, where, tags, template and image.
 
 use super::{DAY, SECOND, distinct, foreign, hosts, id, notify, number, recycle, rehearsal, span, ssh, work};
+use crate::model::group::of_fleet;
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Canary, Fleet, NO_ACCOUNT, NO_REGION, Template};
@@ -61,7 +62,9 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let queue = s.get("queue").and_then(|f| work::queue(check, &f, account.as_ref(), region.as_ref()));
     let feed = s.get("feed").and_then(|f| work::feed(check, &f));
     let done = work::done(check, s.get("done"));
-    let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f));
+    let grouped = hosts.as_ref().is_some_and(|hosts| hosts.group.is_some());
+    let group = name.as_ref().filter(|_| grouped).map(|name| of_fleet(name.as_str()));
+    let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f, group));
     let budget = s.get("budget").and_then(|f| work::budget(check, &f));
     let notify = s.get("notify").map(|f| notify::notify(check, &f)).unwrap_or_default();
     let rehearsal = s.get("rehearsal").and_then(|f| rehearsal::rehearsal(check, &f)).unwrap_or_default();
