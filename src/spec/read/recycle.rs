@@ -23,7 +23,7 @@ pub(super) fn recycle(check: &mut Check<'_>, field: &Field<'_>, own: Option<Stri
     let group = match (s.get("group"), own) {
         (Some(f), _) => check.parsed(&f, group_name),
         (None, Some(own)) => Some(own),
-        (None, None) => s.need("group", "api-prod").and_then(|_| None),
+        (None, None) => s.need("group", "api-prod").and(None),
     };
     let raise = s
         .get("raise")
