@@ -41,7 +41,7 @@ impl Context {
         if !images {
             return Ok(false);
         }
-        let seen = self.every_region(look.survey.clone()).await?;
+        let seen = Box::pin(self.every_region(look.survey.clone())).await?;
         Ok(seen.iter().any(|seen| !seen.survey.images.is_empty() || !seen.loose.is_empty()))
     }
 
@@ -109,7 +109,7 @@ impl Context {
             Ok(plan)
         })
         .await?;
-        let seen = self.every_region(self.look(For::Telling).await?).await?;
+        let seen = Box::pin(self.every_region(Box::pin(self.look(For::Telling)).await?)).await?;
         let images = seen.iter().flat_map(|seen| &seen.survey.images);
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),

@@ -102,11 +102,11 @@ impl Context {
         let order = Order { verb: "images prune", arguments, options };
         let ran = self
             .run(&held, order, async |look| {
-                Ok(plan(&self.fleet, &self.every_region(look.survey.clone()).await?, look.request))
+                Ok(plan(&self.fleet, &Box::pin(self.every_region(look.survey.clone())).await?, look.request))
             })
             .await?;
         let ended = ended_by(ran.journal.as_deref());
-        let seen = self.every_region(self.look(For::Telling).await?).await?;
+        let seen = Box::pin(self.every_region(Box::pin(self.look(For::Telling)).await?)).await?;
         let images = seen.iter().flat_map(|seen| &seen.survey.images).map(|image| image.id.to_string());
         self.tell(Told::good(Pruned {
             fleet: self.fleet.name.to_string(),
