@@ -177,12 +177,25 @@ proptest! {
             prop_assert!(odd || theirs.find_next_occurrence(&from.to_zoned(zone), false).is_err(), "{line}");
             return Ok(());
         };
-        let expected: Vec<Timestamp> =
+        let mut expected: Vec<Timestamp> =
             theirs.iter_after(from.to_zoned(zone.clone())).take(12).map(|at| at.timestamp()).collect();
         // Of several fixed times croner leaves one out that falls into a gap; one alone it carries to the gap's end, as cron(8)
         // does all of them.
         let told = |firing: &Firing| firing.shift != Shift::Gap || expected.contains(&firing.at);
-        let found: Vec<Timestamp> = ours.after(from, &zone).filter(told).take(12).map(|firing| firing.at).collect();
+        let mut found: Vec<Timestamp> = ours.after(from, &zone).filter(told).take(12).map(|firing| firing.at).collect();
+        // A range of minutes at fixed hours, half of it in a repeated half hour (Lord Howe): croner has the last of them twice,
+        // cron(8) has no fixed time twice.
+        let fixed = [&minute, &hour].iter().all(|field| !field.contains('*'));
+        let twice = |at: &Timestamp| {
+            let civil = at.to_zoned(zone.clone()).datetime();
+            zone.to_ambiguous_timestamp(civil).earlier().is_ok_and(|earlier| earlier < *at)
+        };
+        expected.retain(|at| !fixed || found.contains(at) || !twice(at));
+        // Neither looks ahead for ever: a 29 February on a Monday is decades away.
+        let both = found.len().min(expected.len());
+        prop_assert!(both >= 8 || found.len() == expected.len(), "{found:?} {expected:?}");
+        found.truncate(both);
+        expected.truncate(both);
         prop_assert_eq!(&found, &expected, "{} in {} after {}", line, name, from);
     }
 }
