@@ -114,14 +114,14 @@ fn a_launch_that_would_pass_the_budget_is_refused_with_the_arithmetic() {
     ] {
         let output = expect(&mut cloud.cli("laptop", &launch(sets)), 8);
         let talk = talk(&output);
-        assert!(talk.contains("$0.00 spent so far + $0.00 for 0 hosts that are there + $"), "{talk}");
+        assert!(talk.contains("$0.00 spent so far + $0.00 for the 0 hosts there + $"), "{talk}");
         assert!(talk.contains(why) && talk.contains("budget.stop_at"), "{talk}");
     }
     assert_eq!(cloud.calls("CreateFleet"), Vec::<Value>::new());
     expect(&mut cloud.cli("laptop", &launch(&["--set", "fleet.size=2", "--set", "fleet.accept.min=2"])), 0);
     // Two are there, and three more would cost too much for two hours.
     let output = expect(&mut cloud.cli("laptop", &launch(&["--set", "done.deadline=2h"])), 8);
-    assert!(talk(&output).contains("for 2 hosts that are there"), "{}", talk(&output));
+    assert!(talk(&output).contains("for the 2 hosts there"), "{}", talk(&output));
     assert_eq!(cloud.live("paid").len(), 2);
 }
 
