@@ -346,6 +346,10 @@ impl Steps {
             let stay = group.members.iter().filter(|member| !member.leaves()).count();
             // One more than it wants is there while it evens out its zones: that is no wish for more.
             let stay = u32::try_from(stay).unwrap_or(u32::MAX);
+            if size > 0 && group.desired == 0 {
+                // Somebody else, or its end, lets it have none: its hosts may drain, and nothing here makes that quicker.
+                return Ok(false);
+            }
             let size = if size == 0 { 0 } else { size.max(stay).min(group.desired) };
             let sized = (group.min, group.max, group.desired) == (0, size, size);
             // Nobody waits for hosts of a group that is to have none.

@@ -19,7 +19,7 @@ fn filters() -> Vec<(String, &'static str)> {
         (r"ami-[0-9a-f]{17}\b".to_owned(), "ami-IMAGE"),
         (r"/tmp/[^/ ]+".to_owned(), "/tmp/STATE"),
         // Spot prices change by the day, and a mean of 24 h by the hour: sums are held by tests of the estimate.
-        (r"\$\d+\.\d+".to_owned(), "$$SUM"),
+        (r"\$\d+\.\d+( to \$\d+\.\d+)?".to_owned(), "$$SUM"),
         // Columns are as wide as the paths of this machine.
         (r"(\S) {2,}".to_owned(), "$1  "),
     ]

@@ -11,7 +11,7 @@ static OTHERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z", "WHEN"),
         (r"\b127\.\d+\.\d+\.\d+(:\d+)?", "ADDRESS"),
         (r"ssh\.port(=| +)\d+", "ssh.port PORT"),
-        (r"\$\d+\.\d+", "$$SUM"),
+        (r"\$\d+\.\d+( to \$\d+\.\d+)?", "$$SUM"),
         (r"(fleetwright-sim)-\d+", "$1-PID"),
         (r"\(((\d+h)?(\d+m)?\d+(\.\d+)?(ms|s)|\d+h\d+m)\)", "(TIME)"),
         (r"(time +|WHEN +)\d[0-9hms.]*", "${1}TIME"),
