@@ -49,6 +49,12 @@ struct Shared {
     counter: Counter,
     named: Named,
     caller: OnceCell<Caller>,
+    built: Built,
+}
+
+/// Each client, once somebody asked for it.
+#[derive(Debug, Default)]
+struct Built {
     autoscaling: OnceLock<aws_sdk_autoscaling::Client>,
     ec2: OnceLock<aws_sdk_ec2::Client>,
     sqs: OnceLock<aws_sdk_sqs::Client>,
@@ -114,15 +120,7 @@ impl Clients {
             counter: Counter::default(),
             named: Named::default(),
             caller: OnceCell::new(),
-            autoscaling: OnceLock::new(),
-            ec2: OnceLock::new(),
-            sqs: OnceLock::new(),
-            sts: OnceLock::new(),
-            pricing: OnceLock::new(),
-            iam: OnceLock::new(),
-            kms: OnceLock::new(),
-            quotas: OnceLock::new(),
-            s3: OnceLock::new(),
+            built: Built::default(),
         };
         Ok(Self { shared: Arc::new(shared) })
     }
@@ -147,15 +145,7 @@ impl Clients {
             counter: counter.clone(),
             named: named.clone(),
             caller: caller.clone(),
-            autoscaling: OnceLock::new(),
-            ec2: OnceLock::new(),
-            sqs: OnceLock::new(),
-            sts: OnceLock::new(),
-            pricing: OnceLock::new(),
-            iam: OnceLock::new(),
-            kms: OnceLock::new(),
-            quotas: OnceLock::new(),
-            s3: OnceLock::new(),
+            built: Built::default(),
         };
         Self { shared: Arc::new(shared) }
     }
@@ -181,7 +171,7 @@ impl Clients {
     }
 
     pub(super) fn autoscaling(&self) -> &aws_sdk_autoscaling::Client {
-        self.shared.autoscaling.get_or_init(|| {
+        self.shared.built.autoscaling.get_or_init(|| {
             let config = aws_sdk_autoscaling::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -190,7 +180,7 @@ impl Clients {
     }
 
     pub(super) fn ec2(&self) -> &aws_sdk_ec2::Client {
-        self.shared.ec2.get_or_init(|| {
+        self.shared.built.ec2.get_or_init(|| {
             let config = aws_sdk_ec2::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -199,7 +189,7 @@ impl Clients {
     }
 
     pub(super) fn sqs(&self) -> &aws_sdk_sqs::Client {
-        self.shared.sqs.get_or_init(|| {
+        self.shared.built.sqs.get_or_init(|| {
             let config = aws_sdk_sqs::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -208,7 +198,7 @@ impl Clients {
     }
 
     pub(super) fn sts(&self) -> &aws_sdk_sts::Client {
-        self.shared.sts.get_or_init(|| {
+        self.shared.built.sts.get_or_init(|| {
             let config = aws_sdk_sts::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -218,7 +208,7 @@ impl Clients {
 
     /// The Price List API in a region that has it, always the same one.
     pub(super) fn pricing(&self, region: &'static str) -> &aws_sdk_pricing::Client {
-        self.shared.pricing.get_or_init(|| {
+        self.shared.built.pricing.get_or_init(|| {
             let config = aws_sdk_pricing::config::Builder::from(&self.shared.config);
             let config = config.region(aws_config::Region::new(region));
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
@@ -228,7 +218,7 @@ impl Clients {
     }
 
     pub(super) fn iam(&self) -> &aws_sdk_iam::Client {
-        self.shared.iam.get_or_init(|| {
+        self.shared.built.iam.get_or_init(|| {
             let config = aws_sdk_iam::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -237,7 +227,7 @@ impl Clients {
     }
 
     pub(super) fn kms(&self) -> &aws_sdk_kms::Client {
-        self.shared.kms.get_or_init(|| {
+        self.shared.built.kms.get_or_init(|| {
             let config = aws_sdk_kms::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -246,7 +236,7 @@ impl Clients {
     }
 
     pub(super) fn servicequotas(&self) -> &aws_sdk_servicequotas::Client {
-        self.shared.quotas.get_or_init(|| {
+        self.shared.built.quotas.get_or_init(|| {
             let config = aws_sdk_servicequotas::config::Builder::from(&self.shared.config);
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());
             let config = config.interceptor(WholeAnswer);
@@ -256,7 +246,7 @@ impl Clients {
 
     /// S3; at an endpoint of one's own, which has no name for each bucket, the bucket is in the path.
     pub(super) fn s3(&self) -> &aws_sdk_s3::Client {
-        self.shared.s3.get_or_init(|| {
+        self.shared.built.s3.get_or_init(|| {
             let config = aws_sdk_s3::config::Builder::from(&self.shared.config);
             let config = config.force_path_style(self.shared.config.endpoint_url().is_some());
             let config = config.interceptor(self.shared.counter.clone()).interceptor(self.shared.named.clone());

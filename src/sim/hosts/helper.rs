@@ -78,9 +78,9 @@ fn make(order: &Path) -> i32 {
         Ok(binary) => binary,
         Err(e) => return failed(&e),
     };
-    let mut first = match Command::new(binary).args([super::HELPER, "boot"]).arg(order).spawn() {
+    let mut first = match Command::new(&binary).args([super::HELPER, "boot"]).arg(order).spawn() {
         Ok(first) => first,
-        Err(e) => return failed(&e),
+        Err(e) => return failed(&format!("start {}: {e}", binary.display())),
     };
     if let Ok(pid) = i32::try_from(first.id())
         && report(&Report::Pid(pid)).is_err()
