@@ -12,6 +12,7 @@ mod jsonl;
 pub mod junit;
 mod lines;
 pub mod output;
+mod prose;
 mod story;
 mod summary;
 pub mod table;

@@ -1,6 +1,7 @@
 //! Prints an answer to stdout in the form that `-o` asks for.
 
 use super::answer::{Answer, Versioned};
+use super::prose;
 use std::io::{self, Write};
 
 /// `-o`
@@ -25,7 +26,10 @@ pub enum Format {
 pub fn print(out: &mut dyn Write, format: Format, answer: &impl Answer, width: Option<u16>) -> io::Result<()> {
     let versioned = Versioned::new(answer);
     let text = match format {
-        Format::Table => answer.page(width),
+        Format::Table => match width {
+            Some(columns) => prose::fold(&answer.page(width), columns),
+            None => answer.page(None),
+        },
         Format::Json => serde_json::to_string_pretty(&versioned)?,
         Format::Jsonl => serde_json::to_string(&versioned)?,
         Format::Yaml => yaml(&serde_json::to_value(&versioned)?)?,

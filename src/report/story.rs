@@ -125,8 +125,13 @@ impl Story {
             Event::StepFinished { step, end, detail } => vec![self.step_end(step, *end, detail, stamped.at)],
             Event::Retrying { fault, attempt, wait } => {
                 let text = format!("{}; attempt {attempt} in {}", safe(&fault.to_string()), span(*wait));
-                // One repetition is nothing special; a row of them is why nothing moves, and no bar shows that.
-                let level = if *attempt > 1 { Level::Lasting } else { Level::Passing };
+                // One repetition is nothing special; a row of them is why nothing moves, and no bar shows that. Nor does it
+                // help to read the same line each time: the second, fourth, eighth ... say that it goes on.
+                let level = match attempt {
+                    1 => Level::Passing,
+                    more if more.is_power_of_two() => Level::Lasting,
+                    _ => Level::Detail,
+                };
                 let mut lines = say("retry", Mark::Warn, level, text);
                 // Said once, when it is more than a hiccup.
                 if *attempt == 2 && fault.kind == FaultKind::Transport {

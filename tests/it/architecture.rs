@@ -29,13 +29,14 @@ const RANKS: [(&str, u8); 21] = [
 ];
 
 /// Outside crates, by how their names start, and the paths that may mention them.
-const HOMES: [(&str, &[&str]); 6] = [
+const HOMES: [(&str, &[&str]); 7] = [
     ("aws_", &["src/aws/"]),
     ("russh", &["src/ssh/", "src/sim/"]),
     ("serde_yaml", &["src/spec/yaml.rs", "src/report/"]),
     ("serde_saphyr", &["src/spec/yaml.rs", "src/report/"]),
     ("clap", &["src/cli/"]),
     ("indicatif", &["src/report/terminal.rs"]),
+    ("textwrap", &["src/report/prose.rs"]),
 ];
 
 fn rank(room: &str) -> Option<u8> {
