@@ -2,11 +2,13 @@
 # fleetwright's host unit: a loop in POSIX sh that needs curl and no credentials, and reads nothing but the instance metadata
 # service. It lets the worker finish when EC2 or Auto Scaling is about to end the host, and powers the host off once Auto
 # Scaling waits for no more than that, or once the clock passes its fleetwright:expires tag, whoever has forgotten it; EC2 then
-# terminates it. A host that carries fleetwright:protect never powers itself off.
+# terminates it. A host that carries fleetwright:protect never powers itself off. Where the spec says so it restarts the worker
+# before that has been up for too long.
 mkdir -p /opt/fleetwright
 cat >/opt/fleetwright/host <<'HOST'
 #!/bin/sh
-service='@service@'
+# The worker's service, and the most seconds that it stays up; empty where the spec says nothing.
+service='@service@' every='@every@'
 base=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
 # Forgotten at a reboot, as what it tells is.
 state=/run/fleetwright
@@ -39,15 +41,47 @@ stop_worker() {
     fi
 }
 
-# Begins the drain unless it is under way; true once it is over. In the background, since no drain may keep the host from
-# expiring; tried again while it fails.
+# Whether the worker is being drained or restarted: never both at once, and both beside the loop, since neither may keep the
+# host from expiring.
+busy() { [ -n "$job" ] && kill -0 "$job" 2>/dev/null; }
+
+# Begins the drain unless it is under way; true once it is over. Tried again while it fails.
 drain() {
     [ -e "$state/drained" ] && return 0
-    [ -n "$drainer" ] && kill -0 "$drainer" 2>/dev/null && return 1
+    busy && return 1
     say "$1, the worker finishes what it has"
     { stop_worker && : >"$state/drained" && say 'the worker has finished'; } &
-    drainer=$!
+    job=$!
     return 1
+}
+
+# Seconds since the service manager started the worker; fails where that does not run.
+up() {
+    if command -v systemctl >/dev/null 2>&1; then
+        [ "$(systemctl is-active "$service")" = active ] || return 1
+        since=$(systemctl show -p ActiveEnterTimestampMonotonic "$service") || return 1
+        echo $(($(cut -d . -f 1 /proc/uptime) - ${since#*=} / 1000000))
+    else
+        rc-service "$service" status >/dev/null 2>&1 || return 1
+        # OpenRC's own link to what it has started.
+        since=$(stat -c %Y "/run/openrc/started/$service") || return 1
+        echo $(($(date +%s) - since))
+    fi
+}
+
+# Restarts a worker that has been up for long enough: up to a quarter earlier by the host's id, so that not all hosts do at once.
+freshen() {
+    [ -n "$every" ] && [ ! -e "$state/drained" ] && ! busy || return 0
+    age=$(up) && id=$(meta instance-id) || return 0
+    early=$(($(printf %s "$id" | cksum | cut -d ' ' -f 1) % (every / 4)))
+    [ "$age" -ge $((every - early)) ] || return 0
+    say "$service has been up for $age s, restarting it"
+    if command -v systemctl >/dev/null 2>&1; then
+        systemctl try-restart "$service" &
+    else
+        rc-service "$service" restart &
+    fi
+    job=$!
 }
 
 expiry() {
@@ -58,7 +92,7 @@ expiry() {
 }
 
 mkdir -p "$state"
-token='' drainer='' looks=0
+token='' job='' looks=0
 while :; do
     # Once a minute what does not hurry, and a new token.
     if [ $((looks % 12)) -eq 0 ] || [ -z "$token" ]; then
@@ -73,6 +107,8 @@ while :; do
         drain 'Auto Scaling ends this host' && off 'drained for Auto Scaling'
     elif notice=$(meta spot/instance-action); then
         drain "EC2 takes this host back: $notice"
+    elif [ $((looks % 12)) -eq 0 ]; then
+        freshen
     fi
     looks=$((looks + 1))
     # EC2's guide: look for a notice every five seconds.

@@ -6,14 +6,14 @@ use super::ladder::Dry;
 use super::rates::Rates;
 use super::token::digest;
 use super::types::{Wanted, choose, wanted};
-use super::userdata::compose;
+use super::userdata::{Unit, compose};
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
     Image, ImageState, Instance, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count,
     tags,
 };
-use crate::spec::Fleet;
+use crate::spec::{Fleet, spell};
 use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
 use crate::spec::image::ImageSpec;
 use jiff::{SignedDuration, Timestamp};
@@ -68,11 +68,6 @@ pub fn template_name(fleet: &str) -> String {
 /// What a version of the launch template is described by: what it is made from.
 pub fn description(fleet: &Fleet, image: &Image) -> String {
     format!("fleetwright {}", digest(&[&fleet.digest, image.id.as_str()]))
-}
-
-/// The service that the host unit stops before the end of a host.
-fn service(fleet: &Fleet) -> Option<&str> {
-    fleet.worker.as_ref().map(|worker| worker.service.as_str())
 }
 
 /// Name of an epoch: launch template and version.
@@ -220,7 +215,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         key_name: settings.key_name,
         instance_profile: settings.instance_profile,
         security_groups: settings.security_groups,
-        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, service(fleet)))),
+        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, Unit::of(fleet)))),
         root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
         root_gib: hosts.root.size_gib,
         root_type: hosts.root.volume_type.clone(),
@@ -252,6 +247,10 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         }
     }
     plan.steps.push(settle);
+    plan.notes.extend(fleet.worker.as_ref().and_then(|worker| {
+        let every = spell(worker.restart_every?);
+        Some(format!("on each host {} is restarted before it has been up for {every}", worker.service))
+    }));
     Ok(plan)
 }
 
@@ -367,7 +366,7 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if compose(input.user_data, service(input.fleet)).len() > USER_DATA_LIMIT {
+    if compose(input.user_data, Unit::of(input.fleet)).len() > USER_DATA_LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
             format!("user data and the host unit together are longer than EC2's {USER_DATA_LIMIT} bytes"),

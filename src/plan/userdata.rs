@@ -1,18 +1,40 @@
 //! User data of hosts: the host unit first, then what the spec's own file says.
 
 use super::token::digest;
+use crate::spec::Fleet;
+use std::time::Duration;
 
 /// The script that installs the host unit, the worker's service still to be put in.
 const HOST: &str = include_str!("host.sh");
 
-/// Puts the host unit before the spec's own user data. It stops `service` before the host ends, where there is a worker.
+/// What the host unit does with the worker.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unit<'a> {
+    /// The service that it stops before the host ends; empty where there is no worker.
+    pub service: &'a str,
+    /// The longest that the service stays up; as long as it likes if absent.
+    pub restart_every: Option<Duration>,
+}
+
+impl<'a> Unit<'a> {
+    /// As the spec says.
+    pub fn of(fleet: &'a Fleet) -> Self {
+        fleet.worker.as_ref().map_or_else(Self::default, |worker| Self {
+            service: &worker.service,
+            restart_every: worker.restart_every,
+        })
+    }
+}
+
+/// Puts the host unit before the spec's own user data.
 ///
 /// A script of the spec's is carried inside ours, byte for byte, and run after the unit has begun. Anything else that
 /// cloud-init understands (cloud-config, boothooks ...) becomes the second part of a MIME multipart archive, cloud-init's
 /// own format for several parts.
-pub fn compose(own: Option<&[u8]>, service: Option<&str>) -> Vec<u8> {
+pub fn compose(own: Option<&[u8]>, unit: Unit<'_>) -> Vec<u8> {
     // The name of a unit has no character that a shell's single quotes would not keep.
-    let unit = HOST.replace("@service@", service.unwrap_or_default());
+    let every = unit.restart_every.map(|every| every.as_secs().to_string()).unwrap_or_default();
+    let unit = HOST.replace("@service@", unit.service).replace("@every@", &every);
     match own {
         None => unit.into_bytes(),
         Some(script) if script.starts_with(b"#!") => {
@@ -62,32 +84,34 @@ mod tests {
     #[test]
     fn the_unit_is_in_every_form_and_the_own_script_is_kept_byte_for_byte() {
         let own: &[u8] = b"#!/bin/sh\necho 'it''s mine' \"$HOME\"\n";
-        let unit = String::from_utf8(compose(None, Some("crawl@1.service"))).unwrap();
-        assert!(unit.contains("\nservice='crawl@1.service'\n"));
+        let given = Unit { service: "crawl@1.service", restart_every: Some(Duration::from_hours(6)) };
+        let unit = String::from_utf8(compose(None, given)).unwrap();
+        assert!(unit.contains("\nservice='crawl@1.service' every='21600'\n"));
+        let none = Unit::default();
         assert!(unit.contains(&format!("\nExecStart={}\n", crate::model::HOST_UNIT)));
-        assert!(String::from_utf8(compose(None, None)).unwrap().contains("\nservice=''\n"));
-        let text = String::from_utf8(compose(Some(own), Some("crawl@1.service"))).unwrap();
+        assert!(String::from_utf8(compose(None, none)).unwrap().contains("\nservice='' every=''\n"));
+        let text = String::from_utf8(compose(Some(own), given)).unwrap();
         assert!(text.starts_with(&unit));
         let encoded = text.split("printf %s '").nth(1).unwrap().split('\'').next().unwrap();
         assert_eq!(data_encoding::BASE64.decode(encoded.as_bytes()).unwrap(), own);
         let config: &[u8] = b"#cloud-config\npackages: [jq]\n";
-        let mime = String::from_utf8(compose(Some(config), None)).unwrap();
+        let mime = String::from_utf8(compose(Some(config), none)).unwrap();
         assert!(mime.starts_with("Content-Type: multipart/mixed"));
         assert!(mime.contains(&data_encoding::BASE64.encode(config)));
-        assert!(mime.contains(&data_encoding::BASE64.encode(&compose(None, None))));
-        assert_eq!(compose(Some(config), None), compose(Some(config), None));
+        assert!(mime.contains(&data_encoding::BASE64.encode(&compose(None, none))));
+        assert_eq!(compose(Some(config), none), compose(Some(config), none));
     }
 
     #[test]
     fn every_shell_reads_the_scripts() {
-        let all = String::from_utf8(compose(None, Some("crawl.service"))).unwrap();
+        let all = String::from_utf8(compose(None, CRAWL)).unwrap();
         for script in [&all, &loop_of(&all)] {
-            for shell in ["sh", "dash", "bash"] {
-                let read = match Command::new(shell).args(["-n", "-c", script]).output() {
-                    Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && shell != "sh" => continue,
+            for shell in [&["sh"][..], &["dash"], &["bash"], &["busybox", "sh"]] {
+                let read = match Command::new(shell[0]).args(&shell[1..]).args(["-n", "-c", script]).output() {
+                    Err(missing) if missing.kind() == std::io::ErrorKind::NotFound && shell[0] != "sh" => continue,
                     read => read.unwrap(),
                 };
-                assert!(read.status.success() && read.stderr.is_empty(), "{shell}: {read:?}");
+                assert!(read.status.success() && read.stderr.is_empty(), "{shell:?}: {read:?}");
             }
         }
     }
@@ -108,8 +132,16 @@ mod tests {
         [ ! -e \"$HOME/refused\" ] || { rm \"$HOME/refused\"; /bin/sleep 0.05; }\n\
         n=$(cat \"$HOME/looks\")\necho $((n - 1)) >\"$HOME/looks\"\n[ \"$n\" -gt 1 ] || kill $PPID\n";
 
+    /// The worker of these tests.
+    const CRAWL: Unit<'_> = Unit { service: "crawl", restart_every: Some(Duration::from_secs(1000)) };
+
     /// What the loop does in four looks, while the metadata service answers this and `systemctl is-active` that.
     fn done(metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
+        done_after(0, metadata, worker)
+    }
+
+    /// The same with a worker that has been up for so many seconds.
+    fn done_after(up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = home.path().join(name);
@@ -119,7 +151,9 @@ mod tests {
         };
         let tell = "echo \"${0##*/} $*\" >>\"$HOME/log\"\n";
         let stop = format!(
-            "[ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}"
+            "up=$(cut -d . -f 1 /proc/uptime)\n\
+             [ \"$1\" = show ] && {{ echo \"$3=$(((up - {up}) * 1000000))\"; exit; }}\n\
+             [ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}"
         );
         for (name, text) in
             [("curl", CURL), ("sleep", SLEEP), ("logger", tell), ("poweroff", tell), ("systemctl", stop.as_str())]
@@ -132,7 +166,7 @@ mod tests {
         for (path, answer) in metadata {
             write(&format!("meta/{}", path.replace('/', ",")), answer);
         }
-        let script = loop_of(&String::from_utf8(compose(None, Some("crawl"))).unwrap());
+        let script = loop_of(&String::from_utf8(compose(None, CRAWL)).unwrap());
         let script = script.replace("/run/fleetwright", &home.path().join("run").display().to_string());
         let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
         Command::new("sh").args(["-c", &script]).env("PATH", path).env("HOME", home.path()).output().unwrap();
@@ -160,6 +194,24 @@ mod tests {
         let took = done(&[(target, "Terminated")], "active");
         assert!(took.iter().filter(|line| *line == drained[0]).count() > 1, "{took:?}");
         assert!(!took.iter().any(|line| line == "poweroff"), "{took:?}");
+    }
+
+    #[test]
+    fn a_worker_that_has_been_up_for_too_long_is_restarted_not_everywhere_at_once() {
+        let id = |id| ("instance-id", id);
+        // 1000 seconds less a part of their quarter that POSIX's cksum gives.
+        for (host, after) in [("i-0123456789abcdef0", 769), ("i-0bbbbbbbbbbbbbbbb", 953)] {
+            assert_eq!(done_after(after - 9, &[id(host)], "active"), Vec::<String>::new());
+            let took = done_after(after + 9, &[id(host)], "active");
+            assert_eq!(took.len(), 2, "once in a minute: {took:?}");
+            assert!(took[0].contains("crawl has been up for "), "{took:?}");
+            assert_eq!(took[1], "systemctl try-restart crawl");
+        }
+        // Neither where somebody stopped it nor while it is drained.
+        assert_eq!(done_after(2000, &[id("i-0")], "inactive"), Vec::<String>::new());
+        let spot = ("spot/instance-action", "{}");
+        let took = done_after(2000, &[id("i-0"), spot], "inactive");
+        assert!(!took.iter().any(|line| line.contains("restart")), "{took:?}");
     }
 
     #[test]

@@ -9,7 +9,8 @@ use std::io;
 ///
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and `ssh.port`; of
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
-/// metadata options and `expires`; the bytes of the user data file, not its path; `worker.service`, which the host unit stops.
+/// metadata options and `expires`; the bytes of the user data file, not its path; what the host unit does with
+/// the worker: `worker.service`, `worker.restart_every`.
 ///
 /// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is shared, how many SSH connections are made and with which
 /// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
@@ -44,6 +45,10 @@ pub(crate) fn of(fleet: &Fleet) -> io::Result<String> {
     }
     if let (Some(worker), serde_json::Value::Object(hosts)) = (&fleet.worker, &mut hosts) {
         hosts.insert("service".to_owned(), worker.service.as_str().into());
+        // Each only where it is: without it the host unit does what it ever did.
+        if let Some(every) = worker.restart_every {
+            hosts.insert("restart_every".to_owned(), every.as_secs().into());
+        }
     }
     let mut canonical = serde_json::json!({
         "digest": 1,

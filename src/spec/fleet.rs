@@ -292,6 +292,9 @@ pub struct Worker {
     pub command: Option<String>,
     /// `drain:` playbook that lets a host finish what it has and take no more; its service is stopped if absent.
     pub drain: Option<PathBuf>,
+    /// `restart_every:` the longest that the service stays up on a host, 10m to 30d; as long as it likes if absent.
+    #[serde(default)]
+    pub restart_every: Option<Duration>,
 }
 
 /// `queue:`

@@ -44,4 +44,5 @@ pub use playbook::{Playbook, Step};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use set::{Set, SetBy};
 pub use value::per_second;
+pub(crate) use value::spell;
 pub(crate) use words::nearest;

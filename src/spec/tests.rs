@@ -173,6 +173,7 @@ fn size_and_pace_make_no_other_fleet() {
         "image.name=other",
         "image.encrypt={kms_key: alias/fleet}",
         "fleet.expires=46m",
+        "worker.restart_every=7h",
     ] {
         let sets = if other.starts_with("region") {
             vec![other, "queue.url=http://127.0.0.1/098765432109/q"]

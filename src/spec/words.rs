@@ -118,6 +118,7 @@ const PLACES: &[(&str, &str)] = &[
     ("process", "worker"),
     ("quiet", "done"),
     ("rate", "feed"),
+    ("restart_every", "worker"),
     ("root", "fleet"),
     ("samples", "done"),
     ("security_groups", "fleet"),

@@ -22,19 +22,25 @@ systemctl start crawl && until test -e /root/in-hand; do sleep 0.02; done"#;
 #[test]
 fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     let cloud = Cloud::with_hosts("tests/specs/it/five.yaml", 60, &json!({}), "real");
-    let sets =
-        ["fleet.size=2", "fleet.spot=100%", "fleet.key_name=rehearsal", "worker={service: crawl, process: crawl.sh}"];
+    let worker = "worker={service: crawl, process: crawl.sh, restart_every: 10m}";
+    let sets = ["fleet.size=2", "fleet.spot=100%", "fleet.key_name=rehearsal", worker];
     let launch = ["launch", "--unattested", "--image", IMAGE, "--until", "ssh"];
     let launch: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).chain(launch).collect();
     expect(&mut cloud.cli("laptop", &launch), 0);
-    // The same unit that hosts run by themselves every five seconds looks at once when it is started anew.
-    expect(&mut cloud.cli("laptop", &["exec", "--", &format!("systemctl is-active fleetwright-host && {WORKER}")]), 0);
+    // The same unit that hosts run by themselves every five seconds looks at once when it is started anew; by then it takes the
+    // worker for an old one.
+    let begin = format!("systemctl is-active fleetwright-host && sed -i 's/age=/age=99/' /opt/fleetwright/host && {WORKER}");
+    expect(&mut cloud.cli("laptop", &["exec", "--", &begin]), 0);
     let look = |id: &str, after: &str| {
         let line = format!("systemctl restart fleetwright-host; {after}");
         cloud.cli("laptop", &["exec", "--only", id, "--", &line]).output().unwrap()
     };
     let hosts = cloud.live("five");
     let (taken, expired) = (&hosts[0], &hosts[1]);
+    // A worker that has been up for too long is restarted once it has finished what it has.
+    let fresh = "until test -e /root/finished -a -e /root/in-hand; do sleep 0.02; done; systemctl is-active crawl";
+    let output = look(expired, fresh);
+    assert!(output.status.success(), "{output:?}");
     cloud.control("POST", "clock", &json!({ "hold": true }));
     cloud.control("POST", &format!("hosts/{taken}"), &json!({ "do": "interrupt" }));
     let output = look(taken, "until test -e /run/fleetwright/drained; do sleep 0.02; done; test -e /root/finished");

@@ -12,6 +12,9 @@ pub(super) const CONTROL_BINARY: &str = "/run/rehearsal/control";
 /// Where the host's first process listens for its shims.
 pub(super) const CONTROL_SOCKET: &str = "/run/rehearsal/init.sock";
 
+/// The property that `systemctl show` knows: when a unit was started last, in microseconds of the machine's own uptime.
+pub(super) const ENTERED: &str = "ActiveEnterTimestampMonotonic";
+
 /// Search path of every process on a host: the shims come first.
 pub(super) const PATH: &str = "/run/shims:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -111,6 +114,8 @@ pub(super) enum UnitVerb {
     Stop,
     /// Stop, then start.
     Restart,
+    /// The same, of what is active only.
+    TryRestart,
     /// Start at boot.
     Enable,
     /// Not any more.
@@ -125,6 +130,8 @@ pub(super) enum UnitVerb {
     Status,
     /// Read the files again; they are read at each start anyway.
     DaemonReload,
+    /// Its property `ActiveEnterTimestampMonotonic`.
+    Show,
     /// Forget a failure.
     ResetFailed,
     /// Send a signal.

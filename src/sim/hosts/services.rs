@@ -1,7 +1,7 @@
 //! The host's service manager, as far as `systemctl` and ordinary units need one; runs inside the host's first process.
 
 use super::children::{Children, Ending, Output};
-use super::orders::{Answer, UnitVerb};
+use super::orders::{Answer, ENTERED, UnitVerb};
 use super::unit_files::{UNITS, disable, enable, enabled_units, is_enabled, is_timer, known, read, variable};
 use super::units::{CommandLine, Restart, Service, Timer, expand};
 use crate::time::BoxFuture;
@@ -49,9 +49,29 @@ impl State {
 /// A unit that was started at least once.
 struct Unit {
     state: State,
+    /// When it became active last, in microseconds of the machine's uptime; 0 before.
+    entered: u64,
     /// Rises with each start and stop: a supervisor whose number is old gives up.
     generation: u64,
     changed: Arc<Notify>,
+}
+
+impl Unit {
+    /// Takes on a state, and tells who waits for it.
+    fn enter(&mut self, state: State) {
+        if state.word() == "active" && self.state.word() != "active" {
+            self.entered = uptime();
+        }
+        self.state = state;
+        self.changed.notify_waiters();
+    }
+}
+
+/// Microseconds since the machine's boot, by the clock that hosts read in `/proc/uptime`.
+fn uptime() -> u64 {
+    let text = fs::read_to_string("/proc/uptime").unwrap_or_default();
+    let (whole, hundredths) = text.split(' ').next().and_then(|first| first.split_once('.')).unwrap_or_default();
+    whole.parse::<u64>().unwrap_or_default() * 1_000_000 + hundredths.parse::<u64>().unwrap_or_default() * 10_000
 }
 
 /// The manager; clones share it.
@@ -117,6 +137,18 @@ impl Services {
                 UnitVerb::Restart => {
                     self.stop(name).await;
                     self.start(name).await
+                }
+                UnitVerb::TryRestart => match known(name) {
+                    Ok(()) if self.state(name).word() == "active" => {
+                        self.stop(name).await;
+                        self.start(name).await
+                    }
+                    other => other,
+                },
+                UnitVerb::Show => {
+                    let entered = self.lock().get(name).map_or(0, |unit| unit.entered);
+                    writeln!(answer.out, "{ENTERED}={entered}").ok();
+                    Ok(())
                 }
                 UnitVerb::Enable => match enable(name) {
                     Ok(()) if now => self.start(name).await,
@@ -184,8 +216,7 @@ impl Services {
     /// Changes a unit's state, if there is one.
     fn settle(&self, name: &str, change: impl FnOnce(State) -> State) {
         if let Some(unit) = self.lock().get_mut(name) {
-            unit.state = change(unit.state);
-            unit.changed.notify_waiters();
+            unit.enter(change(unit.state));
         }
     }
 
@@ -194,8 +225,7 @@ impl Services {
         let mut units = self.lock();
         match units.get_mut(name) {
             Some(unit) if unit.generation == generation => {
-                unit.state = state;
-                unit.changed.notify_waiters();
+                unit.enter(state);
                 true
             }
             _ => false,
@@ -206,10 +236,9 @@ impl Services {
     fn renew(&self, name: &str, state: State) -> u64 {
         let mut units = self.lock();
         let unit =
-            units.entry(name.to_owned()).or_insert_with(|| Unit { state, generation: 0, changed: Arc::default() });
-        unit.state = state;
+            units.entry(name.to_owned()).or_insert_with(|| Unit { state: State::Inactive, entered: 0, generation: 0, changed: Arc::default() });
         unit.generation += 1;
-        unit.changed.notify_waiters();
+        unit.enter(state);
         unit.generation
     }
 

@@ -3,7 +3,7 @@
 //! A shim does what it knows and exits 1 on any verb or flag that it does not: a playbook must not believe that
 //! something happened here that would happen on a real host.
 
-use super::orders::{Answer, Ask, CONTROL_SOCKET, UnitVerb};
+use super::orders::{Answer, Ask, CONTROL_SOCKET, ENTERED, UnitVerb};
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -106,6 +106,7 @@ fn shutdown(rest: &[&str]) -> Result<Ask, String> {
 fn systemctl(rest: &[&str]) -> Result<Ask, String> {
     let (mut verb, mut units, mut now, mut quiet) = (None, Vec::new(), false, false);
     let mut signal = nix::libc::SIGTERM;
+    let mut shown = false;
     let mut words = rest.iter().copied();
     while let Some(word) = words.next() {
         match word {
@@ -113,6 +114,8 @@ fn systemctl(rest: &[&str]) -> Result<Ask, String> {
             "-q" | "--quiet" => quiet = true,
             // Output of a rehearsal host is plain and unpaged anyway, and jobs are waited for.
             "--no-pager" | "--system" | "-l" | "--full" => {}
+            // The one property of a unit that a host keeps.
+            "-p" if verb == Some(UnitVerb::Show) && words.next() == Some(ENTERED) => shown = true,
             "-s" | "--signal" => signal = signal_number(words.next().unwrap_or_default())?,
             flag if flag.starts_with("--signal=") => signal = signal_number(&flag["--signal=".len()..])?,
             flag if flag.starts_with('-') => return Err(unknown("systemctl", flag)),
@@ -127,6 +130,9 @@ fn systemctl(rest: &[&str]) -> Result<Ask, String> {
     if units.is_empty() && !matches!(verb, UnitVerb::DaemonReload | UnitVerb::ResetFailed) {
         return Err("systemctl: no unit given".to_owned());
     }
+    if verb == UnitVerb::Show && !shown {
+        return Err(format!("systemctl: a rehearsal host shows -p {ENTERED} and nothing else"));
+    }
     if now && !matches!(verb, UnitVerb::Enable | UnitVerb::Disable) {
         return Err("systemctl: --now belongs to enable and disable".to_owned());
     }
@@ -138,6 +144,8 @@ fn unit_verb(word: &str) -> Result<UnitVerb, String> {
         "start" => UnitVerb::Start,
         "stop" => UnitVerb::Stop,
         "restart" => UnitVerb::Restart,
+        "try-restart" => UnitVerb::TryRestart,
+        "show" => UnitVerb::Show,
         "enable" => UnitVerb::Enable,
         "disable" => UnitVerb::Disable,
         "is-active" => UnitVerb::IsActive,
@@ -196,13 +204,15 @@ mod tests {
     #[test]
     fn unknown_words_are_named() {
         insta::assert_debug_snapshot!(
-            ["systemctl mask worker", "systemctl --user start a", "systemctl start", "reboot --boot-loader-menu=1", "shutdown +5"]
+            ["systemctl mask worker", "systemctl --user start a", "systemctl start", "systemctl show a", "systemctl show -p MainPID a", "reboot --boot-loader-menu=1", "shutdown +5"]
                 .map(|line| parsed(line).unwrap_err()),
             @r#"
         [
             "systemctl: verb mask is not there on a rehearsal host",
             "systemctl: --user is not there on a rehearsal host",
             "systemctl: no unit given",
+            "systemctl: a rehearsal host shows -p ActiveEnterTimestampMonotonic and nothing else",
+            "systemctl: -p is not there on a rehearsal host",
             "reboot: --boot-loader-menu=1 is not there on a rehearsal host",
             "shutdown: +5 is not there on a rehearsal host",
         ]

@@ -84,6 +84,15 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .absent("the service is stopped, and no process of it may be left"),
     Field::new(
+        "worker.restart_every",
+        duration(600, 30 * 86_400),
+        "6h",
+        "The longest that the service stays up on a host: the host unit restarts it before, as the service manager does with \
+         its own limit for the stop, and up to a quarter earlier by the host's id, so that not all hosts do at once. Not \
+         while the host is drained, and not where the service was stopped.",
+    )
+    .absent("it is not restarted"),
+    Field::new(
         "queue",
         SECTION,
         "{url: \"https://sqs.us-east-1.amazonaws.com/123456789012/crawl\"}",

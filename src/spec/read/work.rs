@@ -82,8 +82,10 @@ pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker>
         Some(text.to_owned())
     });
     let drain = s.get("drain").and_then(|f| check.file(&f, false));
+    let restart_every =
+        s.get("restart_every").and_then(|f| check.parsed(&f, value::duration(600 * SECOND, 30 * DAY)));
     s.close(check, &[]);
-    Some(Worker { service: service?, process: process?, command, drain })
+    Some(Worker { service: service?, process: process?, command, drain, restart_every })
 }
 
 /// Engines that are documented but not done by this version.
