@@ -14,6 +14,7 @@ use crate::plan::launch::{Input, check_attested, choose_image, plan};
 use crate::plan::{Action, Plan, Until};
 use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::{Need, require};
+use crate::steps::carry::carried;
 use crate::steps::{Options, past};
 use std::collections::BTreeSet;
 use std::sync::PoisonError;
@@ -145,6 +146,7 @@ impl Context {
             ),
             None => None,
         };
+        let drain = self.drain.as_ref().map(|playbook| carried(&self.fleet, playbook)).transpose()?;
         let offers = self.offers(hosts, &survey, image.architecture.as_deref()).await?;
         let now = self.clock.now();
         let mut plan = plan(&Input {
@@ -165,6 +167,7 @@ impl Context {
             attempts: &past::attempts(&history),
             dry: past::dry(&history, now),
             user_data: user_data.as_deref(),
+            drain: drain.as_deref(),
             release: image.tags.get(tags::RELEASE),
             request: look.request,
             now,

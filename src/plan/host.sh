@@ -24,10 +24,35 @@ off() {
     poweroff
 }
 
-# SIGTERM, and the service manager's own limit; true once the worker is not there any more.
+# The steps of worker.drain, as over SSH: the plan calls `step` for each, and steps.sh carries it out.
+playbook() (
+    id=$(meta instance-id) || exit 1
+    dir=$state/drain
+    rm -rf "$dir" && mkdir -m 700 "$dir" && base64 -d /opt/fleetwright/drain | tar -xzof - -C "$dir" || exit 1
+    # Nobody knew the host's id when they were written.
+    grep -l '@instance-id@' "$dir"/* | while read -r file; do
+        sed "s/@instance-id@/$id/g" "$file" >"$dir/new" && cat "$dir/new" >"$file"
+    done
+    . "$dir/plan"
+)
+# index, seconds, further tries, then what to do
+step() {
+    index=$1 limit=$2 more=$3
+    shift 3
+    until timeout -k 5 "$limit" sh "$dir/steps.sh" "$dir" '@user@' 1 "$@"; do
+        if [ "$more" -eq 0 ]; then
+            say "step $((index + 1)) of worker.drain failed"
+            exit 1
+        fi
+        more=$((more - 1))
+        sleep 1
+    done
+}
+
+# The drain playbook, else SIGTERM and the service manager's own limit; true once the worker is not there any more.
 stop_worker() {
-    if [ -x /etc/fleetwright/drain ]; then
-        /etc/fleetwright/drain
+    if [ -s /opt/fleetwright/drain ]; then
+        playbook
     elif [ -z "$service" ]; then
         return 0
     elif command -v systemctl >/dev/null 2>&1; then
@@ -116,6 +141,7 @@ while :; do
 done
 HOST
 chmod 755 /opt/fleetwright/host
+printf %s '@drain@' >/opt/fleetwright/drain
 if command -v systemctl >/dev/null 2>&1; then
     mkdir -p /etc/systemd/system
     cat >/etc/systemd/system/fleetwright-host.service <<'UNIT'

@@ -49,6 +49,8 @@ pub struct Input<'a> {
     pub dry: Vec<Dry>,
     /// User data as read from the spec's file.
     pub user_data: Option<&'a [u8]>,
+    /// The drain playbook's steps as user data carries them.
+    pub drain: Option<&'a [u8]>,
     /// Release digest that the hosts are born with, where the image says so.
     pub release: Option<&'a str>,
     /// Digest of spec, verb and arguments.
@@ -215,7 +217,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         key_name: settings.key_name,
         instance_profile: settings.instance_profile,
         security_groups: settings.security_groups,
-        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, Unit::of(fleet)))),
+        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, Unit::of(fleet, input.drain)))),
         root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
         root_gib: hosts.root.size_gib,
         root_type: hosts.root.volume_type.clone(),
@@ -366,10 +368,10 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if compose(input.user_data, Unit::of(input.fleet)).len() > USER_DATA_LIMIT {
+    if compose(input.user_data, Unit::of(input.fleet, input.drain)).len() > USER_DATA_LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
-            format!("user data and the host unit together are longer than EC2's {USER_DATA_LIMIT} bytes"),
+            format!("user data, the host unit and `worker.drain` together are longer than EC2's {USER_DATA_LIMIT} bytes"),
             "move what is long into the image or the release",
         ));
     }

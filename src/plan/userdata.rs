@@ -14,14 +14,23 @@ pub struct Unit<'a> {
     pub service: &'a str,
     /// The longest that the service stays up; as long as it likes if absent.
     pub restart_every: Option<Duration>,
+    /// The steps of the drain playbook in place of the stop, as tar.gz, [`INSTANCE_ID`] in place of the host's own id.
+    pub drain: Option<&'a [u8]>,
+    /// The login user, whom the drain's files belong to.
+    pub user: &'a str,
 }
+
+/// Stands in a drain's steps for the id that its host will have.
+pub const INSTANCE_ID: &str = "@instance-id@";
 
 impl<'a> Unit<'a> {
     /// As the spec says.
-    pub fn of(fleet: &'a Fleet) -> Self {
+    pub fn of(fleet: &'a Fleet, drain: Option<&'a [u8]>) -> Self {
         fleet.worker.as_ref().map_or_else(Self::default, |worker| Self {
             service: &worker.service,
             restart_every: worker.restart_every,
+            drain,
+            user: &fleet.ssh.user,
         })
     }
 }
@@ -34,7 +43,9 @@ impl<'a> Unit<'a> {
 pub fn compose(own: Option<&[u8]>, unit: Unit<'_>) -> Vec<u8> {
     // The name of a unit has no character that a shell's single quotes would not keep.
     let every = unit.restart_every.map(|every| every.as_secs().to_string()).unwrap_or_default();
-    let unit = HOST.replace("@service@", unit.service).replace("@every@", &every);
+    let drain = data_encoding::BASE64.encode(unit.drain.unwrap_or_default());
+    let given = [("@service@", unit.service), ("@every@", &every), ("@user@", unit.user), ("@drain@", &drain)];
+    let unit = given.iter().fold(HOST.to_owned(), |text, (place, value)| text.replace(place, value));
     match own {
         None => unit.into_bytes(),
         Some(script) if script.starts_with(b"#!") => {
@@ -77,6 +88,7 @@ fn multipart(unit: &str, own: &[u8]) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::model::{PlayKind, PlayStep};
     use std::fs;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
@@ -84,7 +96,7 @@ mod tests {
     #[test]
     fn the_unit_is_in_every_form_and_the_own_script_is_kept_byte_for_byte() {
         let own: &[u8] = b"#!/bin/sh\necho 'it''s mine' \"$HOME\"\n";
-        let given = Unit { service: "crawl@1.service", restart_every: Some(Duration::from_hours(6)) };
+        let given = Unit { service: "crawl@1.service", restart_every: Some(Duration::from_hours(6)), ..Unit::default() };
         let unit = String::from_utf8(compose(None, given)).unwrap();
         assert!(unit.contains("\nservice='crawl@1.service' every='21600'\n"));
         let none = Unit::default();
@@ -133,7 +145,8 @@ mod tests {
         n=$(cat \"$HOME/looks\")\necho $((n - 1)) >\"$HOME/looks\"\n[ \"$n\" -gt 1 ] || kill $PPID\n";
 
     /// The worker of these tests.
-    const CRAWL: Unit<'_> = Unit { service: "crawl", restart_every: Some(Duration::from_secs(1000)) };
+    const CRAWL: Unit<'_> =
+        Unit { service: "crawl", restart_every: Some(Duration::from_secs(1000)), drain: None, user: "ops" };
 
     /// What the loop does in four looks, while the metadata service answers this and `systemctl is-active` that.
     fn done(metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
@@ -142,6 +155,11 @@ mod tests {
 
     /// The same with a worker that has been up for so many seconds.
     fn done_after(up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
+        done_by(CRAWL, up, metadata, worker)
+    }
+
+    /// The same by a unit that was told something else.
+    fn done_by(unit: Unit<'_>, up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = home.path().join(name);
@@ -166,7 +184,9 @@ mod tests {
         for (path, answer) in metadata {
             write(&format!("meta/{}", path.replace('/', ",")), answer);
         }
-        let script = loop_of(&String::from_utf8(compose(None, CRAWL)).unwrap());
+        write("opt/drain", &data_encoding::BASE64.encode(unit.drain.unwrap_or_default()));
+        let script = loop_of(&String::from_utf8(compose(None, unit)).unwrap());
+        let script = script.replace("/opt/fleetwright", &home.path().join("opt").display().to_string());
         let script = script.replace("/run/fleetwright", &home.path().join("run").display().to_string());
         let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
         Command::new("sh").args(["-c", &script]).env("PATH", path).env("HOME", home.path()).output().unwrap();
@@ -194,6 +214,23 @@ mod tests {
         let took = done(&[(target, "Terminated")], "active");
         assert!(took.iter().filter(|line| *line == drained[0]).count() > 1, "{took:?}");
         assert!(!took.iter().any(|line| line == "poweroff"), "{took:?}");
+    }
+
+    #[test]
+    fn the_drain_playbook_comes_with_user_data_and_is_tried_until_it_succeeds() {
+        let step = |kind| PlayStep { name: String::new(), timeout: Duration::from_secs(9), retries: 0, kind };
+        let asked = r#"echo "play @instance-id@" >>"$HOME/log""#.to_owned();
+        let quiet = r#"test -e "$HOME/quiet" || { : >"$HOME/quiet"; : >"$HOME/refused"; exit 7; }"#.to_owned();
+        let steps = [step(PlayKind::Run { script: asked }), step(PlayKind::Check { script: quiet })];
+        let drain = crate::ssh::bundle(&steps).unwrap();
+        let user_data = String::from_utf8(compose(None, Unit { drain: Some(&drain), ..CRAWL })).unwrap();
+        assert!(user_data.contains(&format!("printf %s '{}'", data_encoding::BASE64.encode(&drain))));
+        let metadata = [("instance-id", "i-0bbbbbbbbbbbbbbbb"), ("spot/instance-action", "{}")];
+        let took = done_by(Unit { drain: Some(&drain), ..CRAWL }, 0, &metadata, "active");
+        let begun = "logger -t fleetwright EC2 takes this host back: {}, the worker finishes what it has";
+        let asked = "play i-0bbbbbbbbbbbbbbbb";
+        let failed = "logger -t fleetwright step 2 of worker.drain failed";
+        assert_eq!(took, [begun, asked, failed, begun, asked, "logger -t fleetwright the worker has finished"]);
     }
 
     #[test]

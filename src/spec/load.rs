@@ -56,7 +56,7 @@ pub fn load(path: &Path, sets: &[Set], env: &dyn Fn(&str) -> Option<String>) -> 
     let Some(mut fleet) = fleet else {
         return Err(Problems::one(Problem::of_file(&file, "unreadable", "the spec was not understood", None)));
     };
-    fleet.digest = digest::of(&fleet).map_err(|error| {
+    fleet.digest = digest::of(&fleet, playbooks.drain.as_ref()).map_err(|error| {
         Problems::one(Problem::of_file(&file, "unreadable", format!("`fleet.user_data` can't be read: {error}"), None))
     })?;
     let values = values.unwrap_or_default();
@@ -156,6 +156,9 @@ fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
 fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
     let lacking =
         [("release", role != Role::Deploy), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
+    // User data carries it, written before there is any host; its id the host itself puts in.
+    let lacking = lacking.into_iter().chain(["slot", "address"].map(|name| (name, role == Role::Drain)));
+    let lacking: Vec<_> = lacking.collect();
     let known = move |fact: &&&str| !lacking.iter().any(|(name, lacks)| *lacks && *name == **fact);
     FACTS.iter().filter(known).map(|fact| (*fact).to_owned())
 }

@@ -33,6 +33,7 @@ pub use keypair::KeyPair;
 pub use known::HostKeys;
 pub use lifted::raise_open_files;
 pub use openssh::OpenSsh;
+pub use payload::bundle;
 pub use play_report::{PlayEnd, PlayReport};
 pub use runner::{Marker, Runner};
 pub use session::{Session, Ssh, Target};

@@ -1,8 +1,11 @@
 //! Packs what a play needs on its host into one tar stream with checksums.
 
 use crate::model::{PlayKind, PlayStep, shell_word};
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -107,6 +110,21 @@ pub(super) fn pack(segment: Segment<'_>, release: Option<&Archive>) -> std::io::
     let sums_digest = sha256(sums.as_bytes());
     files.push(("sums".to_owned(), sums.into_bytes().into(), String::new()));
     Ok(Payload { sums: sums_digest, pieces: stream(&files)? })
+}
+
+/// The same for a host that nobody logs in to: steps without a release, and what carries them out, as tar.gz. The same steps
+/// make the same bytes. A reboot is left out.
+///
+/// # Errors
+///
+/// When a step unpacks a release.
+pub fn bundle(steps: &[PlayStep]) -> std::io::Result<Vec<u8>> {
+    let payload = pack(Segment { steps, first: 0, begins: false, finish: None }, None)?;
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    for piece in &payload.pieces {
+        gzip.write_all(piece)?;
+    }
+    gzip.finish()
 }
 
 fn stream(files: &[(String, Arc<[u8]>, String)]) -> std::io::Result<Vec<Arc<[u8]>>> {

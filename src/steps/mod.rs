@@ -4,6 +4,7 @@ mod accept;
 mod adopt;
 mod call;
 mod canary;
+pub mod carry;
 mod checks;
 mod copy;
 mod drain;

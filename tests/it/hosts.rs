@@ -22,7 +22,7 @@ systemctl start crawl && until test -e /root/in-hand; do sleep 0.02; done"#;
 #[test]
 fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     let cloud = Cloud::with_hosts("tests/specs/it/five.yaml", 60, &json!({}), "real");
-    let worker = "worker={service: crawl, process: crawl.sh, restart_every: 10m}";
+    let worker = "worker={service: crawl, process: crawl.sh, drain: drain.yaml, restart_every: 10m}";
     let sets = ["fleet.size=2", "fleet.spot=100%", "fleet.key_name=rehearsal", worker];
     let launch = ["launch", "--unattested", "--image", IMAGE, "--until", "ssh"];
     let launch: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).chain(launch).collect();
@@ -43,7 +43,7 @@ fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     assert!(output.status.success(), "{output:?}");
     cloud.control("POST", "clock", &json!({ "hold": true }));
     cloud.control("POST", &format!("hosts/{taken}"), &json!({ "do": "interrupt" }));
-    let output = look(taken, "until test -e /run/fleetwright/drained; do sleep 0.02; done; test -e /root/finished");
+    let output = look(taken, &format!("until test -e /run/fleetwright/drained; do sleep 0.02; done; grep -qx {taken} /root/drained"));
     assert!(output.status.success(), "{output:?}");
     assert_eq!(cloud.live("five").len(), 2, "a host that is taken back is left to EC2");
     expect(&mut cloud.cli("laptop", &["exec", "--only", expired, "--", "test -e /root/in-hand"]), 0);

@@ -53,6 +53,10 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
         }
         "restart" => text(check, field).map(Action::Restart),
         "reboot" => {
+            if role == Role::Drain {
+                let message = "a host that is about to end has no use for a reboot";
+                check.error_with(field.key, "conflict", message, Some("a drain lets the worker finish what it has"));
+            }
             let mut s = check.section(field, "`reboot: {within: 10m}`")?;
             let within = super::span(&mut s, check, "within", (10 * SECOND, 3600 * SECOND), Duration::from_mins(10));
             s.close(check, &[]);
