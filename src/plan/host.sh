@@ -1,25 +1,54 @@
 #!/bin/sh
-# fleetwright's host unit: a loop in POSIX sh that needs curl and no credentials, and reads nothing but the instance metadata
-# service. It lets the worker finish when EC2 or Auto Scaling is about to end the host, and powers the host off once Auto
+# fleetwright's host unit: a loop in POSIX sh that needs curl and no credentials but those of the host's own instance profile,
+# and reads nothing but the instance metadata service. It lets the worker finish when EC2 or Auto Scaling is about to end the host, and powers the host off once Auto
 # Scaling waits for no more than that, or once the clock passes its fleetwright:expires tag, whoever has forgotten it; EC2 then
 # terminates it. A host that carries fleetwright:protect never powers itself off. Where the spec says so it restarts the worker
 # before that has been up for too long.
 mkdir -p /opt/fleetwright
 cat >/opt/fleetwright/host <<'HOST'
 #!/bin/sh
-# The worker's service, and the most seconds that it stays up; empty where the spec says nothing.
-service='@service@' every='@every@'
+# The worker's service, the most seconds that it stays up, and where in S3 its log goes; empty where the spec says nothing.
+service='@service@' every='@every@' logs='@logs@'
+region='@region@' s3=${AWS_ENDPOINT_URL:-https://s3.@region@.@domain@}
 base=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
 # Forgotten at a reboot, as what it tells is.
 state=/run/fleetwright
 fetch() { curl -sf --max-time 5 --noproxy '*' "$@"; }
 meta() { fetch -H "X-aws-ec2-metadata-token: $token" "$base/latest/meta-data/$1"; }
+enter() { token=$(fetch -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' "$base/latest/api/token") || token=''; }
 say() { logger -t fleetwright "$1" 2>/dev/null || echo "fleetwright: $1"; }
+
+# The worker's log to S3 with the credentials of the host's instance profile, which no argument shows.
+put_log() {
+    command -v journalctl >/dev/null 2>&1 || { echo 'the host has no journal' && return 1; }
+    id=$(meta instance-id) && role=$(meta iam/security-credentials/) && keys=$(meta "iam/security-credentials/$role") ||
+        { echo 'the host has no instance profile' && return 1; }
+    key() { printf '%s\n' "$keys" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+    log=$state/log.gz
+    timeout 20 journalctl --no-pager -n 100000 -u "$service" | gzip >"$log"
+    printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' \
+        "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)" |
+        curl -sSf -o /dev/null --max-time 30 -K - --aws-sigv4 "aws:amz:$region:s3" -T "$log" \
+            -H "x-amz-content-sha256: $(sha256sum <"$log" | cut -d ' ' -f 1)" \
+            "$s3/$logs/$id/$(date -u +%Y%m%dT%H%M%SZ).log.gz"
+}
+
+# The same, once, where the spec wants it: within a minute whatever happens, since the host's end waits for it.
+keep_log() {
+    [ -n "$logs" ] && [ ! -e "$state/logged" ] || return 0
+    : >"$state/logged"
+    if why=$(put_log 2>&1); then
+        say "the worker's log is in s3://$logs"
+    else
+        say "the worker's log is not in s3://$logs: $why"
+    fi
+}
 
 # Powers the host off, unless somebody protects it or that can't be read.
 off() {
     keys=$(meta tags/instance) || return 0
     printf '%s\n' "$keys" | grep -qx 'fleetwright:protect' && return 0
+    keep_log
     say "$1, powering off"
     poweroff
 }
@@ -75,7 +104,7 @@ drain() {
     [ -e "$state/drained" ] && return 0
     busy && return 1
     say "$1, the worker finishes what it has"
-    { stop_worker && : >"$state/drained" && say 'the worker has finished'; } &
+    { stop_worker && keep_log && : >"$state/drained" && say 'the worker has finished'; } &
     job=$!
     return 1
 }
@@ -118,10 +147,16 @@ expiry() {
 
 mkdir -p "$state"
 token='' job='' looks=0
+# Whoever drains the host over SSH asks for this.
+if [ "$1" = log ]; then
+    enter
+    keep_log
+    exit
+fi
 while :; do
     # Once a minute what does not hurry, and a new token.
     if [ $((looks % 12)) -eq 0 ] || [ -z "$token" ]; then
-        token=$(fetch -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' "$base/latest/api/token") || token=''
+        enter
         expiry
         if [ ! -e "$state/rebalance" ] && advice=$(meta events/recommendations/rebalance); then
             say "EC2 recommends to replace this host: $advice"

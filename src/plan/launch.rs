@@ -6,16 +6,16 @@ use super::ladder::Dry;
 use super::rates::Rates;
 use super::token::digest;
 use super::types::{Wanted, choose, wanted};
-use super::userdata::{Unit, compose};
+use super::userdata::{LIMIT, Unit, compose};
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
     Image, ImageState, Instance, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count,
     tags,
 };
-use crate::spec::{Fleet, spell};
-use crate::spec::fleet::{Connect, HostsSpec, Otherwise};
+use crate::spec::fleet::{Connect, HostsSpec, Otherwise, SharedState, Worker};
 use crate::spec::image::ImageSpec;
+use crate::spec::{Fleet, spell};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -58,9 +58,6 @@ pub struct Input<'a> {
     /// World time.
     pub now: Timestamp,
 }
-
-/// Most user data before base64 (RunInstances, API reference).
-pub const USER_DATA_LIMIT: usize = 16 * 1024;
 
 /// Name of a fleet's launch template.
 pub fn template_name(fleet: &str) -> String {
@@ -217,7 +214,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         key_name: settings.key_name,
         instance_profile: settings.instance_profile,
         security_groups: settings.security_groups,
-        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, Unit::of(fleet, input.drain)))),
+        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, &Unit::of(fleet, input.drain)))),
         root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
         root_gib: hosts.root.size_gib,
         root_type: hosts.root.volume_type.clone(),
@@ -249,10 +246,19 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         }
     }
     plan.steps.push(settle);
-    plan.notes.extend(fleet.worker.as_ref().and_then(|worker| {
-        let every = spell(worker.restart_every?);
-        Some(format!("on each host {} is restarted before it has been up for {every}", worker.service))
-    }));
+    if let Some(worker) = &fleet.worker {
+        let Worker { service, restart_every, logs_to, .. } = worker;
+        let every = restart_every.map(spell);
+        plan.notes.extend(
+            every.map(|every| format!("on each host {service} is restarted before it has been up for {every}")),
+        );
+        plan.notes.extend(logs_to.as_ref().map(|SharedState { bucket, prefix }| {
+            format!(
+                "before a host that was drained ends, the journal of {service} goes to s3://{bucket}/{prefix}{}",
+                fleet.name
+            )
+        }));
+    }
     Ok(plan)
 }
 
@@ -368,11 +374,20 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if compose(input.user_data, Unit::of(input.fleet, input.drain)).len() > USER_DATA_LIMIT {
+    if compose(input.user_data, &Unit::of(input.fleet, input.drain)).len() > LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
-            format!("user data, the host unit and `worker.drain` together are longer than EC2's {USER_DATA_LIMIT} bytes"),
+            format!(
+                "user data, the host unit and `worker.drain` together are longer than EC2's {LIMIT} bytes, gzip or not"
+            ),
             "move what is long into the image or the release",
+        ));
+    }
+    let instance_profile = hosts.instance_profile.clone().or_else(|| template.and_then(|t| t.instance_profile.clone()));
+    if instance_profile.is_none() && input.fleet.worker.as_ref().is_some_and(|worker| worker.logs_to.is_some()) {
+        return Err(lacking(
+            "instance profile, without which no host may write to `worker.logs_to`",
+            "instance_profile",
         ));
     }
     Ok(Settings {
@@ -380,7 +395,7 @@ fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
         subnets,
         security_groups,
         key_name: hosts.key_name.clone().or_else(|| template.and_then(|t| t.key_name.clone())),
-        instance_profile: hosts.instance_profile.clone().or_else(|| template.and_then(|t| t.instance_profile.clone())),
+        instance_profile,
     })
 }
 

@@ -1,14 +1,22 @@
 //! User data of hosts: the host unit first, then what the spec's own file says.
 
 use super::token::digest;
+use crate::model::Partition;
 use crate::spec::Fleet;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use std::fmt::Write as _;
+use std::io::Write as _;
 use std::time::Duration;
 
 /// The script that installs the host unit, the worker's service still to be put in.
 const HOST: &str = include_str!("host.sh");
 
+/// Most user data before base64 (RunInstances, API reference).
+pub const LIMIT: usize = 16 * 1024;
+
 /// What the host unit does with the worker.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Unit<'a> {
     /// The service that it stops before the host ends; empty where there is no worker.
     pub service: &'a str,
@@ -18,6 +26,10 @@ pub struct Unit<'a> {
     pub drain: Option<&'a [u8]>,
     /// The login user, whom the drain's files belong to.
     pub user: &'a str,
+    /// Where the service's log goes before the end, as a path in S3: percent-encoded where S3's signatures want that.
+    pub logs: Option<String>,
+    /// The fleet's own region.
+    pub region: &'a str,
 }
 
 /// Stands in a drain's steps for the id that its host will have.
@@ -31,8 +43,26 @@ impl<'a> Unit<'a> {
             restart_every: worker.restart_every,
             drain,
             user: &fleet.ssh.user,
+            logs: worker
+                .logs_to
+                .as_ref()
+                .map(|logs| encoded(&format!("{}/{}{}", logs.bucket, logs.prefix, fleet.name))),
+            region: fleet.region.as_str(),
         })
     }
+}
+
+/// A path whose letters stand for themselves or are percent-encoded, slashes apart: what curl signs is then what S3 reads.
+fn encoded(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~/".contains(&byte);
+    path.bytes().fold(String::new(), |mut out, byte| {
+        if plain(byte) {
+            out.push(char::from(byte));
+        } else {
+            write!(out, "%{byte:02X}").unwrap_or_default();
+        }
+        out
+    })
 }
 
 /// Puts the host unit before the spec's own user data.
@@ -40,11 +70,30 @@ impl<'a> Unit<'a> {
 /// A script of the spec's is carried inside ours, byte for byte, and run after the unit has begun. Anything else that
 /// cloud-init understands (cloud-config, boothooks ...) becomes the second part of a MIME multipart archive, cloud-init's
 /// own format for several parts.
-pub fn compose(own: Option<&[u8]>, unit: Unit<'_>) -> Vec<u8> {
+/// What would be too long for EC2 goes as gzip, which cloud-init unpacks.
+pub fn compose(own: Option<&[u8]>, unit: &Unit<'_>) -> Vec<u8> {
+    let plain = plain(own, unit);
+    if plain.len() <= LIMIT {
+        return plain;
+    }
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    // Memory takes every write.
+    gzip.write_all(&plain).and_then(|()| gzip.finish()).unwrap_or(plain)
+}
+
+fn plain(own: Option<&[u8]>, unit: &Unit<'_>) -> Vec<u8> {
     // The name of a unit has no character that a shell's single quotes would not keep.
     let every = unit.restart_every.map(|every| every.as_secs().to_string()).unwrap_or_default();
     let drain = data_encoding::BASE64.encode(unit.drain.unwrap_or_default());
-    let given = [("@service@", unit.service), ("@every@", &every), ("@user@", unit.user), ("@drain@", &drain)];
+    let given = [
+        ("@service@", unit.service),
+        ("@every@", &every),
+        ("@user@", unit.user),
+        ("@drain@", &drain),
+        ("@logs@", unit.logs.as_deref().unwrap_or_default()),
+        ("@region@", unit.region),
+        ("@domain@", Partition::of(unit.region).domain),
+    ];
     let unit = given.iter().fold(HOST.to_owned(), |text, (place, value)| text.replace(place, value));
     match own {
         None => unit.into_bytes(),
@@ -90,33 +139,45 @@ mod tests {
     use super::*;
     use crate::model::{PlayKind, PlayStep};
     use std::fs;
+    use std::io::Read;
     use std::os::unix::fs::PermissionsExt;
     use std::process::Command;
 
     #[test]
     fn the_unit_is_in_every_form_and_the_own_script_is_kept_byte_for_byte() {
         let own: &[u8] = b"#!/bin/sh\necho 'it''s mine' \"$HOME\"\n";
-        let given = Unit { service: "crawl@1.service", restart_every: Some(Duration::from_hours(6)), ..Unit::default() };
-        let unit = String::from_utf8(compose(None, given)).unwrap();
-        assert!(unit.contains("\nservice='crawl@1.service' every='21600'\n"));
+        let given =
+            Unit { service: "crawl@1.service", restart_every: Some(Duration::from_hours(6)), ..Unit::default() };
+        let unit = String::from_utf8(compose(None, &given)).unwrap();
+        assert!(unit.contains("\nservice='crawl@1.service' every='21600' logs=''\n"));
         let none = Unit::default();
         assert!(unit.contains(&format!("\nExecStart={}\n", crate::model::HOST_UNIT)));
-        assert!(String::from_utf8(compose(None, none)).unwrap().contains("\nservice='' every=''\n"));
-        let text = String::from_utf8(compose(Some(own), given)).unwrap();
+        assert!(String::from_utf8(compose(None, &none)).unwrap().contains("\nservice='' every='' logs=''\n"));
+        let text = String::from_utf8(compose(Some(own), &given)).unwrap();
         assert!(text.starts_with(&unit));
-        let encoded = text.split("printf %s '").nth(1).unwrap().split('\'').next().unwrap();
+        let encoded = text.split("printf %s '").last().unwrap().split('\'').next().unwrap();
         assert_eq!(data_encoding::BASE64.decode(encoded.as_bytes()).unwrap(), own);
         let config: &[u8] = b"#cloud-config\npackages: [jq]\n";
-        let mime = String::from_utf8(compose(Some(config), none)).unwrap();
+        let mime = String::from_utf8(compose(Some(config), &none)).unwrap();
         assert!(mime.starts_with("Content-Type: multipart/mixed"));
         assert!(mime.contains(&data_encoding::BASE64.encode(config)));
-        assert!(mime.contains(&data_encoding::BASE64.encode(&compose(None, none))));
-        assert_eq!(compose(Some(config), none), compose(Some(config), none));
+        assert!(mime.contains(&data_encoding::BASE64.encode(&compose(None, &none))));
+        assert_eq!(compose(Some(config), &none), compose(Some(config), &none));
+    }
+
+    #[test]
+    fn what_is_too_long_is_packed() {
+        let line = "echo the same again and again\n".repeat(1000);
+        let packed = compose(Some(format!("#!/bin/sh\n{line}").as_bytes()), &CRAWL);
+        assert!(packed.starts_with(&[0x1f, 0x8b]) && packed.len() < LIMIT, "{}", packed.len());
+        let mut unpacked = String::new();
+        flate2::read::GzDecoder::new(&packed[..]).read_to_string(&mut unpacked).unwrap();
+        assert!(unpacked.starts_with(&String::from_utf8(compose(None, &CRAWL)).unwrap()));
     }
 
     #[test]
     fn every_shell_reads_the_scripts() {
-        let all = String::from_utf8(compose(None, CRAWL)).unwrap();
+        let all = String::from_utf8(compose(None, &CRAWL)).unwrap();
         for script in [&all, &loop_of(&all)] {
             for shell in [&["sh"][..], &["dash"], &["bash"], &["busybox", "sh"]] {
                 let read = match Command::new(shell[0]).args(&shell[1..]).args(["-n", "-c", script]).output() {
@@ -134,8 +195,8 @@ mod tests {
         inner.unwrap().to_owned()
     }
 
-    /// Stands for curl: without the token nothing is answered, and what is not there is an error.
-    const CURL: &str = "case $* in\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
+    /// Stands for curl: without the token nothing is answered, and what is not there is an error. S3 takes everything.
+    const CURL: &str = "case $* in\n*--aws-sigv4*) printf 'curl %s\\n' \"$*\" >>\"$HOME/log\"; cat >>\"$HOME/log\"; exit ;;\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
         cat \"$HOME/meta/$(printf %s \"${*##*/latest/meta-data/}\" | tr / ,)\" 2>/dev/null || exit 22\n";
     /// Stands for sleep: waits until a drain that has begun is over, and ends the loop after the last look.
     const SLEEP: &str = "tries=0\n\
@@ -145,8 +206,14 @@ mod tests {
         n=$(cat \"$HOME/looks\")\necho $((n - 1)) >\"$HOME/looks\"\n[ \"$n\" -gt 1 ] || kill $PPID\n";
 
     /// The worker of these tests.
-    const CRAWL: Unit<'_> =
-        Unit { service: "crawl", restart_every: Some(Duration::from_secs(1000)), drain: None, user: "ops" };
+    const CRAWL: Unit<'_> = Unit {
+        service: "crawl",
+        restart_every: Some(Duration::from_secs(1000)),
+        drain: None,
+        user: "ops",
+        logs: None,
+        region: "us-east-1",
+    };
 
     /// What the loop does in four looks, while the metadata service answers this and `systemctl is-active` that.
     fn done(metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
@@ -155,11 +222,11 @@ mod tests {
 
     /// The same with a worker that has been up for so many seconds.
     fn done_after(up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
-        done_by(CRAWL, up, metadata, worker)
+        done_by(&CRAWL, up, metadata, worker)
     }
 
     /// The same by a unit that was told something else.
-    fn done_by(unit: Unit<'_>, up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
+    fn done_by(unit: &Unit<'_>, up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = home.path().join(name);
@@ -173,9 +240,14 @@ mod tests {
              [ \"$1\" = show ] && {{ echo \"$3=$(((up - {up}) * 1000000))\"; exit; }}\n\
              [ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}"
         );
-        for (name, text) in
-            [("curl", CURL), ("sleep", SLEEP), ("logger", tell), ("poweroff", tell), ("systemctl", stop.as_str())]
-        {
+        for (name, text) in [
+            ("curl", CURL),
+            ("sleep", SLEEP),
+            ("logger", tell),
+            ("poweroff", tell),
+            ("journalctl", "echo a line\n"),
+            ("systemctl", stop.as_str()),
+        ] {
             write(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}"));
         }
         write("looks", "4");
@@ -189,7 +261,13 @@ mod tests {
         let script = script.replace("/opt/fleetwright", &home.path().join("opt").display().to_string());
         let script = script.replace("/run/fleetwright", &home.path().join("run").display().to_string());
         let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
-        Command::new("sh").args(["-c", &script]).env("PATH", path).env("HOME", home.path()).output().unwrap();
+        Command::new("sh")
+            .args(["-c", &script])
+            .env("PATH", path)
+            .env("HOME", home.path())
+            .env_remove("AWS_ENDPOINT_URL")
+            .output()
+            .unwrap();
         let log = fs::read_to_string(home.path().join("log")).unwrap();
         log.lines().map(|line| line.trim_end().to_owned()).collect()
     }
@@ -223,14 +301,47 @@ mod tests {
         let quiet = r#"test -e "$HOME/quiet" || { : >"$HOME/quiet"; : >"$HOME/refused"; exit 7; }"#.to_owned();
         let steps = [step(PlayKind::Run { script: asked }), step(PlayKind::Check { script: quiet })];
         let drain = crate::ssh::bundle(&steps).unwrap();
-        let user_data = String::from_utf8(compose(None, Unit { drain: Some(&drain), ..CRAWL })).unwrap();
+        let user_data = String::from_utf8(compose(None, &Unit { drain: Some(&drain), ..CRAWL })).unwrap();
         assert!(user_data.contains(&format!("printf %s '{}'", data_encoding::BASE64.encode(&drain))));
         let metadata = [("instance-id", "i-0bbbbbbbbbbbbbbbb"), ("spot/instance-action", "{}")];
-        let took = done_by(Unit { drain: Some(&drain), ..CRAWL }, 0, &metadata, "active");
+        let took = done_by(&Unit { drain: Some(&drain), ..CRAWL }, 0, &metadata, "active");
         let begun = "logger -t fleetwright EC2 takes this host back: {}, the worker finishes what it has";
         let asked = "play i-0bbbbbbbbbbbbbbbb";
         let failed = "logger -t fleetwright step 2 of worker.drain failed";
         assert_eq!(took, [begun, asked, failed, begun, asked, "logger -t fleetwright the worker has finished"]);
+    }
+
+    #[test]
+    fn the_log_goes_to_s3_once_before_the_end_and_no_argument_shows_a_secret() {
+        let keys = "{\n  \"AccessKeyId\" : \"ASIA1\",\n  \"SecretAccessKey\" : \"a/b+c\",\n  \"Token\" : \"t=\"\n}";
+        let end = ("autoscaling/target-lifecycle-state", "Terminated");
+        let profile = [("iam,security-credentials,", "crawler"), ("iam/security-credentials/crawler", keys)];
+        let unit = Unit { logs: Some(encoded("ops-logs/a+b/five")), ..CRAWL };
+        let took = done_by(&unit, 0, &[end, ("instance-id", "i-0"), profile[0], profile[1]], "inactive");
+        let [_, stop, put, user, token, told, finished, off, power] = &took[..9] else { panic!("{took:?}") };
+        assert_eq!(
+            (stop.as_str(), finished.as_str()),
+            ("systemctl stop crawl", "logger -t fleetwright the worker has finished")
+        );
+        assert!(put.contains("-K - --aws-sigv4 aws:amz:us-east-1:s3 -T ") && put.contains("/run/log.gz "), "{put}");
+        assert!(put.contains(" https://s3.us-east-1.amazonaws.com/ops-logs/a%2Bb/five/i-0/2"), "{put}");
+        assert!(!put.contains("a/b+c") && !put.contains("t="), "{put}");
+        assert_eq!(
+            (user.as_str(), token.as_str()),
+            ("user = \"ASIA1:a/b+c\"", "header = \"x-amz-security-token: t=\"")
+        );
+        assert_eq!(told, "logger -t fleetwright the worker's log is in s3://ops-logs/a%2Bb/five");
+        assert!(off.contains("drained for Auto Scaling") && power == "poweroff", "{took:?}");
+        assert_eq!(took.iter().filter(|line| line.starts_with("curl ")).count(), 1, "{took:?}");
+        // Without a profile it is said, and the host ends all the same; with an end of its own the log goes first.
+        let expires = ("tags/instance/fleetwright:expires", "2001-01-01T00:00:00Z");
+        let took = done_by(&unit, 0, &[expires, ("instance-id", "i-0")], "active");
+        let lost = "logger -t fleetwright the worker's log is not in s3://ops-logs/a%2Bb/five: the host has no instance profile";
+        assert_eq!((took[0].as_str(), took[2].as_str()), (lost, "poweroff"), "{took:?}");
+        let chinese = Unit { region: "cn-north-1", ..CRAWL };
+        assert!(
+            String::from_utf8(compose(None, &chinese)).unwrap().contains(":-https://s3.cn-north-1.amazonaws.com.cn}")
+        );
     }
 
     #[test]

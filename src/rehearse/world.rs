@@ -83,12 +83,19 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         spot_vcpus: 1_000_000,
         template,
         queues: queues(fleet),
-        buckets: fleet.state.iter().map(|state| state.bucket.clone()).collect(),
+        buckets: buckets(fleet),
         decoys: true,
         mounts: mounts(fleet, folders),
         start: None,
         lag_seconds: 0,
     }
+}
+
+/// The buckets that the spec names, each once.
+fn buckets(fleet: &Fleet) -> Vec<String> {
+    let logs = fleet.worker.as_ref().and_then(|worker| worker.logs_to.as_ref());
+    let names: BTreeSet<_> = fleet.state.iter().chain(logs).map(|place| place.bucket.clone()).collect();
+    names.into_iter().collect()
 }
 
 /// A world for other tools, without any spec: three zones, usual types, one running template, one queue.

@@ -11,7 +11,7 @@ use std::io;
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and `ssh.port`; of
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path; what the host unit does with
-/// the worker: `worker.service`, `worker.restart_every`, the bytes of `worker.drain` and the queue's URL that it may name.
+/// the worker: `worker.service`, `worker.restart_every`, `worker.logs_to`, the bytes of `worker.drain` and the queue's URL that it may name.
 ///
 /// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is shared, how many SSH connections are made and with which
 /// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
@@ -53,6 +53,9 @@ pub(crate) fn of(fleet: &Fleet, drain: Option<&Playbook>) -> io::Result<String> 
         }
         if let Some(every) = worker.restart_every {
             hosts.insert("restart_every".to_owned(), every.as_secs().into());
+        }
+        if let Some(logs) = &worker.logs_to {
+            hosts.insert("logs_to".to_owned(), serde_json::json!(logs));
         }
     }
     let mut canonical = serde_json::json!({

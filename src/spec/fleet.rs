@@ -295,6 +295,9 @@ pub struct Worker {
     /// `restart_every:` the longest that the service stays up on a host, 10m to 30d; as long as it likes if absent.
     #[serde(default)]
     pub restart_every: Option<Duration>,
+    /// `logs_to:` where in S3 the service's log goes before its host ends; it ends with the host if absent.
+    #[serde(default)]
+    pub logs_to: Option<SharedState>,
 }
 
 /// `queue:`

@@ -173,7 +173,6 @@ fn size_and_pace_make_no_other_fleet() {
         "image.name=other",
         "image.encrypt={kms_key: alias/fleet}",
         "fleet.expires=46m",
-        "worker.restart_every=7h",
     ] {
         let sets = if other.starts_with("region") {
             vec![other, "queue.url=http://127.0.0.1/098765432109/q"]
@@ -182,6 +181,26 @@ fn size_and_pace_make_no_other_fleet() {
         };
         assert_ne!(digest(&sets), base, "{other}");
     }
+}
+
+#[test]
+fn what_the_host_unit_does_makes_another_host() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).expect("writable");
+    let head = "version: 1\nname: a\naccount: '123456789012'\nregion: us-east-1\nfleet: {size: 2, spot: 50%}\n";
+    let digest = |worker: &str, drain: &str| {
+        write(FILE, &format!("{head}worker: {{service: crawl, {worker}}}\n"));
+        write("drain.yaml", drain);
+        load(&dir.path().join(FILE), &[], &env).expect("good").fleet.digest
+    };
+    let base = digest("process: crawl.py", "");
+    assert_eq!(digest("process: other", ""), base);
+    let drained = "process: crawl.py, drain: drain.yaml";
+    let mut all = vec![base, digest(drained, "- run: a\n"), digest(drained, "- run: b\n")];
+    all.push(digest("process: crawl.py, restart_every: 6h", ""));
+    all.push(digest("process: crawl.py, logs_to: s3://ops-logs/crawl", ""));
+    let different: std::collections::HashSet<&String> = all.iter().collect();
+    assert_eq!(different.len(), all.len(), "{all:?}");
 }
 
 #[test]

@@ -105,6 +105,7 @@ const PLACES: &[(&str, &str)] = &[
     ("key_name", "fleet"),
     ("known_hosts", "ssh"),
     ("lines", "feed.from"),
+    ("logs_to", "worker"),
     ("max_fail", "release"),
     ("max_price", "fleet"),
     ("metadata", "fleet"),

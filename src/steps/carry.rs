@@ -19,7 +19,8 @@ const OTHER_ID: &str = "%another--id%";
 ///
 /// When it can't be rendered, or does more with the host's id than to put it into a command.
 pub fn carried(fleet: &Fleet, playbook: &Playbook) -> Result<Vec<u8>, Failure> {
-    let refused = |why: String| Failure::to(Exit::Usage, format!("prepare {} for the hosts: {why}", playbook.file.display()));
+    let refused =
+        |why: String| Failure::to(Exit::Usage, format!("prepare {} for the hosts: {why}", playbook.file.display()));
     let files = files(playbook)?;
     let steps = |id: &str, slot: u32| {
         let facts = HostFacts {
@@ -37,7 +38,9 @@ pub fn carried(fleet: &Fleet, playbook: &Playbook) -> Result<Vec<u8>, Failure> {
     let (ours, other) = (steps(INSTANCE_ID, 0)?, steps(OTHER_ID, 1)?);
     if format!("{ours:?}").replace(INSTANCE_ID, OTHER_ID) != format!("{other:?}") {
         return Err(refused("what it does depends on the host, and none is there yet when it is written".to_owned())
-            .hint("use {{ instance_id }} in `run`, `check` and `link` only, as it is, and neither `slot` nor `address`"));
+            .hint(
+                "use {{ instance_id }} in `run`, `check` and `link` only, as it is, and neither `slot` nor `address`",
+            ));
     }
     bundle(&ours).map_err(|error| refused(error.to_string()))
 }
@@ -72,7 +75,8 @@ mod tests {
 
     #[test]
     fn steps_travel_with_a_place_for_the_host_s_id() {
-        let files = carry("- {run: \"echo {{ instance_id }} {{ fleet }}\", timeout: 90s}\n- check: [test, -e, /a b]\n").unwrap();
+        let files = carry("- {run: \"echo {{ instance_id }} {{ fleet }}\", timeout: 90s}\n- check: [test, -e, /a b]\n")
+            .unwrap();
         assert_eq!(files["plan"], "step 0 90 0 run f0\nstep 1 300 0 check f1\n");
         assert_eq!(files["f0"].replace(['\'', '"'], ""), "echo @instance-id@ five");
         assert_eq!(files["f1"], "test -e '/a b'");
@@ -90,7 +94,11 @@ mod tests {
             let why = carry(drain).unwrap_err();
             assert!(why.contains("depends on the host"), "{why}");
         }
-        for (drain, word) in [("- run: echo {{ slot }}\n", "slot"), ("- run: ping {{ address }}\n", "address"), ("- reboot: {}\n", "reboot")] {
+        for (drain, word) in [
+            ("- run: echo {{ slot }}\n", "slot"),
+            ("- run: ping {{ address }}\n", "address"),
+            ("- reboot: {}\n", "reboot"),
+        ] {
             let why = carry(drain).unwrap_err();
             assert!(why.contains(word), "{why}");
         }

@@ -10,8 +10,8 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{
-    Host, HostReport, HostResult, Instance, InstanceId, InstanceState, Play, Residue, Thing, count, count_is,
-    shell_word,
+    Host, HostReport, HostResult, Instance, InstanceId, InstanceState, Play, PlayKind, PlayStep, Residue, Thing, count,
+    count_is, shell_word,
 };
 use crate::plan::play::{HostFacts, render};
 use crate::plan::slots;
@@ -29,6 +29,13 @@ use std::time::{Duration, Instant};
 const STOP: Limits = Limits { timeout: Duration::from_mins(15), max_output: 16 * 1024 };
 /// Each small command on a host, wall time.
 const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 16 * 1024 };
+
+/// Lets the host unit put the worker's log where the spec wants it; what comes of that the host says, and no host stays for it.
+/// One that was launched before units could do that is left alone.
+const KEEP_LOG: &str =
+    "! grep -q keep_log /opt/fleetwright/host 2>/dev/null || timeout 90 sh /opt/fleetwright/host log; true";
+/// Longer than what is given above, wall time.
+const KEEPING: Limits = Limits { timeout: Duration::from_mins(2), max_output: 16 * 1024 };
 
 /// What the step leaves.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -84,11 +91,19 @@ impl Steps {
                         release: None,
                         queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
                     };
-                    render(playbook, &BTreeMap::new(), &facts, files)
-                        .map(|play| (host.id.clone(), play))
-                        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))
+                    let mut play = render(playbook, &BTreeMap::new(), &facts, files)
+                        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+                    if worker.logs_to.is_some() {
+                        play.steps.push(PlayStep {
+                            name: "keep the worker's log".to_owned(),
+                            timeout: KEEPING.timeout,
+                            retries: 0,
+                            kind: PlayKind::Run { script: KEEP_LOG.to_owned() },
+                        });
+                    }
+                    Ok((host.id.clone(), play))
                 })
-                .collect::<Result<_, _>>()?,
+                .collect::<Result<_, Failure>>()?,
             (Some(_) | None, _) => BTreeMap::new(),
         };
         let lanes = Lanes::new(usize::try_from(self.fleet.ssh.parallel).unwrap_or(64));
@@ -233,6 +248,9 @@ impl Job {
         let wanted = Input::Bytes(format!("{}\n", self.worker.process).into_bytes().into());
         let left = session.exec(FIND_PROCESS, wanted, SHORT).await?;
         let text = String::from_utf8_lossy(&left.stdout).into_owned();
+        if text.is_empty() && self.worker.logs_to.is_some() {
+            let _the_host_says_it = session.exec(&as_root(KEEP_LOG), Input::Empty, KEEPING).await;
+        }
         Ok(text.lines().next().map(|line| {
             format!("{service} is stopped, but there still is {}", crate::ssh::output::line(line.trim_end()))
         }))

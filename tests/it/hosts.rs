@@ -21,21 +21,18 @@ systemctl start crawl && until test -e /root/in-hand; do sleep 0.02; done"#;
 
 #[test]
 fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
-    let cloud = Cloud::with_hosts("tests/specs/it/five.yaml", 60, &json!({}), "real");
-    let worker = "worker={service: crawl, process: crawl.sh, drain: drain.yaml, restart_every: 10m}";
-    let sets = ["fleet.size=2", "fleet.spot=100%", "fleet.key_name=rehearsal", worker];
-    let launch = ["launch", "--unattested", "--image", IMAGE, "--until", "ssh"];
-    let launch: Vec<&str> = sets.iter().flat_map(|set| ["--set", set]).chain(launch).collect();
-    expect(&mut cloud.cli("laptop", &launch), 0);
+    let cloud = Cloud::with_hosts("tests/specs/it/crawl.yaml", 60, &json!({}), "real");
+    expect(&mut cloud.cli("laptop", &["launch", "--unattested", "--image", IMAGE, "--until", "ssh"]), 0);
     // The same unit that hosts run by themselves every five seconds looks at once when it is started anew; by then it takes the
     // worker for an old one.
-    let begin = format!("systemctl is-active fleetwright-host && sed -i 's/age=/age=99/' /opt/fleetwright/host && {WORKER}");
+    let begin =
+        format!("systemctl is-active fleetwright-host && sed -i 's/age=/age=99/' /opt/fleetwright/host && {WORKER}");
     expect(&mut cloud.cli("laptop", &["exec", "--", &begin]), 0);
     let look = |id: &str, after: &str| {
         let line = format!("systemctl restart fleetwright-host; {after}");
         cloud.cli("laptop", &["exec", "--only", id, "--", &line]).output().unwrap()
     };
-    let hosts = cloud.live("five");
+    let hosts = cloud.live("crawl");
     let (taken, expired) = (&hosts[0], &hosts[1]);
     // A worker that has been up for too long is restarted once it has finished what it has.
     let fresh = "until test -e /root/finished -a -e /root/in-hand; do sleep 0.02; done; systemctl is-active crawl";
@@ -43,9 +40,18 @@ fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     assert!(output.status.success(), "{output:?}");
     cloud.control("POST", "clock", &json!({ "hold": true }));
     cloud.control("POST", &format!("hosts/{taken}"), &json!({ "do": "interrupt" }));
-    let output = look(taken, &format!("until test -e /run/fleetwright/drained; do sleep 0.02; done; grep -qx {taken} /root/drained"));
+    let output = look(
+        taken,
+        &format!("until test -e /run/fleetwright/drained; do sleep 0.02; done; grep -qx {taken} /root/drained"),
+    );
     assert!(output.status.success(), "{output:?}");
-    assert_eq!(cloud.live("five").len(), 2, "a host that is taken back is left to EC2");
+    assert_eq!(cloud.live("crawl").len(), 2, "a host that is taken back is left to EC2");
+    let kept = |host: &str| {
+        let put = cloud.calls("PutObject").into_iter().filter(|call| call["principal"] == host);
+        let keys: Vec<String> = put.map(|call| call["parameters"]["Key"].as_str().unwrap().to_owned()).collect();
+        assert!(keys.len() == 1 && keys[0].starts_with(&format!("hosts/crawl/{host}/2")), "{keys:?}");
+    };
+    kept(taken);
     expect(&mut cloud.cli("laptop", &["exec", "--only", expired, "--", "test -e /root/in-hand"]), 0);
     let expire = format!(
         "Action=CreateTags&Version=2016-11-15&ResourceId.1={expired}&Tag.1.Key=fleetwright%3Aexpires&Tag.1.Value=2001-01-01T00%3A00%3A00Z"
@@ -55,10 +61,11 @@ fn an_interrupted_host_gives_its_item_back_and_an_expired_one_ends_itself() {
     let output = look(expired, "true");
     cloud.control("POST", "clock", &json!({ "hold": false, "advance": "2m" }));
     let begun = Instant::now();
-    while !cloud.live("five").is_empty() {
+    while !cloud.live("crawl").is_empty() {
         assert!(begun.elapsed() < Duration::from_secs(20), "{}", String::from_utf8_lossy(&output.stderr));
         std::thread::sleep(Duration::from_millis(50));
     }
+    kept(expired);
     assert!(cloud.calls("TerminateInstances").is_empty(), "nobody but EC2 and the host acted");
 }
 

@@ -2,6 +2,7 @@
 
 use super::orders::{BootOrder, DEFAULT_USER, home_of};
 use data_encoding::BASE64;
+use flate2::read::GzDecoder;
 use russh::keys::ssh_key::private::{Ed25519Keypair, KeypairData};
 use russh::keys::ssh_key::{HashAlg, LineEnding};
 use russh::keys::{PrivateKey, PublicKey};
@@ -30,6 +31,7 @@ pub(super) enum UserData {
 /// Sorts user data as cloud-init does, by how it begins.
 pub(super) fn user_data(order: &BootOrder) -> UserData {
     let data = order.user_data.as_deref().and_then(|text| BASE64.decode(text.as_bytes()).ok()).unwrap_or_default();
+    let data = unpacked(data);
     if data.trim_ascii().is_empty() {
         UserData::Nothing
     } else if data.starts_with(b"#!") {
@@ -38,6 +40,13 @@ pub(super) fn user_data(order: &BootOrder) -> UserData {
         let line = data.split(|byte| *byte == b'\n').next().unwrap_or_default();
         UserData::Refused(String::from_utf8_lossy(line.trim_ascii()).chars().take(40).collect())
     }
+}
+
+/// "User data can be gzip compressed": cloud-init looks for gzip's first bytes, and takes what it can't unpack as it is.
+fn unpacked(data: Vec<u8>) -> Vec<u8> {
+    let mut plain = Vec::new();
+    let gzip = data.starts_with(&[0x1f, 0x8b]) && GzDecoder::new(&data[..]).read_to_end(&mut plain).is_ok();
+    if gzip { plain } else { data }
 }
 
 /// The host's key, and whether this is the instance's first boot. An image's copied key is replaced then, and its login
@@ -142,6 +151,17 @@ pub(super) fn finished_line(now: &str, seconds: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn what_is_packed_is_unpacked() {
+        let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
+        gzip.write_all(b"#!/bin/sh\n").unwrap();
+        let packed = gzip.finish().unwrap();
+        assert_eq!(unpacked(packed.clone()), b"#!/bin/sh\n");
+        assert_eq!(unpacked(packed[..12].to_vec()), packed[..12]);
+        assert_eq!(unpacked(b"#cloud-config".to_vec()), b"#cloud-config");
+    }
 
     #[test]
     fn the_key_block_is_cloud_inits() {

@@ -198,7 +198,8 @@ fn credentials(source: &Source) -> String {
         "Type": "AWS-HMAC",
         "AccessKeyId": value("AWS_ACCESS_KEY_ID"),
         "SecretAccessKey": value("AWS_SECRET_ACCESS_KEY"),
-        "Token": value("AWS_SESSION_TOKEN"),
+        // A role's credentials never come without one.
+        "Token": source.env.get("AWS_SESSION_TOKEN").map_or("rehearsal-token", String::as_str),
         "Expiration": stamp(end),
     });
     format!("{document:#}")

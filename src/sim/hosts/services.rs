@@ -235,8 +235,12 @@ impl Services {
     /// A new generation of the unit, in this state.
     fn renew(&self, name: &str, state: State) -> u64 {
         let mut units = self.lock();
-        let unit =
-            units.entry(name.to_owned()).or_insert_with(|| Unit { state: State::Inactive, entered: 0, generation: 0, changed: Arc::default() });
+        let unit = units.entry(name.to_owned()).or_insert_with(|| Unit {
+            state: State::Inactive,
+            entered: 0,
+            generation: 0,
+            changed: Arc::default(),
+        });
         unit.generation += 1;
         unit.enter(state);
         unit.generation

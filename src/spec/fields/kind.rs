@@ -86,6 +86,18 @@ pub(super) const SECTION: Kind = Kind::Section { one_of: &[] };
 /// A command, or a list of words.
 pub(super) const COMMAND: Kind = Kind::Either(&[Kind::Command, Kind::List { of: &Kind::Template, most: None }]);
 
+/// A place in S3.
+pub(super) const S3: Kind = Kind::Text(Form {
+    words: "`s3://BUCKET/PREFIX` of at most 300 characters",
+    pattern: concat!(
+        r"^(?=.{8,300}$)s3://(?!xn--|sthree-|amzn-s3-demo-|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(/|$))(?![a-z0-9.-]*\.\.)",
+        r"(?![a-z0-9.-]*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)(/|$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
+        r"(/[A-Za-z0-9_-][A-Za-z0-9_.=+@-]*)*$"
+    ),
+    length: None,
+    bare: false,
+});
+
 /// A whole number within bounds.
 pub(super) const fn whole(least: u64, most: u64) -> Kind {
     Kind::Whole { least, most }

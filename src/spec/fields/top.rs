@@ -1,7 +1,7 @@
 //! The top of a fleet.yaml: identity, tags, template and image.
 
 use super::Field;
-use super::kind::{Form, Kind, SECTION, duration, list, text, whole, word};
+use super::kind::{Form, Kind, S3, SECTION, duration, list, text, whole, word};
 
 const TAGS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html";
 const CREATE_IMAGE: &str = "https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateImage.html";
@@ -45,16 +45,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/using-regions-availability-zones.html"),
     Field::new(
         "state",
-        Kind::Text(Form {
-            words: "`s3://BUCKET/PREFIX` of at most 300 characters",
-            pattern: concat!(
-                r"^(?=.{8,300}$)s3://(?!xn--|sthree-|amzn-s3-demo-|[0-9]+\.[0-9]+\.[0-9]+\.[0-9]+(/|$))(?![a-z0-9.-]*\.\.)",
-                r"(?![a-z0-9.-]*(-s3alias|--ol-s3|\.mrap|--x-s3|--table-s3)(/|$))[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]",
-                r"(/[A-Za-z0-9_-][A-Za-z0-9_.=+@-]*)*$"
-            ),
-            length: None,
-            bare: false,
-        }),
+        S3,
         "s3://ops-state/fleetwright",
         "A bucket in the fleet's region where journals and the claim on the fleet are shared: two machines never work on \
          it at once, and what a run on one began another goes on with. Each batch of the journal is there before the \

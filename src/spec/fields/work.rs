@@ -1,7 +1,7 @@
 //! `release:`, `worker:`, `queue:`, `feed:` and `done:` the job itself.
 
 use super::Field;
-use super::kind::{Form, Kind, SECTION, duration, line, text, whole, word};
+use super::kind::{Form, Kind, S3, SECTION, duration, line, text, whole, word};
 
 const QUEUES: &str = "https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_CreateQueue.html";
 const EMPTY: &str =
@@ -94,6 +94,17 @@ pub(super) const FIELDS: &[Field] = &[
          while the host is drained, and not where the service was stopped.",
     )
     .absent("it is not restarted"),
+    Field::new(
+        "worker.logs_to",
+        S3,
+        "s3://ops-logs/crawl",
+        "A bucket in the fleet's region where a host puts the service's journal before it ends: as \
+         `PREFIX/FLEET/INSTANCE/TIME.log.gz`, once the worker is drained, whoever ends the host, and before it powers itself \
+         off; not before `down`, which drains nothing. Needs an instance profile that may do what \
+         docs/iam-policy-worker.json calls KeepLogs, and curl 7.88 or later. What fails is said in the host's log and holds \
+         nothing up.",
+    )
+    .absent("the journal ends with its host"),
     Field::new(
         "queue",
         SECTION,

@@ -82,10 +82,13 @@ pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker>
         Some(text.to_owned())
     });
     let drain = s.get("drain").and_then(|f| check.file(&f, false));
-    let restart_every =
-        s.get("restart_every").and_then(|f| check.parsed(&f, value::duration(600 * SECOND, 30 * DAY)));
+    let restart_every = s.get("restart_every").and_then(|f| check.parsed(&f, value::duration(600 * SECOND, 30 * DAY)));
+    let logs_to = s.get("logs_to").and_then(|f| {
+        let text = check.text_of(&f)?;
+        check.judged(&f, aws::shared_state(text))
+    });
     s.close(check, &[]);
-    Some(Worker { service: service?, process: process?, command, drain, restart_every })
+    Some(Worker { service: service?, process: process?, command, drain, restart_every, logs_to })
 }
 
 /// Engines that are documented but not done by this version.
