@@ -31,6 +31,7 @@ mod matrix;
 mod model;
 mod money;
 mod notify;
+mod openrc;
 mod orphans;
 mod ownership;
 mod papers;
