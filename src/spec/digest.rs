@@ -11,7 +11,7 @@ use std::io;
 /// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and `ssh.port`; of
 /// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
 /// metadata options and `expires`; the bytes of the user data file, not its path; what the host unit does with
-/// the worker: `worker.service`, `worker.restart_every`, `worker.logs_to`, the bytes of `worker.drain` and the queue's URL that it may name.
+/// the worker: `worker.service`, `worker.restart_every`, `worker.logs_to`, the bytes of `worker.drain`.
 ///
 /// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is shared, how many SSH connections are made and with which
 /// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
@@ -48,8 +48,7 @@ pub(crate) fn of(fleet: &Fleet, drain: Option<&Playbook>) -> io::Result<String> 
         hosts.insert("service".to_owned(), worker.service.as_str().into());
         // Each only where it is: without it the host unit does what it ever did.
         if let Some(drain) = drain {
-            let queue = fleet.queue.as_ref().map(|queue| queue.url.as_str()).unwrap_or_default();
-            hosts.insert("drain".to_owned(), hex(&[drain.digest.as_bytes(), queue.as_bytes()]).into());
+            hosts.insert("drain".to_owned(), drain.digest.as_str().into());
         }
         if let Some(every) = worker.restart_every {
             hosts.insert("restart_every".to_owned(), every.as_secs().into());

@@ -156,8 +156,8 @@ fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
 fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
     let lacking =
         [("release", role != Role::Deploy), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
-    // User data carries it, written before there is any host; its id the host itself puts in.
-    let lacking = lacking.into_iter().chain(["slot", "address"].map(|name| (name, role == Role::Drain)));
+    // User data carries it, written before there is any host, and kept in the journal: the host itself puts its id in.
+    let lacking = lacking.into_iter().chain(["slot", "address", "queue_url"].map(|name| (name, role == Role::Drain)));
     let lacking: Vec<_> = lacking.collect();
     let known = move |fact: &&&str| !lacking.iter().any(|(name, lacks)| *lacks && *name == **fact);
     FACTS.iter().filter(known).map(|fact| (*fact).to_owned())

@@ -30,7 +30,8 @@ pub fn carried(fleet: &Fleet, playbook: &Playbook) -> Result<Vec<u8>, Failure> {
             fleet: fleet.name.clone(),
             region: Some(fleet.region.clone()),
             release: None,
-            queue_url: fleet.queue.as_ref().map(|queue| queue.url.clone()),
+            // It may come from the environment, which no call's body may hold.
+            queue_url: None,
         };
         let play = render(playbook, &BTreeMap::new(), &facts, &files).map_err(|error| refused(error.to_string()))?;
         Ok::<_, Failure>(play.steps)
@@ -39,7 +40,7 @@ pub fn carried(fleet: &Fleet, playbook: &Playbook) -> Result<Vec<u8>, Failure> {
     if format!("{ours:?}").replace(INSTANCE_ID, OTHER_ID) != format!("{other:?}") {
         return Err(refused("what it does depends on the host, and none is there yet when it is written".to_owned())
             .hint(
-                "use {{ instance_id }} in `run`, `check` and `link` only, as it is, and neither `slot` nor `address`",
+                "use {{ instance_id }} in `run`, `check` and `link` only, as it is, and neither `slot`, `address` nor `queue_url`",
             ));
     }
     bundle(&ours).map_err(|error| refused(error.to_string()))
@@ -96,6 +97,7 @@ mod tests {
         }
         for (drain, word) in [
             ("- run: echo {{ slot }}\n", "slot"),
+            ("- run: echo {{ queue_url }}\n", "queue_url"),
             ("- run: ping {{ address }}\n", "address"),
             ("- reboot: {}\n", "reboot"),
         ] {

@@ -89,7 +89,8 @@ impl Steps {
                         fleet: self.fleet.name.clone(),
                         region: Some(self.fleet.region.clone()),
                         release: None,
-                        queue_url: self.fleet.queue.as_ref().map(|queue| queue.url.clone()),
+                        // User data carries the same steps, and no call's body may hold what may come from the environment.
+                        queue_url: None,
                     };
                     let mut play = render(playbook, &BTreeMap::new(), &facts, files)
                         .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;

@@ -81,7 +81,7 @@ pub(super) const FIELDS: &[Field] = &[
         "playbooks/drain.yaml",
         "The playbook that lets a host finish what it has in hand and take no more, before it ends: over SSH by `scale` and \
          its like, by the host unit where EC2 or Auto Scaling takes the host back. User data carries it there, so it knows \
-         neither `slot` nor `address`, and all of it must fit into EC2's 16 KiB. Its last step should be a check that nothing \
+         neither `slot`, `address` nor `queue_url`, and all of it must fit into EC2's 16 KiB. Its last step should be a check that nothing \
          is left.",
     )
     .absent("the service is stopped, and no process of it may be left"),
