@@ -21,6 +21,8 @@ say() { logger -t fleetwright "$1" 2>/dev/null || echo "fleetwright: $1"; }
 # The worker's log to S3 with the credentials of the host's instance profile, which no argument shows.
 put_log() {
     command -v journalctl >/dev/null 2>&1 || { echo 'the host has no journal' && return 1; }
+    # A drain may have outlived the loop's token.
+    enter
     id=$(meta instance-id) && role=$(meta iam/security-credentials/) && keys=$(meta "iam/security-credentials/$role") ||
         { echo 'the host has no instance profile' && return 1; }
     key() { printf '%s\n' "$keys" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
@@ -149,7 +151,6 @@ mkdir -p "$state"
 token='' job='' looks=0
 # Whoever drains the host over SSH asks for this.
 if [ "$1" = log ]; then
-    enter
     keep_log
     exit
 fi
