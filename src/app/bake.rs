@@ -1,9 +1,10 @@
 //! `bake`: an image of the verified template.
 
 use super::Told;
+use super::build::After;
 use super::campaign::{Held, Order};
 use super::context::{Context, state};
-use crate::cli::request::Bake;
+use crate::cli::request::{Bake, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Fold, History};
@@ -31,24 +32,37 @@ impl Context {
     /// Bakes under a claim that is held already.
     pub(super) async fn bake_held(&self, held: &Held, wanted: Bake) -> Result<Baked, Failure> {
         self.need(Need::Template)?;
-        let Some(template) = self.fleet.template.clone() else {
-            return Err(Failure::new(Exit::Usage, "bake: the spec has no `template` section"));
-        };
         let release = self.release_digest()?;
-        if wanted.if_changed
+        let ending = self.template_ending(held)?;
+        if (wanted.if_changed || ending)
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
+            Box::pin(self.end_template(false, true)).await?;
             self.nothing("bake", format!("image {} has the same release and playbooks", image.image));
             return Ok(image);
         }
-        let attestation = match self.attestation(&held.state, template.instance.as_str())? {
+        let after = After::unless(wanted.keep, After::Ends);
+        self.with_template(held, after, async |there: &Self| there.bake_template(held, wanted, release).await).await
+    }
+
+    /// Bakes a template that is there; one that was built is verified first.
+    async fn bake_template(&self, held: &Held, wanted: Bake, release: Option<String>) -> Result<Baked, Failure> {
+        let Some(template) = self.fleet.template.clone() else {
+            return Err(Failure::new(Exit::Usage, "bake: the spec has no `template` section"));
+        };
+        let (instance, made_of) = (template.id(), self.made_of());
+        let attested = || self.attestation(&held.state, instance.as_str());
+        if made_of.is_some() && !wanted.unverified && !wanted.no_login && attested()?.is_none() {
+            self.part(Box::pin(self.verify_held(held, Verify::default()))).await?;
+        }
+        let attestation = match attested()? {
             Some(attestation) => Some(attestation.digest),
             None if wanted.unverified || wanted.no_login => None,
             None if self.planned("verify").is_some() => None,
             None => {
                 return Err(Failure::to(
                     Exit::Refused,
-                    format!("bake {}: no verification of the last 24 h stands behind it", template.instance),
+                    format!("bake {instance}: no verification of the last 24 h stands behind it"),
                 )
                 .hint("fleetwright verify")
                 .hint("or bake it all the same with --unverified; launch will want --unattested then"));
@@ -56,8 +70,7 @@ impl Context {
         };
         if wanted.no_login {
             self.events.warn(format!(
-                "nobody logs in to {}: keys and credentials on its disk are copied to every host",
-                template.instance
+                "nobody logs in to {instance}: keys and credentials on its disk are copied to every host"
             ));
         }
         let regions: Vec<&str> = self.fleet.image.copy_to.iter().map(Region::as_str).collect();
@@ -74,6 +87,7 @@ impl Context {
                     run_short: &look.run.short(),
                     attestation: attestation.as_deref(),
                     release: release.as_deref(),
+                    build: made_of.as_deref(),
                     login: !wanted.no_login,
                     no_reboot: wanted.no_reboot,
                     request: look.request,
@@ -111,8 +125,13 @@ impl Context {
         let mut images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
         images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
-        let key = self.fleet.image.kms_key.as_deref();
-        let same = |image: &Image| image.tags.get(tags::RELEASE) == release && image.tags.get(tags::KEY) == key;
+        let made_of = self.made_of();
+        let wanted = [
+            (tags::RELEASE, release),
+            (tags::KEY, self.fleet.image.kms_key.as_deref()),
+            (tags::BUILD, made_of.as_deref()),
+        ];
+        let same = |image: &Image| wanted.iter().all(|(key, value)| image.tags.get(key) == *value);
         let Some(newest) = images.into_iter().find(Image::launchable).filter(same) else { return Ok(None) };
         let mut copies = BTreeMap::new();
         for region in &self.fleet.image.copy_to {

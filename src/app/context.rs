@@ -35,6 +35,8 @@ pub(super) struct Context {
     pub(super) deploy: Option<Arc<Playbook>>,
     /// The drain playbook, where the spec names one.
     pub(super) drain: Option<Arc<Playbook>>,
+    /// The playbook that makes the template, where the spec has one built.
+    pub(super) provision: Option<Arc<Playbook>>,
     /// Clock, events, Ctrl-C, paces.
     pub(super) tools: Tools,
     /// What the events add up to.
@@ -46,7 +48,7 @@ pub(super) struct Context {
     /// The saved plan that is carried out, where one was named.
     pub(super) applied: Option<Applied>,
     /// What is planned, where the verb is only planned.
-    pub(super) planning: OnceLock<Mutex<Planning>>,
+    pub(super) planning: OnceLock<Arc<Mutex<Planning>>>,
     /// The answer, until it is printed.
     pub(super) answered: OnceLock<Answered>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
@@ -222,6 +224,7 @@ impl Context {
             verify: loaded.playbooks.verify.map(Arc::new),
             deploy: loaded.playbooks.deploy.map(Arc::new),
             drain: loaded.playbooks.drain.map(Arc::new),
+            provision: loaded.playbooks.provision.map(Arc::new),
             tools,
             tally,
             resuming: Mutex::new(applied.as_ref().map(|applied| applied.saved.run.to_string())),
@@ -240,20 +243,36 @@ impl Context {
     /// The same program about another fleet of the account, whatever was agreed to for this one agreed to.
     pub(super) fn about(&self, fleet: Arc<Fleet>) -> Self {
         Self {
-            global: self.global.clone(),
-            fleet,
             verify: None,
             deploy: None,
             drain: None,
-            tools: self.tools.clone(),
-            tally: Arc::clone(&self.tally),
+            provision: None,
             resuming: Mutex::new(None),
             values: Vec::new(),
             applied: None,
-            planning: OnceLock::new(),
+            standing: AtomicBool::new(true),
+            ..self.with(fleet)
+        }
+    }
+
+    /// The same program, playbooks and all, with this for its spec.
+    pub(super) fn with(&self, fleet: Arc<Fleet>) -> Self {
+        Self {
+            global: self.global.clone(),
+            fleet,
+            verify: self.verify.clone(),
+            deploy: self.deploy.clone(),
+            drain: self.drain.clone(),
+            provision: self.provision.clone(),
+            tools: self.tools.clone(),
+            tally: Arc::clone(&self.tally),
+            resuming: Mutex::new(self.resuming.lock().unwrap_or_else(PoisonError::into_inner).clone()),
+            values: self.values.clone(),
+            applied: self.applied.clone(),
+            planning: self.planning.clone(),
             answered: OnceLock::new(),
             in_ci: self.in_ci,
-            standing: AtomicBool::new(true),
+            standing: AtomicBool::new(self.standing.load(std::sync::atomic::Ordering::Relaxed)),
             recorder: Arc::clone(&self.recorder),
             clients: self.clients.clone(),
             bucket: self.bucket.clone(),

@@ -20,7 +20,7 @@ const LAST_LOOK: Duration = Duration::from_secs(20);
 
 impl Context {
     /// Whether anything that a teardown ends is seen or may still appear.
-    async fn anything(&self, look: &Look<'_>, history: &History, images: bool) -> Result<bool, Failure> {
+    pub(super) async fn anything(&self, look: &Look<'_>, history: &History, images: bool) -> Result<bool, Failure> {
         let Survey { instances, launch_template, group, .. } = look.survey;
         if instances.iter().any(|host| host.state != InstanceState::Terminated)
             || launch_template.is_some()
@@ -77,8 +77,19 @@ impl Context {
         }
         let held = self.hold("down").await?;
         self.adopt_first(&held, wanted.adopt).await?;
-        let answer = self.down_held(&held, wanted).await?;
-        self.tell(Told::good(answer))
+        let adopt = wanted.adopt;
+        let answer = self.part(self.down_held(&held, wanted)).await;
+        // What the fleet can't end keeps a template that was built from its end no more than the other way round.
+        let template = Box::pin(self.end_template(adopt, false)).await;
+        match (answer, template) {
+            (Ok(Some(answer)), Ok(())) => self.tell(Told::good(answer)),
+            (Ok(None), Ok(())) => Ok(Exit::Done),
+            (Err(failure), Err(other)) => {
+                self.events.warn(other.to_string());
+                Err(failure)
+            }
+            (Err(failure), Ok(())) | (Ok(_), Err(failure)) => Err(failure),
+        }
     }
 
     /// Tears down under a claim that is held already.

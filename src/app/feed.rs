@@ -149,10 +149,9 @@ impl Context {
     pub(super) async fn on_template(&self, held: &Held, command: &str, limits: Limits) -> Result<String, Failure> {
         let reach = self.reach(&held.state)?;
         let clients = self.clients().await?;
-        let Some(template) = &self.fleet.template else {
+        let Some(id) = self.fleet.template_instance() else {
             return Err(Failure::to(Exit::Usage, "run a command on the template: the spec names none"));
         };
-        let id = &template.instance;
         let instance = self.read(&format!("look at template {id}"), async || clients.instance(id).await).await?;
         let host = instance.and_then(|instance| self.host(&instance, 0)).ok_or_else(|| {
             Failure::to(Exit::Usage, format!("run a command on template {id}: it is not there or has no address"))

@@ -2,6 +2,7 @@
 
 mod adopt;
 mod bake;
+mod build;
 mod campaign;
 mod context;
 mod diff;

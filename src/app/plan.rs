@@ -77,7 +77,8 @@ impl Context {
             *value =
                 Value { value: size.to_string(), from: Origin::Set, place: Some("-n".to_owned()), ..value.clone() };
         }
-        let image = plans.iter().flat_map(|plan| &plan.steps).find_map(|step| match &step.action {
+        let own = plans.iter().filter(|plan| plan.fleet == self.fleet.key());
+        let image = own.flat_map(|plan| &plan.steps).find_map(|step| match &step.action {
             Action::Epoch { wanted, .. } => Some(&wanted.image),
             _ => None,
         });
@@ -151,7 +152,8 @@ impl Context {
 
     /// The plan of a verb that would have been carried out before this one.
     pub(super) fn planned(&self, verb: &str) -> Option<Plan> {
-        self.with_plans(|plans| plans.iter().find(|plan| plan.verb == verb && !plan.is_empty()).cloned())
+        let own = |plan: &&Plan| plan.verb == verb && plan.fleet == self.fleet.key() && !plan.is_empty();
+        self.with_plans(|plans| plans.iter().find(own).cloned())
     }
 
     /// Hosts that a launch planned before this would bring.

@@ -7,7 +7,7 @@ use crate::event::{Event, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Fold, History, PastRun, RunDir};
 use crate::model::{Money, RunId};
-use crate::plan::Plan;
+use crate::plan::{Plan, build};
 use crate::report::answer::{RunState, RunSummary, StepState};
 use std::io::{Read, Seek, SeekFrom};
 use std::path::Path;
@@ -63,7 +63,7 @@ fn journal(past: PastRun, over: bool, running: Option<RunId>) -> Option<Recalled
     let exit = exit(&past.fold);
     let summary = RunSummary {
         run: begun.run.clone(),
-        verb: begun.verb.clone(),
+        verb: build::told(begun),
         state: run_state,
         started: begun.at,
         ended: past.fold.ended.and(past.fold.last),

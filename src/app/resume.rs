@@ -6,21 +6,23 @@ use super::runs::named;
 use crate::cli::request::{Resume, Verb};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::journal::History;
 use crate::plan::Plan;
 use crate::report::answer::Resumed;
 
 impl Context {
     pub(super) async fn resume(&self, wanted: Resume) -> Result<Exit, Failure> {
-        let history = Self::whole_history(&self.state_dir()?)?;
+        let histories: Vec<History> = self.dirs()?.iter().map(Self::whole_history).collect::<Result<_, _>>()?;
+        let unfinished = || histories.iter().flat_map(History::unfinished);
         let chosen = match &wanted.run {
-            None => history.unfinished().next(),
+            None => unfinished().max_by_key(|past| past.dir.run()),
             Some(name) => {
-                let run = named(history.unfinished().map(|past| past.dir.run()), name)?.ok_or_else(|| {
+                let run = named(unfinished().map(|past| past.dir.run()), name)?.ok_or_else(|| {
                     Failure::to(Exit::Usage, format!("find an unfinished run {name}"))
                         .hint("a `down` that was carried out ends all runs before it")
                         .hint("fleetwright runs list     # lists all runs")
                 })?;
-                history.unfinished().find(|past| past.dir.run() == run)
+                unfinished().find(|past| past.dir.run() == run)
             }
         };
         let Some(begun) = chosen.and_then(|past| past.fold.begun.as_ref()) else {

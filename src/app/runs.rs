@@ -15,12 +15,16 @@ use crate::steps::Pushed;
 
 impl Context {
     pub(super) fn runs(&self, wanted: &Runs) -> Result<Exit, Failure> {
-        let dir = self.state_dir()?;
-        // Before the journals: a run that ends meanwhile is told as ended.
-        let running = dir.holder().map_err(state)?.and_then(|holder| holder.run);
-        let mut history = History::read(&dir).map_err(state)?;
-        let unreadable = history.take_unreadable();
-        let all = recall(&dir, history, running)?;
+        let dirs = self.dirs()?;
+        let (mut all, mut unreadable) = (Vec::new(), Vec::new());
+        for dir in &dirs {
+            // Before the journals: a run that ends meanwhile is told as ended.
+            let running = dir.holder().map_err(state)?.and_then(|holder| holder.run);
+            let mut history = History::read(dir).map_err(state)?;
+            unreadable.extend(history.take_unreadable());
+            all.extend(recall(dir, history, running)?);
+        }
+        all.sort_by_key(|run| std::cmp::Reverse(run.dir.run()));
         match wanted {
             Runs::List => {
                 let answer = PastRuns {
@@ -35,7 +39,7 @@ impl Context {
             }
             Runs::Report(name) => {
                 let run = match name {
-                    Some(name) => Some(self.one_of(&dir, all, name)?),
+                    Some(name) => Some(self.one_of(&dirs, all, name)?),
                     None => all.into_iter().next(),
                 };
                 let run = run.ok_or_else(|| {
@@ -45,7 +49,7 @@ impl Context {
                 self.tell(Told::good(run_report(&run)))
             }
             Runs::Show(name) => {
-                let run = self.one_of(&dir, all, name)?;
+                let run = self.one_of(&dirs, all, name)?;
                 self.tell(Told::good(RunPage {
                     steps: steps(&run.fold),
                     calls: run.fold.intents.iter().map(call).collect(),
@@ -57,14 +61,17 @@ impl Context {
     }
 
     /// The run that somebody means; one whose journal can't be read is said to be so.
-    fn one_of(&self, dir: &FleetDir, all: Vec<Recalled>, name: &str) -> Result<Recalled, Failure> {
-        let runs = dir.runs().map_err(state)?;
+    fn one_of(&self, dirs: &[FleetDir], all: Vec<Recalled>, name: &str) -> Result<Recalled, Failure> {
+        let mut runs = Vec::new();
+        for dir in dirs {
+            runs.extend(dir.runs().map_err(state)?);
+        }
         let run = named(runs.iter().map(RunDir::run), name)?.ok_or_else(|| self.no_run(name))?;
         match all.into_iter().find(|known| known.dir.run() == run) {
             Some(known) => Ok(known),
-            None => match dir.run(run).peek() {
-                Err(error) => Err(state(error)),
-                Ok(_) => Err(Failure::to(
+            None => match runs.iter().find(|known| known.run() == run).map(RunDir::peek) {
+                Some(Err(error)) => Err(state(error)),
+                Some(Ok(_)) | None => Err(Failure::to(
                     Exit::State,
                     format!("read the journal of run {run}: it does not say what it began"),
                 )),

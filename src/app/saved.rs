@@ -12,6 +12,7 @@ use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
 
 /// A plan from a file.
+#[derive(Clone)]
 pub(super) struct Applied {
     file: PathBuf,
     /// What the file holds.

@@ -262,11 +262,11 @@ fn bodies(
         mounts: seed.mounts.clone(),
         env: env.clone(),
         helper,
-        template_setup: seed
-            .template
-            .as_ref()
+        template_setup: fleet
+            .and_then(|fleet| fleet.build().map(|build| build.base_image.to_string()))
+            .or_else(|| seed.template.as_ref().map(|template| template.id.clone()))
             .zip(setup)
-            .map(|(template, script)| TemplateSetup { id: template.id.clone(), script }),
+            .map(|(id, script)| TemplateSetup { id, script }),
     };
     let hosts = RealHosts::start(options).map_err(|error| {
         let exit = match error {
@@ -334,11 +334,15 @@ fn replaced(fleet: &Fleet) -> Vec<String> {
         all.push(format!("the bucket {} is the rehearsal's own, empty at the start", shared.bucket));
     }
     if let Some(setup) = &fleet.rehearsal.setup {
-        all.push(format!("the template was set up by {}", setup.display()));
+        let what = fleet.build().map_or("the template".to_owned(), |build| build.base_image.to_string());
+        all.push(format!("{what} was set up by {}", setup.display()));
     }
     all.extend(
         fleet.rehearsal.mounts.iter().map(|mount| format!("{} is a folder of this machine", mount.at.display())),
     );
+    if let Some(build) = fleet.build() {
+        all.push(format!("{} is an image of this machine's own system directories", build.base_image));
+    }
     if !fleet.notify.is_empty() {
         all.push("webhooks are on this machine: nobody elsewhere is told".to_owned());
     }

@@ -7,10 +7,10 @@ use crate::aws::Clients;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Group, Mark, Sample, Survey, tags};
-use crate::plan::slots;
+use crate::model::{Group, Instance, InstanceState, Mark, Sample, Survey, tags};
 use crate::plan::verdict::Feeding;
-use crate::report::answer::{FeedLine, GroupLine, HostLine, ImageLine, Reined, RunLine, Status};
+use crate::plan::{build, slots};
+use crate::report::answer::{BuiltLine, FeedLine, GroupLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
 use crate::survey::For;
 
@@ -20,17 +20,19 @@ impl Context {
         let (survey, queue) = tokio::join!(self.own_survey(For::Telling), self.counters(&clients));
         let survey = survey?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
+        let (template, launches) = Box::pin(self.built_template()).await?;
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
         // The hosts are worth showing all the same.
         let queue = queue.and_then(|counters| counters.map_err(|why| self.events.warn(why)).ok());
         let unfinished = history
             .unfinished()
+            .chain(launches.iter().flat_map(History::unfinished))
             .filter_map(|past| {
                 let begun = past.fold.begun.as_ref()?;
                 Some(RunLine {
                     run: begun.run.clone(),
-                    verb: begun.verb.clone(),
+                    verb: build::told(begun),
                     unresolved_calls: past.fold.unresolved().count(),
                 })
             })
@@ -81,6 +83,7 @@ impl Context {
                 Some(group) => Some(self.group_line(group).await?),
                 None => None,
             },
+            template,
             cost: self.spent(&survey, &history, &mut None).await,
             images: images(&survey),
             unfinished,
@@ -101,6 +104,24 @@ impl Context {
             let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
             format!("{failure}{why}")
         }))
+    }
+
+    /// The template that was built and is not gone yet, and the runs that launch and end it; nothing where none is built.
+    async fn built_template(&self) -> Result<(Option<BuiltLine>, Option<History>), Failure> {
+        let Some(dir) = self.mould_dir()? else { return Ok((None, None)) };
+        let history = History::read(&dir).map_err(state)?;
+        let (clients, name) = (self.clients().await?, build::key(&self.fleet.key()).name);
+        let seen =
+            self.read("look for a template that was built", async || clients.instances_of_fleet(&name).await).await?;
+        let line = |host: Instance| BuiltLine {
+            id: host.id.to_string(),
+            state: host.state.to_string(),
+            instance_type: host.instance_type,
+            image: host.image.to_string(),
+            address: host.private_ip.or(host.ipv6),
+            expires: host.tags.get(tags::EXPIRES).map(str::to_owned),
+        };
+        Ok((seen.into_iter().find(|host| host.state != InstanceState::Terminated).map(line), Some(history)))
     }
 
     /// The fleet's group, and why it lacks hosts, if it does.

@@ -27,13 +27,14 @@ impl Context {
         if Self::teardown_begun(held)? {
             return Box::pin(self.finish_teardown(held)).await;
         }
-        if let Some(template) = &self.fleet.template {
-            if self.attestation(&held.state, template.instance.as_str())?.is_none() {
+        if let Some(instance) = self.fleet.template_instance() {
+            if self.attestation(&held.state, instance.as_str())?.is_none() {
                 self.part(Box::pin(self.verify_held(held, Verify::default()))).await?;
             } else {
-                let instance = &template.instance;
                 self.nothing("verify", format!("{instance} passed the same verification within the last 24 h"));
             }
+        }
+        if self.fleet.template.is_some() {
             self.part(Box::pin(self.bake_held(held, Bake { if_changed: true, ..Bake::default() }))).await?;
         }
         let launched = self.part(Box::pin(self.launch_held(held, &Launch::default()))).await?;

@@ -1,6 +1,7 @@
 //! `verify`: what must be true of the template before it is copied.
 
 use super::Told;
+use super::build::After;
 use super::campaign::{Held, Order};
 use super::context::Context;
 use crate::cli::request::Verify;
@@ -22,7 +23,9 @@ impl Context {
 
     pub(super) async fn verify(&self, wanted: Verify) -> Result<Exit, Failure> {
         let held = self.hold("verify").await?;
-        let answer = self.verify_held(&held, wanted).await?;
+        let after = After::unless(wanted.keep, After::Stays);
+        let work = async |there: &Self| there.verify_held(&held, wanted).await;
+        let answer = self.with_template(&held, after, work).await?;
         self.tell(Told::good(answer))
     }
 
@@ -51,7 +54,7 @@ impl Context {
                         Exit::Refused,
                         format!(
                             "template {} is a member of Auto Scaling group {group}: rebooted, it may be replaced",
-                            template.instance
+                            template.id()
                         ),
                         "verify an instance outside the group, or say --allow-member",
                     )
@@ -61,7 +64,7 @@ impl Context {
             })
             .await?;
         Ok(Verified {
-            template: template.instance.to_string(),
+            template: template.id().to_string(),
             run: ran.run.map(|run| run.to_string()),
             verified: true,
             api_calls: self.calls(),

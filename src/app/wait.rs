@@ -178,9 +178,9 @@ impl Context {
     }
 
     async fn template_session(&self, dir: &FleetDir) -> Option<Session> {
-        let template = self.fleet.template.as_ref()?;
+        let template = self.fleet.template_instance()?;
         let reach = self.reach(dir).ok()?;
-        let instance = self.clients().await.ok()?.instance(&template.instance).await.ok()??;
+        let instance = self.clients().await.ok()?.instance(template).await.ok()??;
         let host = self.host(&instance, 0)?;
         let target = Target::of(&host);
         reach.ssh.connect(&target, &reach.others_trust).await.ok()

@@ -4,7 +4,8 @@ use super::request::Bake;
 
 /// Make an image of the verified template
 ///
-/// The image carries the release and the digest of the verification. A bake that was not finished is gone on with.
+/// The image carries the release and the digest of the verification. A template that the spec has built is launched,
+/// provisioned and verified first where it is not there, and ended when its image is. A bake that was not finished is gone on with.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright bake
@@ -27,6 +28,11 @@ pub(super) struct BakeArgs {
     /// Leave the template running, which gives up a consistent file system
     #[arg(long)]
     no_reboot: bool,
+    /// Leave a template that was built running, whatever comes of it
+    ///
+    /// It is ended without this once its image is there, or once a step on it says no.
+    #[arg(long)]
+    keep_template: bool,
 }
 
 impl BakeArgs {
@@ -37,6 +43,7 @@ impl BakeArgs {
             unverified: self.unverified,
             no_login: self.no_login,
             no_reboot: self.no_reboot,
+            keep: self.keep_template,
         }
     }
 }

@@ -209,6 +209,8 @@ pub struct Verify {
     pub skip_canary: bool,
     /// Reboot the template although it is a member of an Auto Scaling group.
     pub allow_member: bool,
+    /// Leave a template that was built running when a step on it said no.
+    pub keep: bool,
 }
 
 /// `bake`
@@ -223,6 +225,8 @@ pub struct Bake {
     pub no_login: bool,
     /// Leave the template running, which gives up a consistent file system.
     pub no_reboot: bool,
+    /// Leave a template that was built running, whatever comes of it.
+    pub keep: bool,
 }
 
 /// When a launch is over.

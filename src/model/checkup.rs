@@ -185,6 +185,8 @@ pub struct Checkup {
     pub job: Option<(SignedDuration, String)>,
     /// The template instance, none where it is not there.
     pub template: Option<Seen<Option<Instance>>>,
+    /// The image that the template is built of, none where it is not there.
+    pub base: Option<Seen<Option<Image>>>,
     /// Whether SSH enters the template: none where it was not tried, else why it did not and what to do.
     pub ssh: Option<Result<(), (String, String)>>,
     /// The fleet's images, newest first.
@@ -229,6 +231,7 @@ impl Checkup {
             session_end: None,
             job: None,
             template: None,
+            base: None,
             ssh: None,
             images: None,
             hosts: None,

@@ -25,6 +25,8 @@ pub const RUN: &str = "fleetwright:run";
 pub const ATTESTATION: &str = "fleetwright:attestation";
 /// The run that makes an image only to copy it: it is ended when its encrypted copy is there, and launched by nobody.
 pub const DRAFT: &str = "fleetwright:draft";
+/// Digest of what a built template, and an image of it, was made of: base image, playbook and settings.
+pub const BUILD: &str = "fleetwright:build";
 /// The KMS key that an image was encrypted with, as the spec names it.
 pub const KEY: &str = "fleetwright:kms-key";
 /// The region of the fleet whose image this is a copy of, in another region.

@@ -22,6 +22,8 @@ pub struct Input<'a> {
     pub attestation: Option<&'a str>,
     /// Digest of release and playbooks, where the spec names a release.
     pub release: Option<&'a str>,
+    /// Digest of what the template was built of, where it was.
+    pub build: Option<&'a str>,
     /// Whether somebody logs in to the template: the worker is stopped and the disk searched.
     pub login: bool,
     /// Whether the template is left running while its disk is read.
@@ -40,6 +42,7 @@ fn image_tags(input: &Input<'_>) -> Tags {
     let more = [
         (tags::ATTESTATION, input.attestation),
         (tags::RELEASE, input.release),
+        (tags::BUILD, input.build),
         (tags::KEY, input.fleet.image.kms_key.as_deref()),
     ];
     let known = more.into_iter().filter_map(|(key, value)| Some((key, value?)));
@@ -69,8 +72,9 @@ fn first(input: &Input<'_>) -> ImageRequest {
     } else {
         (name(fleet, run_short), image_tags(input))
     };
-    let description = format!("fleetwright: {} from {}", fleet.name, template.instance);
-    ImageRequest { name, instance: template.instance.clone(), description, no_reboot: input.no_reboot, tags }
+    let instance = template.id();
+    let description = format!("fleetwright: {} from {instance}", fleet.name);
+    ImageRequest { name, instance, description, no_reboot: input.no_reboot, tags }
 }
 
 /// The copies: the encrypted one in the fleet's own region, and those in others, which are copies of that one.
@@ -85,7 +89,7 @@ fn copies(input: &Input<'_>) -> Vec<Step> {
             region: region.clone(),
             token: super::token::token(&fleet.key(), &["copy-image", run, region.as_str()]),
             name: name.clone(),
-            description: format!("fleetwright: {} from {} in {home}", fleet.name, input.template.instance),
+            description: format!("fleetwright: {} from {} in {home}", fleet.name, input.template.id()),
             kms_key: key.clone(),
             tags: if region == home { tags } else { tags.with(tags::COPIED_FROM, home.as_str()) },
             of: of.to_owned(),
@@ -146,7 +150,7 @@ pub fn plan(input: &Input<'_>) -> Plan {
     if input.login {
         steps.push(Step::new("scan", "look for what must not be copied", Action::Scan));
     } else {
-        notes.push(format!("{} is not searched for keys and credentials, and its worker goes on", template.instance));
+        notes.push(format!("{} is not searched for keys and credentials, and its worker goes on", template.id()));
     }
     if stopped {
         steps.push(Step::new("quiesce", "stop the worker", Action::Quiesce));
@@ -191,6 +195,7 @@ mod tests {
             run_short: "abcd1234",
             attestation,
             release: None,
+            build: None,
             login: false,
             no_reboot: false,
             request,

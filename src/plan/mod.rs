@@ -7,6 +7,7 @@ pub mod adopt;
 pub mod bake;
 pub mod bill;
 pub mod boot;
+pub mod build;
 pub mod decide;
 pub mod diff;
 pub mod doctor;

@@ -13,7 +13,7 @@ pub fn canary_queue(fleet: &str, run: &str) -> String {
 pub fn plan(fleet: &Fleet, template: &Template, reboots: bool, run_short: &str, request: String) -> Plan {
     let mut steps = Vec::new();
     if template.verify.is_some() {
-        steps.push(Step::new("checks", format!("check {}", template.instance), Action::Checks));
+        steps.push(Step::new("checks", format!("check {}", template.id()), Action::Checks));
     }
     if let Some(canary) = &template.canary {
         steps.push(Step::new(
@@ -32,7 +32,7 @@ pub fn plan(fleet: &Fleet, template: &Template, reboots: bool, run_short: &str, 
         notes.push("the spec names no `template.verify` playbook: only the scan is done".to_owned());
     }
     if reboots {
-        notes.push(format!("{} will be rebooted", template.instance));
+        notes.push(format!("{} will be rebooted", template.id()));
     }
     Plan { steps, notes, ..Plan::new("verify", fleet.key(), request) }
 }

@@ -289,7 +289,8 @@ fn hosts_of<'a>(world: &'a Value, fleet: &Fleet) -> Vec<&'a Value> {
 /// What is still there after `down`, by the ground truth; and foreign things that are not there any more.
 fn leftovers(world: &Value, fleet: &Fleet) -> Vec<String> {
     let mut found = Vec::new();
-    for host in hosts_of(world, fleet) {
+    let template = Fleet { name: crate::plan::build::key(&fleet.key()).name, ..fleet.clone() };
+    for host in hosts_of(world, fleet).into_iter().chain(hosts_of(world, &template)) {
         let state = host["state"].as_str().unwrap_or("?");
         if state != "terminated" {
             found.push(format!("{} is still {state} after down", host["id"].as_str().unwrap_or("?")));

@@ -34,26 +34,36 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
     let region = fleet.region.as_str();
     let subnet_ids: Vec<String> = match hosts.map(|hosts| hosts.subnets.as_slice()) {
         Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
+        _ if fleet.build().is_some() => Vec::new(),
         _ => vec!["subnet-0aaa0000000000000".to_owned()],
     };
+    let own = fleet.build().map(|build| build.subnet.to_string());
+    let subnet_ids: Vec<String> = distinct(subnet_ids, own);
     let subnets: Vec<SeedSubnet> = subnet_ids
         .into_iter()
         .zip(('a'..='z').cycle())
         .map(|(id, zone)| SeedSubnet { id, zone: format!("{region}{zone}"), addresses: 4091 })
         .collect();
+    let build = fleet.build();
     let groups: Vec<String> = match hosts.map(|hosts| hosts.security_groups.as_slice()) {
         Some(ids) if !ids.is_empty() => ids.iter().map(ToString::to_string).collect(),
+        _ if build.is_some() => Vec::new(),
         _ => vec!["sg-0aaa0000000000000".to_owned()],
     };
+    let groups = distinct(groups, build.into_iter().flat_map(|build| &build.security_groups).map(ToString::to_string));
     let key = hosts.and_then(|hosts| hosts.key_name.clone()).unwrap_or_else(|| "rehearsal".to_owned());
     let profile = hosts.and_then(|hosts| hosts.instance_profile.clone());
+    let keys = distinct(vec![key.clone()], build.map(|build| build.key_name.clone()));
+    let profiles = profile.clone().into_iter().collect();
+    let profiles: Vec<String> = distinct(profiles, build.and_then(|build| build.instance_profile.clone()));
     let types: Vec<String> = match hosts {
         Some(hosts) if hosts.requirements.is_some() => catalogue(),
         Some(hosts) if !hosts.types.is_empty() => hosts.types.clone(),
         _ => vec!["m7i.large".to_owned()],
     };
-    let template = fleet.template.as_ref().map(|template| SeedTemplate {
-        id: template.instance.to_string(),
+    let types = distinct(types, build.map(|build| build.instance_type.clone()));
+    let template = fleet.template_instance().map(|id| SeedTemplate {
+        id: id.to_string(),
         instance_type: types.first().cloned().unwrap_or_default(),
         subnet: subnets.first().map(|subnet| subnet.id.clone()).unwrap_or_default(),
         image: BASE_IMAGE.to_owned(),
@@ -68,13 +78,17 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         region: region.to_owned(),
         subnets,
         security_groups: groups,
-        key_pairs: BTreeMap::from([(key, public_key.to_owned())]),
-        instance_profiles: profile.into_iter().collect(),
+        key_pairs: keys.into_iter().map(|key| (key, public_key.to_owned())).collect(),
+        instance_profiles: profiles,
         images: vec![SeedImage {
-            id: BASE_IMAGE.to_owned(),
+            id: build.map_or_else(|| BASE_IMAGE.to_owned(), |build| build.base_image.to_string()),
             name: "rehearsal-base".to_owned(),
             owner: "amazon".to_owned(),
-            architecture: types.first().map_or("x86_64", |name| architecture(name)).to_owned(),
+            architecture: build
+                .map(|build| &build.instance_type)
+                .or(types.first())
+                .map_or("x86_64", |name| architecture(name))
+                .to_owned(),
         }],
         types: types.into_iter().collect::<BTreeSet<_>>().into_iter().map(offered).collect(),
         pools: Vec::new(),
@@ -157,6 +171,16 @@ pub fn plain(public_key: &str) -> Seed {
         start: None,
         lag_seconds: 0,
     }
+}
+
+/// These and those, each once.
+fn distinct(mut these: Vec<String>, those: impl IntoIterator<Item = String>) -> Vec<String> {
+    for one in those {
+        if !these.contains(&one) {
+            these.push(one);
+        }
+    }
+    these
 }
 
 fn queues(fleet: &Fleet) -> Vec<SeedQueue> {

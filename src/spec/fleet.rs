@@ -1,5 +1,6 @@
 //! The spec as checked: after this room nobody validates again.
 
+use super::build::Build;
 use super::image::ImageSpec;
 use super::named::ForeignHost;
 use super::notify::Notify;
@@ -95,8 +96,11 @@ pub struct SharedState {
 /// `template:`
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Template {
-    /// `instance:` the working instance.
-    pub instance: InstanceId,
+    /// `instance:` the working instance; none while one that is built is not there.
+    pub instance: Option<InstanceId>,
+    /// `build:` in place of `instance`: how it is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub build: Option<Build>,
     /// `verify:` playbook of checks.
     pub verify: Option<PathBuf>,
     /// `canary:` real items through a private queue.

@@ -25,6 +25,8 @@ pub struct Playbooks {
     pub deploy: Option<Playbook>,
     /// `worker.drain`.
     pub drain: Option<Playbook>,
+    /// `template.build.playbook`.
+    pub provision: Option<Playbook>,
 }
 
 /// A spec without errors.
@@ -145,7 +147,9 @@ fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
     let verify = fleet.and_then(|f| f.template.as_ref()).and_then(|t| t.verify.clone());
     let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| (&r.vars, r.playbook.clone()));
     let drain = fleet.and_then(|f| f.worker.as_ref()).and_then(|worker| worker.drain.clone());
+    let provision = fleet.and_then(Fleet::build).map(|build| build.playbook.clone());
     Playbooks {
+        provision: provision.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
         drain: drain.and_then(|path| playbook(check, Role::Drain, fleet?, &BTreeMap::new(), &path)),
         verify: verify.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
         deploy: deploy.and_then(|(vars, path)| playbook(check, Role::Deploy, fleet?, vars, &path)),

@@ -1,6 +1,7 @@
 //! fleet.yaml and playbooks: text in, checked types or every problem at once out.
 
 mod aws;
+pub mod build;
 mod check;
 mod digest;
 pub mod explain;

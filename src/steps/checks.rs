@@ -6,7 +6,8 @@ use super::scan::as_root;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::model::{HostResult, InstanceId, PlayKind, PlayStep, shell_word};
+use crate::model::{HostResult, InstanceId, PlayKind, PlayStep, count_is, shell_word};
+use crate::plan::build;
 use crate::plan::play::{HostFacts, render};
 use crate::spec::fleet::Worker;
 use crate::ssh::{Input, Limits, Marker, PlayEnd, Runner, Session, Target};
@@ -69,15 +70,21 @@ impl Steps {
             let stage = report.stage.unwrap_or_else(|| "connect".to_owned());
             let cause = report.cause.unwrap_or_default();
             let exit = if report.result == HostResult::Refused { Exit::Refused } else { Exit::Partial };
-            return Err(Failure::to(exit, format!("check {}: step {stage:?} said no: {cause}", host.id))
-                .hint("mend the template, then verify again; nothing was launched"));
+            let (what, hint) = match self.plan.verb.as_str() {
+                build::VERB => ("provision", "mend `template.build.playbook`, then run it again"),
+                _ if self.fleet.build().is_some() => ("check", "mend what the template is built of, then run it again"),
+                _ => ("check", "mend the template, then verify again; nothing was launched"),
+            };
+            return Err(Failure::to(exit, format!("{what} {}: step {stage:?} said no: {cause}", host.id)).hint(hint));
         }
+        let hold = if n == 1 { "1 step holds".to_owned() } else { format!("{n} steps hold") };
         let detail = match (&self.fleet.worker, first_reboot) {
             (Some(worker), Some(_)) => {
                 let seen = self.worker_stays(worker).await?;
-                format!("{n} steps hold; rebooted, and the worker came up by itself: {seen}")
+                format!("{hold}; rebooted, and the worker came up by itself: {seen}")
             }
-            _ => format!("{n} steps hold"),
+            _ if self.plan.verb == build::VERB => format!("{} done", count_is(n, "step")),
+            _ => hold,
         };
         Ok(Done::new(json!({ "steps": n, "reboot_proof": first_reboot.is_some() }), detail))
     }

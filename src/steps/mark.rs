@@ -109,8 +109,7 @@ impl Steps {
 
     /// Whether a tag of ours may be changed: it carries our fleet's tag as read just now, and is not the template.
     pub(super) fn may_tag(&self, host: &Instance) -> bool {
-        host.tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
-            && self.fleet.template.as_ref().is_none_or(|template| template.instance != host.id)
+        host.tags.get(tags::FLEET) == Some(self.fleet.name.as_str()) && self.fleet.template_instance() != Some(&host.id)
     }
 
     /// A live host of ours as it is now; none when it has ended.

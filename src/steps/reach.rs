@@ -32,11 +32,10 @@ impl Steps {
 
     /// The template instance, running, as a host.
     pub(super) async fn template_host(&self) -> Result<Host, Failure> {
-        let Some(template) = &self.fleet.template else {
+        let Some(id) = self.fleet.template_instance() else {
             return Err(Failure::to(Exit::Usage, "find the template: the spec names none")
                 .hint("add `template: {instance: i-...}` to the spec"));
         };
-        let id = &template.instance;
         let found = self.read(&format!("look at template {id}"), async || self.clients.instance(id).await).await?;
         let Some(instance) = found else {
             return Err(Failure::to(Exit::Usage, format!("find template {id}: it is not in {}", self.fleet.region))

@@ -55,7 +55,7 @@ impl Steps {
             candidates,
             known_intents,
             expired_only: self.plan.steps.iter().any(|step| step.action == Action::Reap),
-            template: self.fleet.template.as_ref().map(|template| template.instance.clone()),
+            template: self.fleet.template_instance().cloned(),
             blast_radius,
             claim_held: self.claim_held,
         };

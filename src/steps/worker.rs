@@ -38,17 +38,16 @@ impl Steps {
     pub async fn worker_left(&self, failure: Failure, resumable: bool) -> Failure {
         let stopped =
             self.journal.with_fold(|fold| fold.steps.contains_key("quiesce") && !fold.steps.contains_key("unquiesce"));
-        let (true, Some(worker), Some(template)) = (stopped, &self.fleet.worker, &self.fleet.template) else {
+        let (true, Some(worker), Some(template)) = (stopped, &self.fleet.worker, self.fleet.template_instance()) else {
             return failure;
         };
-        let by_hand =
-            format!("sudo systemctl start {}     # on {}: its worker is stopped", worker.service, template.instance);
+        let by_hand = format!("sudo systemctl start {}     # on {template}: its worker is stopped", worker.service);
         if resumable {
             return failure.hint(by_hand);
         }
         match self.unquiesce().await {
             Ok(_) => {
-                self.events.note(format!("the worker on {} was started again", template.instance));
+                self.events.note(format!("the worker on {template} was started again"));
                 failure
             }
             Err(why) => {

@@ -31,10 +31,16 @@ pub async fn examine(clients: &Clients, fleet: &Fleet, way: Way, clock: &dyn Clo
 
 /// What everything else depends on: template, images, hosts.
 async fn things(clients: &Clients, fleet: &Fleet, checkup: &mut Checkup) {
-    let id = fleet.template.as_ref().map(|template| &template.instance);
+    let id = fleet.template_instance();
     let hosts = fleet.fleet.is_some();
     let name = template_name(fleet.name.as_str());
-    let (template, images, instances, made) = tokio::join!(
+    let (base, template, images, instances, made) = tokio::join!(
+        async {
+            match fleet.build() {
+                Some(build) => Some(clients.image(&build.base_image).await),
+                None => None,
+            }
+        },
         async {
             match id {
                 Some(id) => Some(clients.instance(id).await),
@@ -45,7 +51,8 @@ async fn things(clients: &Clients, fleet: &Fleet, checkup: &mut Checkup) {
         when(hosts, clients.instances_of_fleet(&fleet.name)),
         when(hosts, clients.launch_template(&name)),
     );
-    (checkup.template, checkup.images, checkup.hosts, checkup.launch_template) = (template, images, instances, made);
+    (checkup.template, checkup.base) = (template, base);
+    (checkup.images, checkup.hosts, checkup.launch_template) = (images, instances, made);
 }
 
 /// The types that a launch would choose by its requirements, prices apart.
@@ -134,8 +141,8 @@ async fn keys(clients: &Clients, fleet: &Fleet) -> Result<Vec<(String, Seen<KeyF
     let mut named: Vec<(String, String)> = Vec::new();
     if let Some(key) = &fleet.image.kms_key {
         named.push(("image.encrypt".to_owned(), key.clone()));
-    } else if let Some(template) = &fleet.template {
-        for (volume, key) in clients.volume_keys(&template.instance).await? {
+    } else if let Some(template) = fleet.template_instance() {
+        for (volume, key) in clients.volume_keys(template).await? {
             if !named.iter().any(|(_, known)| *known == key) {
                 named.push((format!("volume {volume} of the template"), key));
             }

@@ -68,8 +68,8 @@ async fn placed(clients: &Clients, fleet: &Fleet) -> Result<(Option<Instance>, V
     let named = fleet.fleet.as_ref().map(|hosts| hosts.subnets.as_slice()).unwrap_or_default();
     let (template, subnets) = tokio::join!(
         async {
-            match &fleet.template {
-                Some(template) => Box::pin(clients.instance(&template.instance)).await,
+            match fleet.template_instance() {
+                Some(id) => Box::pin(clients.instance(id)).await,
                 None => Ok(None),
             }
         },

@@ -2,6 +2,7 @@
 
 mod answers;
 mod architecture;
+mod built;
 mod capacity;
 mod compile_fail;
 mod conformance;

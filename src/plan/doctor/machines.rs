@@ -3,13 +3,15 @@
 use super::finding::Notes;
 use super::wanted;
 use crate::exit::Exit;
-use crate::model::InstanceState;
 use crate::model::checkup::{Checkup, NotChosen};
+use crate::model::{ImageId, ImageState, InstanceState};
 use crate::spec::Fleet;
 
 pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
-    if let Some(template) = &fleet.template {
-        let id = &template.instance;
+    if let Some(build) = fleet.build() {
+        base(&build.base_image, fleet, checkup, notes);
+    }
+    if let Some(id) = fleet.template_instance() {
         match &checkup.template {
             None => notes.unchecked("template", "not looked for"),
             Some(Err(fault)) => notes.needed("template", fault),
@@ -32,6 +34,8 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
             Some(Ok(())) => notes.ok("ssh", format!("{id} lets {} in", fleet.ssh.user)),
             Some(Err((why, fix))) => notes.problem("ssh", Exit::Partial, why.clone(), fix.clone()),
         }
+    }
+    if fleet.template.is_some() {
         match &checkup.image_sharing {
             None => {}
             Some(Err(fault)) => notes.unseen("public-images", fault),
@@ -51,6 +55,24 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
         }
     }
     types(fleet, checkup, notes);
+}
+
+/// The image that the template is built of.
+fn base(id: &ImageId, fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
+    let correct = "correct `template.build.base_image` in the spec";
+    match &checkup.base {
+        None => notes.unchecked("base-image", "not looked for"),
+        Some(Err(fault)) => notes.needed("base-image", fault),
+        Some(Ok(None)) => {
+            let why = format!("{id} is not in {}, or its owner lets us not use it", fleet.region);
+            notes.problem("base-image", Exit::Usage, why, correct);
+        }
+        Some(Ok(Some(image))) if image.state != ImageState::Available => {
+            notes.problem("base-image", Exit::Usage, format!("{id} is {}", image.state.as_str()), correct);
+        }
+        Some(Ok(Some(image))) => notes.ok("base-image", format!("{id} is there: {}, of {}", image.name, image.owner)),
+    }
+    notes.unchecked("ssh", "the template is entered when it is built");
 }
 
 /// The first of many names.

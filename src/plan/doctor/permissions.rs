@@ -50,6 +50,8 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
             _ => fleet.fleet.is_some(),
         };
         if wanted && !asked(action) {
+            let why =
+                if action == "CreateImage" && fleet.build().is_some() { "the template is not built yet" } else { why };
             notes.unchecked(&format!("ec2:{action}"), why);
         }
     }

@@ -4,6 +4,8 @@ use super::testing::{fault, fleet, fleet_in, healthy, key, now};
 use super::*;
 use crate::model::FaultKind;
 use crate::model::checkup::{KeyFacts, Permission, ProfileFacts, Refused, Trial, Way};
+use crate::spec::build::Build;
+use crate::spec::fleet::Template;
 
 fn launch_refused(action: &str, explicit: Option<bool>) -> impl Fn(&mut Checkup) {
     let refused = Refused {
@@ -437,6 +439,40 @@ fn partitions_are_what_they_are() {
         );
         assert!(findings.iter().any(|f| f.check == "volume-key" && f.state == State::Ok), "{findings:#?}");
     }
+}
+
+#[test]
+fn of_a_template_that_is_built_its_base_image_is_looked_at() {
+    let mut fleet = fleet();
+    let hosts = fleet.fleet.clone().unwrap();
+    let build = Build {
+        base_image: "ami-0b5e".into(),
+        instance_type: "m7i.large".to_owned(),
+        playbook: "provision.yaml".into(),
+        subnet: hosts.subnets[0].clone(),
+        security_groups: hosts.security_groups,
+        key_name: "ops".to_owned(),
+        instance_profile: None,
+        root: hosts.root,
+        expires: hosts.expires,
+    };
+    fleet.template = Some(Template { instance: None, build: Some(build), verify: None, canary: None });
+    let mut checkup = Checkup { template: None, ssh: None, base: Some(Ok(None)), ..healthy() };
+    let said = |checkup: &Checkup| {
+        let findings = judge(&fleet, checkup);
+        let one = findings.iter().find(|finding| finding.check == "base-image").unwrap().clone();
+        assert!(findings.iter().all(|finding| finding.check != "template"), "{findings:#?}");
+        (one.state, one.found)
+    };
+    assert_eq!(
+        said(&checkup),
+        (State::Problem, "ami-0b5e is not in us-east-1, or its owner lets us not use it".to_owned())
+    );
+    assert_eq!(exit(&judge(&fleet, &checkup)), Exit::Usage);
+    checkup.base = None;
+    assert_eq!(said(&checkup).0, State::NotChecked);
+    checkup.base = Some(Err(fault(FaultKind::Denied, "UnauthorizedOperation")));
+    assert_eq!(said(&checkup).0, State::Problem);
 }
 
 #[test]

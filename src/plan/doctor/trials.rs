@@ -32,6 +32,11 @@ fn template(checkup: &Checkup) -> Option<&Instance> {
     checkup.template.as_ref()?.as_ref().ok()?.as_ref()
 }
 
+/// The image that the template is built of, where it was seen.
+fn base(checkup: &Checkup) -> Option<&Image> {
+    checkup.base.as_ref()?.as_ref().ok()?.as_ref()
+}
+
 /// The newest image that can be launched.
 fn image(checkup: &Checkup) -> Option<&Image> {
     let images = checkup.images.as_ref()?.as_ref().ok()?;
@@ -52,7 +57,8 @@ pub fn wanted(fleet: &Fleet, checkup: &Checkup) -> Wanted {
     let subnet = || template.and_then(|instance| instance.subnet.clone()).into_iter().collect();
     let architecture = image(checkup)
         .and_then(|image| Some((format!("image {}", image.id), image.architecture.clone()?)))
-        .or_else(|| template.and_then(|i| Some((format!("template {}", i.id), i.architecture.clone()?))));
+        .or_else(|| template.and_then(|i| Some((format!("template {}", i.id), i.architecture.clone()?))))
+        .or_else(|| base(checkup).and_then(|i| Some((format!("base image {}", i.id), i.architecture.clone()?))));
     let count = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let missing = hosts.size.saturating_sub(count(live.len()));
     let spot_now = count(live.iter().filter(|host| host.market == Market::Spot).count());
@@ -113,7 +119,9 @@ fn launch(fleet: &Fleet, checkup: &Checkup) -> Option<TrialLaunch> {
     let groups = || template.map(|instance| instance.security_groups.clone()).unwrap_or_default();
     Some(TrialLaunch {
         own_image: own.is_some(),
-        image: own.or_else(|| template.map(|instance| instance.image.clone()))?,
+        image: own
+            .or_else(|| template.map(|instance| instance.image.clone()))
+            .or_else(|| base(checkup).map(|image| image.id.clone()))?,
         instance_type: wanted.types.first().cloned().or_else(|| template.map(|i| i.instance_type.clone()))?,
         subnet: wanted.subnets.first()?.clone(),
         security_groups: if hosts.security_groups.is_empty() { groups() } else { hosts.security_groups.clone() },

@@ -39,7 +39,7 @@ pub use recycled::{ActionLine, Foretold, Recycled};
 pub use run_report::{CallCount, Given, HostEnd, ItemsFed, QueueSeen, Retries, RunReport, TimedStep};
 pub use runs::{CallLine, CallOutcome, PastRuns, RunPage, RunState, RunSummary, StepLine, StepState};
 pub use served::Served;
-pub use status::{FeedLine, GroupLine, HostLine, ImageLine, RunLine, Spent, Status};
+pub use status::{BuiltLine, FeedLine, GroupLine, HostLine, ImageLine, RunLine, Spent, Status};
 pub use taught::{Initialised, Manual, Start, StartFile};
 pub use validated::Validated;
 pub use why::Why;

@@ -23,7 +23,10 @@ pub struct Status {
     /// The fleet's own Auto Scaling group, where it has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub group: Option<GroupLine>,
-    /// What it has cost since the last `down`, and what it costs an hour.
+    /// The template that was built and is not gone yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<BuiltLine>,
+    /// What it has cost since the last `down`, and what it costs an hour; a template that was built is not in it.
     pub cost: Spent,
     /// Its images.
     pub images: Vec<ImageLine>,
@@ -124,6 +127,31 @@ impl GroupLine {
     }
 }
 
+/// A template that was built.
+#[derive(Clone, Debug, Serialize, JsonSchema)]
+pub struct BuiltLine {
+    /// The instance id.
+    pub id: String,
+    /// EC2's word.
+    pub state: String,
+    /// For example `m7i.large`.
+    pub instance_type: String,
+    /// The image that it was launched from.
+    pub image: String,
+    /// Its private address, once EC2 has told it.
+    pub address: Option<String>,
+    /// When it powers itself off.
+    pub expires: Option<String>,
+}
+
+impl BuiltLine {
+    fn line(&self) -> String {
+        let Self { id, state, instance_type, image, .. } = self;
+        let until = self.expires.as_deref().map(|at| format!(", until {} at the latest", to_the_second(at)));
+        format!("template {id} of {image} is {state}: {instance_type}{}\n", until.unwrap_or_default())
+    }
+}
+
 /// One image of the fleet.
 #[derive(Clone, Debug, Serialize, JsonSchema)]
 pub struct ImageLine {
@@ -174,6 +202,7 @@ impl Answer for Status {
             text.push('\n');
         }
         text.push_str(&self.group.as_ref().map(GroupLine::lines).unwrap_or_default());
+        text.push_str(&self.template.as_ref().map(BuiltLine::line).unwrap_or_default());
         let _infallible = writeln!(text, "cost: {}", self.cost.line());
         for doubt in &self.cost.doubts {
             let _infallible = writeln!(text, "  {doubt}");

@@ -313,7 +313,9 @@ impl Host {
         let boot_id = self.directory.join("boot_id");
         std::fs::write(&boot_id, format!("{}\n", uuid::Uuid::new_v4()))?;
         let setup = match &options.template_setup {
-            Some(setup) if setup.id == host.id => Some(std::fs::read_to_string(&setup.script)?),
+            Some(setup) if setup.id == host.id || setup.id == host.image => {
+                Some(std::fs::read_to_string(&setup.script)?)
+            }
             _ => None,
         };
         Ok(BootOrder {

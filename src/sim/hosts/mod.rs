@@ -77,14 +77,14 @@ pub struct RealHostsOptions {
     pub env: BTreeMap<String, String>,
     /// This binary, which is run again with [`HELPER`] as its first argument.
     pub helper: PathBuf,
-    /// The operator's own work on the template.
+    /// The operator's own work on the template, or on the image that one is built of.
     pub template_setup: Option<TemplateSetup>,
 }
 
-/// A script that is run on one host during its first boot, before anybody can log in.
+/// A script that is run on one host during its first boot, before anybody can log in; or on every host of one image.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TemplateSetup {
-    /// `i-...`
+    /// `i-...` or `ami-...`
     pub id: String,
     /// POSIX sh, on this machine.
     pub script: PathBuf,

@@ -19,10 +19,10 @@ const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z
 const MACHINES: Kind = Kind::Section { one_of: &["address", "tag", "group"] };
 /// A tag with its value; how long each may be is left to the reader, since bounds make a pattern that some editors refuse.
 const TAG: Kind = text("tag such as `Role=web`", r"^[\p{L}\p{M}\p{N} _.:/+@-]+=[\p{L}\p{M}\p{N} _.:/=+@-]*$");
-const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
+pub(super) const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
 const PATTERN: Kind = text("instance type, perhaps with `*`", "^[a-z0-9.*-]{1,64}$");
-const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
-const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
+pub(super) const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
+pub(super) const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
 
 /// A number for at least so many, or a range.
 const fn between(words: &'static str, pattern: &'static str) -> Kind {
@@ -35,7 +35,7 @@ pub(super) const FIELDS: &[Field] = &[
         SECTION,
         "{size: 40, spot: 90%}",
         "What to launch. What it leaves out (types, subnets, security groups, instance profile, key pair) is taken from \
-         the template instance.",
+         the template instance, or from `template.build`.",
     )
     .needs(IDENTITY)
     .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateFleet.html"),

@@ -5,6 +5,7 @@
 
 #[cfg(test)]
 mod agree;
+mod build;
 mod hosts;
 mod kind;
 mod notify;
@@ -146,14 +147,23 @@ pub static FLEET: Document = Document {
             something is launched, name, account and region too.",
     bare: None,
     any_of: &[top::IDENTITY, &["queue"], &["hosts"], recycle::ALONE],
-    parts: &[top::FIELDS, hosts::FIELDS, ssh::FIELDS, work::FIELDS, recycle::FIELDS, notify::FIELDS, rehearsal::FIELDS],
+    parts: &[
+        top::FIELDS,
+        build::FIELDS,
+        hosts::FIELDS,
+        ssh::FIELDS,
+        work::FIELDS,
+        recycle::FIELDS,
+        notify::FIELDS,
+        rehearsal::FIELDS,
+    ],
 };
 
 /// A playbook.
 pub static PLAYBOOK: Document = Document {
     name: "playbook",
     title: "playbook",
-    about: "Lists the steps of `template.verify` or `release.playbook`. Values are templates of the owner's own `vars` and of what \
+    about: "Lists the steps of `template.verify`, `template.build.playbook` or `release.playbook`. Values are templates of the owner's own `vars` and of what \
             is known of a host: `instance_id`, `slot`, `address`, `fleet`, `region`, `release` and `queue_url`. A file that needs no `vars` may be the list of steps alone.",
     bare: Some("steps"),
     any_of: &[],

@@ -39,6 +39,12 @@ impl Sample {
                 let children = document.children(section);
                 wanted.extend(children.filter(|c| c.required || first == Some(&c.key())).map(|child| child.path));
             }
+            // Where `fleet` does not say them.
+            if opened.iter().chain(&held).any(|path| path == "template.build")
+                && !sample.values.contains_key("template.build")
+            {
+                wanted.extend(["template.build.subnet", "template.build.security_groups", "template.build.key_name"]);
+            }
             // It can be left out only where the fleet itself is a group.
             wanted.extend(opened.iter().any(|section| section == "recycle").then_some("recycle.group"));
             for path in wanted {
@@ -85,6 +91,7 @@ impl Folder {
             ("playbooks/verify.yaml", "[{check: 'true'}]"),
             ("playbooks/deploy.yaml", "[{check: 'true'}]"),
             ("playbooks/drain.yaml", "[{check: 'true'}]"),
+            ("playbooks/provision.yaml", "[{check: 'true'}]"),
             ("playbooks/boot.sh", ""),
             ("playbooks/template.sh", ""),
             ("playbooks/worker.sh", ""),

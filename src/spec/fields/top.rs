@@ -73,7 +73,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source(TAGS),
     Field::new(
         "template",
-        SECTION,
+        Kind::Section { one_of: &["instance", "build"] },
         "{instance: i-0123456789abcdef0, verify: playbooks/verify.yaml}",
         "The working instance that all hosts are copies of. `verify` and `bake` need it.",
     )
@@ -84,7 +84,6 @@ pub(super) const FIELDS: &[Field] = &[
         "i-0123456789abcdef0",
         "The instance's id. It is never ended.",
     )
-    .required()
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/resource-ids.html"),
     Field::new(
         "template.verify",

@@ -150,7 +150,7 @@ fn kinds(check: &mut Check<'_>, s: &mut Section<'_>) -> (Vec<String>, Option<Req
 }
 
 /// A type; one of a size that EC2 does not have is used, since sizes come and go, but warned about.
-fn instance_type(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
+pub(super) fn instance_type(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
     let name = check.parsed(field, aws::instance_type)?;
     if !aws::is_usual_size(&name) {
         let message =

@@ -1,6 +1,7 @@
 //! The tree of a fleet.yaml to a checked `Fleet`, one file for each group of sections.
 
 mod action;
+mod build;
 mod foreign;
 mod hosts;
 mod notify;

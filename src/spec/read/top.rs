@@ -1,6 +1,6 @@
 //! The top of a fleet.yaml: who, where, tags, template and image.
 
-use super::{DAY, SECOND, distinct, foreign, hosts, id, notify, number, recycle, rehearsal, span, ssh, work};
+use super::{DAY, SECOND, build, distinct, foreign, hosts, id, notify, number, recycle, rehearsal, span, ssh, work};
 use crate::model::group::of_fleet;
 use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
 use crate::spec::check::Check;
@@ -47,9 +47,14 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
         check.judged(&f, aws::shared_state(text))
     });
     let own = s.get("tags").map(|f| own_tags(check, &f)).unwrap_or_default();
-    let template = s.get("template").and_then(|f| template(check, &f));
+    let (mut template, built) = s.get("template").and_then(|f| template(check, &f)).unzip();
+    let built = built.flatten();
+    let is_built = built.is_some();
     let image = image(check, s.get("image"), name.as_ref(), region.as_ref());
-    let hosts = s.get("fleet").and_then(|f| hosts::hosts(check, &f));
+    let mut hosts = s.get("fleet").and_then(|f| hosts::hosts(check, &f));
+    if let (Some(template), Some(built)) = (&mut template, built) {
+        template.build = build::settled(check, built, hosts.as_mut());
+    }
     let ssh = ssh::ssh(check, s.get("ssh"));
     let foreign = s.get("hosts");
     if let Some(field) = foreign.as_ref().filter(|_| hosts.is_some() || template.is_some()) {
@@ -62,6 +67,11 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let queue = s.get("queue").and_then(|f| work::queue(check, &f, account.as_ref(), region.as_ref()));
     let feed = s.get("feed").and_then(|f| work::feed(check, &f));
     let done = work::done(check, s.get("done"));
+    if is_built {
+        let feed = feed.as_ref().zip(s.get("feed").map(|f| f.key));
+        let completed = done.completed.as_ref().and_then(|_| s.get("done")).map(|f| f.key);
+        build::lasting(check, feed, completed);
+    }
     let grouped = hosts.as_ref().is_some_and(|hosts| hosts.group.is_some());
     let group = name.as_ref().filter(|_| grouped).map(|name| of_fleet(name.as_str()));
     let recycle = s.get("recycle").and_then(|f| recycle::recycle(check, &f, group));
@@ -231,11 +241,19 @@ fn own_tags(check: &mut Check<'_>, field: &Field<'_>) -> Tags {
     out
 }
 
-fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
+/// The template, and how it is made where nobody has made it by hand.
+fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<(Template, Option<build::Written>)> {
     let mut s = check.section(field, "`template: {instance: i-0123456789abcdef0}`")?;
-    let built = s.fields().any(|(key, _)| key.text == "build");
-    let instance = if built { s.get("instance") } else { s.need("instance", "i-0123456789abcdef0") };
-    let instance = instance.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
+    let build = s.get("build");
+    let named = if build.is_some() { s.get("instance") } else { s.need("instance", "i-0123456789abcdef0") };
+    if let Some(field) = named.as_ref().filter(|_| build.is_some()) {
+        let message =
+            "`template.instance` names an instance that is there, `template.build` makes one: only one of the two";
+        check.error_with(field.key, "conflict", message, Some("leave one of them out"));
+    }
+    let instance = named.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
+    let is_built = build.is_some();
+    let build = build.and_then(|f| build::build(check, &f));
     let verify = s.get("verify").and_then(|f| check.file(&f, false));
     let canary = s.get("canary").and_then(|f| {
         let mut s = check.section(&f, "`canary: {items: 3}`")?;
@@ -244,8 +262,11 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<Template> {
         s.close(check, &[]);
         Some(Canary { items, within })
     });
-    s.close(check, &[("build", "start the template by hand and name it as `instance`")]);
-    Some(Template { instance: instance?, verify, canary })
+    s.close(check, &[]);
+    if instance.is_none() && !is_built {
+        return None;
+    }
+    Some((Template { instance, build: None, verify, canary }, build))
 }
 
 fn image(

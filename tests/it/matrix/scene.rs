@@ -430,6 +430,23 @@ pub(super) const SCENES: &[Scene] = &[
         },
     },
     Scene {
+        name: "bake built",
+        spec: "tests/specs/it/built.yaml",
+        hosts: "real",
+        speed: 120,
+        stage: as_it_is,
+        before: nothing,
+        verb: |cloud, _| laptop(cloud, &["bake"]),
+        most: 1,
+        check: |after| {
+            after.alive(0);
+            // What was killed between its image and its end may bake again.
+            let images = after.ours.images.len();
+            assert!((1..=1 + after.over).contains(&images), "{images} images");
+            assert!(after.ours.images.iter().all(|image| image["tags"]["fleetwright:attestation"].is_string()));
+        },
+    },
+    Scene {
         name: "push",
         spec: "tests/specs/it/job.yaml",
         hosts: "real",

@@ -1,0 +1,193 @@
+//! The template that is built: the one host of a fleet of its own, the mould, which is launched, told, reaped and torn down
+//! as any other.
+
+use super::token::digest;
+use super::{Action, Plan, Step};
+use crate::journal::Begun;
+use crate::model::{FleetKey, FleetName};
+use crate::model::{Instance, InstanceId, Tags, tags};
+use crate::spec::Fleet;
+use crate::spec::build::Build;
+use crate::spec::fleet::{HostsSpec, MetadataSpec, Otherwise};
+use crate::spec::image::ImageSpec;
+use std::path::Path;
+use std::time::Duration;
+
+/// How long room for the one host is looked for.
+const WITHIN: Duration = Duration::from_mins(10);
+/// What the mould's name ends in. No spec may name a fleet so: names have no dot.
+const SUFFIX: &str = ".build";
+/// The step that runs the playbook.
+pub const STEP: &str = "checks";
+/// The verb of its runs.
+pub const VERB: &str = "provision";
+
+/// Whose fleet the mould of this one is.
+pub fn key(fleet: &FleetKey) -> FleetKey {
+    FleetKey { name: FleetName::new(format!("{}{SUFFIX}", fleet.name)), ..fleet.clone() }
+}
+
+/// The verb of a run as people are told it: `build launch` and `build down` are those of a mould.
+pub fn told(begun: &Begun) -> String {
+    if begun.fleet.name.as_str().ends_with(SUFFIX) { format!("build {}", begun.verb) } else { begun.verb.clone() }
+}
+
+/// Digest of all that decides what a built template is: base image, playbook with its files, and settings.
+pub fn digest_of(fleet: &Fleet, build: &Build, playbook: &str) -> String {
+    let Build { base_image, instance_type, playbook: _, subnet, security_groups, key_name, instance_profile, .. } =
+        build;
+    let groups: Vec<&str> = security_groups.iter().map(AsRef::as_ref).collect();
+    digest(&[
+        base_image.as_str(),
+        playbook,
+        instance_type,
+        subnet.as_str(),
+        &groups.join(","),
+        key_name,
+        instance_profile.as_deref().unwrap_or_default(),
+        &format!("{:?} {:?}", build.root, build.expires),
+        &format!("{:?}", fleet.tags),
+        &fleet.ssh.user,
+    ])
+}
+
+/// The fleet whose one host is the template. `made_of` is [`digest_of`] it; its host bears it from birth.
+pub fn mould(fleet: &Fleet, build: &Build, made_of: &str) -> Fleet {
+    let hosts = HostsSpec {
+        size: 1,
+        group: None,
+        accept_min: 1,
+        accept_within: WITHIN,
+        otherwise: Otherwise::Abort,
+        spot_percent: 0,
+        on_demand: 1,
+        fallback_on_demand: true,
+        types: vec![build.instance_type.clone()],
+        requirements: None,
+        subnets: vec![build.subnet.clone()],
+        security_groups: build.security_groups.clone(),
+        instance_profile: build.instance_profile.clone(),
+        key_name: Some(build.key_name.clone()),
+        max_price: None,
+        root: build.root.clone(),
+        expires: build.expires,
+        user_data: None,
+        metadata: MetadataSpec { tokens_required: true, hop_limit: 1 },
+    };
+    Fleet {
+        tags: fleet.tags.clone().with(tags::BUILD, made_of),
+        digest: made_of.to_owned(),
+        fleet: Some(hosts),
+        ..empty(fleet)
+    }
+}
+
+/// The mould without anything to launch: what there is of it can be looked at and ended.
+pub fn empty(fleet: &Fleet) -> Fleet {
+    Fleet {
+        name: key(&fleet.key()).name,
+        digest: String::new(),
+        template: None,
+        image: ImageSpec { name: fleet.image.name.clone(), keep: 0, kms_key: None, copy_to: Vec::new() },
+        fleet: None,
+        hosts: Vec::new(),
+        release: None,
+        worker: None,
+        queue: None,
+        feed: None,
+        recycle: None,
+        budget: None,
+        notify: Vec::new(),
+        ..fleet.clone()
+    }
+}
+
+/// The same fleet with the template that was built for it, which is another spec for what is gone on with.
+pub fn with_template(fleet: &Fleet, instance: Option<InstanceId>) -> Fleet {
+    let id = instance.as_ref().map_or("", InstanceId::as_str);
+    let digest = digest(&[&fleet.digest, id]);
+    let template = fleet.template.clone().map(|template| crate::spec::fleet::Template { instance, ..template });
+    Fleet { digest, template, ..fleet.clone() }
+}
+
+/// Whether this host of a mould was made of something else.
+pub fn is_stale(host: &Instance, made_of: &str) -> bool {
+    host.state.live() && made(&host.tags) != Some(made_of)
+}
+
+/// What a built template, or an image of it, was made of.
+pub fn made(tags: &Tags) -> Option<&str> {
+    tags.get(tags::BUILD)
+}
+
+/// Plans to make a template of the instance that was launched for it. `made_of` is [`digest_of`] it.
+pub fn provision(fleet: &Fleet, playbook: &Path, made_of: &str, request: String) -> Plan {
+    let id = fleet.template.as_ref().map(|template| template.id().to_string()).unwrap_or_default();
+    let file = playbook.file_name().unwrap_or(playbook.as_os_str()).to_string_lossy();
+    let steps = vec![Step::new(STEP, format!("run {file} on {id}"), Action::Checks)];
+    let digest: String = made_of.chars().take(12).collect();
+    let notes = vec![format!("digest {digest}: of base image, playbook and settings; another makes another template")];
+    Plan { steps, notes, ..Plan::new(VERB, fleet.key(), request) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(build: &str) -> Fleet {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("fleet.yaml");
+        std::fs::write(dir.path().join("provision.yaml"), "[{check: 'true'}]").unwrap();
+        let spec = format!(
+            "version: 1\nname: crawl\naccount: \"123456789012\"\nregion: us-east-1\ntags: {{team: data}}\n\
+             image: {{encrypt: {{kms_key: alias/fleet}}, copy_to: [us-west-2]}}\n\
+             template: {{build: {{base_image: ami-0123456789abcdef0, instance_type: m7i.large, playbook: provision.yaml{build}}}}}\n\
+             fleet: {{size: 4, spot: 50%, subnets: [subnet-0aaaaaaaaaaaaaaaa], security_groups: [sg-0123456789abcdef0], \
+             key_name: ops, expires: 3h}}\n"
+        );
+        std::fs::write(&file, spec).unwrap();
+        crate::spec::load(&file, &[], &|_| None).unwrap_or_else(|e| panic!("{}", e.render(false))).fleet
+    }
+
+    #[test]
+    fn a_mould_is_a_fleet_of_one_host_on_demand_with_what_the_fleet_has() {
+        let fleet = read("");
+        let build = fleet.build().unwrap();
+        assert_eq!(fleet.fleet.as_ref().unwrap().types, ["m7i.large"], "what `fleet` leaves out is that of the build");
+        let mould = mould(&fleet, build, "d1");
+        let hosts = mould.fleet.as_ref().unwrap();
+        assert_eq!((mould.name.as_str(), hosts.size, hosts.spot_percent, hosts.on_demand), ("crawl.build", 1, 0, 1));
+        assert_eq!((hosts.subnets[0].as_str(), hosts.key_name.as_deref()), ("subnet-0aaaaaaaaaaaaaaaa", Some("ops")));
+        assert_eq!((hosts.expires, hosts.root.encrypted), (Duration::from_hours(3), true));
+        assert_eq!((mould.tags.get("team"), made(&mould.tags)), (Some("data"), Some("d1")));
+        assert_eq!((&mould.template, mould.image.kms_key.as_deref(), mould.image.copy_to.len()), (&None, None, 0));
+    }
+
+    #[test]
+    fn another_base_playbook_or_setting_is_another_template_and_a_size_is_none() {
+        let digest = |fleet: &Fleet, playbook| digest_of(fleet, fleet.build().unwrap(), playbook);
+        let fleet = read("");
+        let one = digest(&fleet, "p1");
+        assert_ne!(one, digest(&fleet, "p2"));
+        assert_ne!(one, digest(&read(", instance_profile: builder"), "p1"));
+        let mut larger = fleet.clone();
+        larger.fleet.as_mut().unwrap().size = 5;
+        assert_eq!(one, digest(&larger, "p1"));
+        let host = |tags: &[(&str, &str)]| Instance { tags: tags.iter().copied().collect(), ..Instance::sample("i-1") };
+        assert!(!is_stale(&host(&[(tags::BUILD, &one)]), &one));
+        assert!(is_stale(&host(&[(tags::BUILD, "other")]), &one) && is_stale(&host(&[]), &one));
+    }
+
+    #[test]
+    fn runs_on_one_built_template_are_not_gone_on_with_on_another() {
+        let fleet = read("");
+        let on = |id: &str| with_template(&fleet, Some(id.into()));
+        assert_ne!(on("i-1").digest, on("i-2").digest);
+        assert_eq!(on("i-1").template_instance().map(InstanceId::as_str), Some("i-1"));
+        let planned = with_template(&fleet, None);
+        let plan = provision(&planned, Path::new("a/provision.yaml"), &"0123456789abcdef".repeat(4), String::new());
+        assert_eq!(plan.steps[0].title, "run provision.yaml on the one that build makes");
+        assert!(plan.notes[0].starts_with("digest 0123456789ab: "), "{:?}", plan.notes);
+        assert_eq!(crate::plan::lint::lint(&plan), []);
+    }
+}

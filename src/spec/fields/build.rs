@@ -1,0 +1,70 @@
+//! `template.build:` a template instance that fleetwright makes.
+
+use super::Field;
+use super::hosts::{GROUP, SUBNET, TYPE};
+use super::kind::{Form, Kind, SECTION, line, list, text};
+
+const LAUNCH: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/LaunchingAndUsingInstances.html";
+
+pub(super) const FIELDS: &[Field] = &[
+    Field::new(
+        "template.build",
+        SECTION,
+        "{base_image: ami-0123456789abcdef0, instance_type: m7i.large, playbook: playbooks/provision.yaml, subnet: \
+         subnet-0aaaaaaaaaaaaaaaa, security_groups: [sg-0123456789abcdef0], key_name: ops}",
+        "In place of `instance`: `verify`, `bake` and `up` launch an instance of a base image, run a playbook on it over SSH, and \
+         take it for the template. It ends when its image is baked, when the playbook or a check says no, by `down`, and by \
+         itself as hosts do. It is on demand, its root volume encrypted, and its metadata service IMDSv2 with one hop. What \
+         this leaves out is that of `fleet`, and what `fleet` leaves out is that of this.",
+    )
+    .source(LAUNCH),
+    Field::new(
+        "template.build.base_image",
+        text("image id", "^ami-[a-z0-9-]{1,40}$"),
+        "ami-0123456789abcdef0",
+        "The image that it is launched from. `ssh.user` is the login of this image.",
+    )
+    .required()
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/finding-an-ami.html"),
+    Field::new("template.build.instance_type", TYPE, "m7i.large", "Its instance type.")
+        .required()
+        .source("https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html"),
+    Field::new(
+        "template.build.playbook",
+        Kind::Path("playbook file"),
+        "playbooks/provision.yaml",
+        "The playbook that makes a template of it. It may reboot; `template.verify` then tells whether it came out right.",
+    )
+    .required(),
+    Field::new("template.build.subnet", SUBNET, "subnet-0aaaaaaaaaaaaaaaa", "The subnet that it is launched into.")
+        .absent("the first of `fleet.subnets`"),
+    Field::new(
+        "template.build.security_groups",
+        list(&GROUP, 16),
+        "[sg-0123456789abcdef0]",
+        "Its security groups: one of them has to let SSH in from here.",
+    )
+    .absent("`fleet.security_groups`")
+    .source("https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"),
+    Field::new(
+        "template.build.key_name",
+        line("name of a key pair in EC2, not its file", 255),
+        "ops",
+        "The key pair that cloud-init installs, and that lets us in.",
+    )
+    .absent("`fleet.key_name`")
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html"),
+    Field::new(
+        "template.build.instance_profile",
+        Kind::Text(Form {
+            words: "instance profile's name (at most 128 characters) or ARN",
+            pattern: "^(arn:.+:instance-profile/)?[A-Za-z0-9_+=,.@/-]{1,128}$",
+            length: None,
+            bare: true,
+        }),
+        "digest-worker",
+        "What it may do in AWS while it is provisioned and checked.",
+    )
+    .absent("`fleet.instance_profile`")
+    .source("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html"),
+];
