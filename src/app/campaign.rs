@@ -12,7 +12,7 @@ use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
 use crate::plan::session::{LONGER, Session, job_length, session};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
-use crate::survey::For;
+use crate::survey::{self, For};
 use std::sync::{Arc, PoisonError};
 use tokio_util::task::AbortOnDropHandle;
 
@@ -144,8 +144,8 @@ impl Context {
     /// The account as it is now.
     pub(super) async fn look(&self, what_for: For) -> Result<Survey, Failure> {
         let clients = self.clients().await?;
-        let look = async || crate::survey::look(&clients, &self.fleet, &*self.clock, what_for).await;
-        self.read("look at the account", look).await
+        let look = survey::Look::default();
+        self.read("look at the account", async || look.at(&clients, &self.fleet, &*self.clock, what_for).await).await
     }
 
     /// Refuses a wrong account before anything is changed.

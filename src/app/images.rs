@@ -11,7 +11,7 @@ use crate::model::{Image, ImageId, Survey, tags};
 use crate::plan::images::{Fate, Seen, fates, plan, users};
 use crate::report::answer::{Difference, ImageDiff, ImagePage, ImageRow, ImageUse, Pruned};
 use crate::steps::{Attestation, Options, leftovers, past};
-use crate::survey::For;
+use crate::survey::{For, Look};
 use std::collections::{BTreeMap, BTreeSet};
 
 impl Context {
@@ -73,8 +73,9 @@ impl Context {
         let mut surveys = vec![own];
         for region in past::copied_to(&history, &self.fleet) {
             let (clients, fleet) = (clients.in_region(&region), self.fleet.abroad(&region));
-            let look = async || crate::survey::look(&clients, &fleet, &*self.clock, For::Planning).await;
-            surveys.push(self.read(&format!("look for copies in {region}"), look).await?);
+            let (look, what) = (Look::default(), format!("look for copies in {region}"));
+            let read = async || look.at(&clients, &fleet, &*self.clock, For::Planning).await;
+            surveys.push(self.read(&what, read).await?);
         }
         let mut seen = Vec::new();
         for survey in surveys {

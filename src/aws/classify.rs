@@ -28,6 +28,9 @@ where
                 return garbled(action, &chain(answer.err()));
             }
             let body = raw.body().bytes().unwrap_or_default();
+            if meta.code().is_none() && is_aws_own(body) {
+                return garbled(action, &glimpse(body));
+            }
             let id = meta.request_id().or_else(|| request_id(body));
             let message = meta.message().map_or_else(|| glimpse(body), str::to_owned);
             answered(action, meta.code(), &message, raw.status().as_u16(), id)
@@ -35,6 +38,13 @@ where
         SdkError::TimeoutError(_) => unanswered(action, error, Some("timeout")),
         _ => unanswered(action, error, None),
     }
+}
+
+/// Whether it is an error document as AWS writes them, in XML or JSON. It names a code; one without did not come through whole,
+/// while what proxies say is meant as they say it.
+fn is_aws_own(body: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(body);
+    text.contains("<Error>") || text.contains("\"__type\"")
 }
 
 /// The request id inside an error document, for answers without the header: EC2 writes `RequestID`, STS `RequestId`.
@@ -305,5 +315,9 @@ mod tests {
         let fault = answered("CreateFleet", Some("BrandNew"), "some text", 400, Some("r-2"));
         assert_eq!(fault.to_string(), "CreateFleet answered BrandNew: some text (request id r-2)");
         assert_eq!(answered("CreateFleet", None, "<html>", 502, None).code, "HTTP 502");
+        // A refusal that was spoilt on the way is none; that of a proxy is one.
+        assert!(is_aws_own(b"<Response><Errors><Error><Code>InvalidParameter</Code><Message>w\x00<<&\xff"));
+        assert!(is_aws_own(br#"{"__type":"com.amazonaws.sqs#Queue"#));
+        assert!(!is_aws_own(b"<html><title>Error</title>denied by the proxy") && !is_aws_own(b""));
     }
 }

@@ -33,7 +33,8 @@ pub fn plan(
     }
     let mut steps = Vec::new();
     if let Some(at) = open {
-        let left = QUIET - now.duration_since(at);
+        // A clock that was set back since does not make it longer.
+        let left = (QUIET - now.duration_since(at)).min(QUIET);
         if left > SignedDuration::ZERO {
             let seconds = left.as_secs();
             steps.push(Step::new(

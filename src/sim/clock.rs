@@ -1,4 +1,4 @@
-//! The world's clock: runs at a chosen speed, jumps forward, or is held.
+//! The world's clock: runs at a chosen speed, jumps forward, goes with whoever waits for it, or is held.
 
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -18,6 +18,8 @@ struct Anchor {
     speed: f64,
     /// The speed before a hold.
     before_hold: f64,
+    /// Whether it jumps to what a client waits for.
+    leap: bool,
 }
 
 impl Anchor {
@@ -35,6 +37,15 @@ pub(crate) struct Reading {
     pub(crate) now: Timestamp,
     /// World seconds per wall second; 0 while held.
     pub(crate) speed: f64,
+    /// Whether who waits for an instant tells it by `until`, instead of waiting.
+    pub(crate) leaps: bool,
+}
+
+impl Reading {
+    /// The same on a clock that is wrong by so much.
+    pub(crate) fn off(self, off: SignedDuration) -> Self {
+        Self { now: self.now.saturating_add(off).unwrap_or(self.now), ..self }
+    }
 }
 
 /// What `POST /_sim/clock` takes; the fields are carried out in this order.
@@ -50,6 +61,13 @@ pub(crate) struct ClockOrder {
     /// How far it jumps, for example `10m`.
     #[serde(default)]
     pub(crate) advance: Option<String>,
+    /// Whether it jumps from now on to what a client waits for: what a client does is then a function of what it is answered,
+    /// not of how fast the machine is. For one client at a time that waits for one thing at a time.
+    #[serde(default)]
+    pub(crate) leap: Option<bool>,
+    /// What a client waits for: it is then, where the clock leaps and is not held.
+    #[serde(default)]
+    pub(crate) until: Option<Timestamp>,
 }
 
 /// A clock that many share. Its time never goes back but for a reset of the whole world.
@@ -64,7 +82,7 @@ impl WorldClock {
     pub(crate) fn new(start: Option<Timestamp>, speed: f64) -> Self {
         let speed = if speed.is_finite() { speed.clamp(0.0, MAX_SPEED) } else { 1.0 };
         let world = start.unwrap_or_else(Timestamp::now);
-        let anchor = Anchor { wall: Instant::now(), world, speed, before_hold: speed };
+        let anchor = Anchor { wall: Instant::now(), world, speed, before_hold: speed, leap: false };
         Self { anchor: Arc::new(Mutex::new(anchor)), changes: Arc::new(watch::Sender::new(())) }
     }
 
@@ -76,7 +94,7 @@ impl WorldClock {
     /// World time and speed.
     pub(crate) fn reading(&self) -> Reading {
         let anchor = *self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
-        Reading { now: anchor.now(), speed: anchor.speed }
+        Reading { now: anchor.now(), speed: anchor.speed, leaps: anchor.leap && anchor.speed > 0.0 }
     }
 
     /// Carries an order out.
@@ -103,6 +121,10 @@ impl WorldClock {
                 None => {}
             }
             anchor.world = anchor.world.saturating_add(jump).unwrap_or(Timestamp::MAX);
+            anchor.leap = order.leap.unwrap_or(anchor.leap);
+            if let Some(until) = order.until.filter(|_| anchor.leap && anchor.speed > 0.0) {
+                anchor.world = anchor.world.max(until);
+            }
         });
         Ok(())
     }
@@ -127,7 +149,7 @@ impl WorldClock {
         // Subscribed before the clock is read, so that no change falls between.
         let mut changes = self.changes.subscribe();
         loop {
-            let Reading { now, speed } = self.reading();
+            let Reading { now, speed, leaps: _ } = self.reading();
             let left = instant.duration_since(now);
             if left <= SignedDuration::ZERO {
                 return;
@@ -171,6 +193,21 @@ mod tests {
         clock.order(&order(r#"{"hold": false}"#)).expect("on");
         tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(passed(&clock), 720);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn it_goes_with_who_waits_only_where_it_leaps_and_is_not_held() {
+        let clock = WorldClock::new(Some(START), 1.0);
+        let until = |second: i64| {
+            let until = Timestamp::from_second(second).expect("a time");
+            clock.order(&ClockOrder { until: Some(until), ..ClockOrder::default() }).expect("told");
+            passed(&clock)
+        };
+        assert_eq!((clock.reading().leaps, until(60)), (false, 0));
+        clock.order(&order(r#"{"leap": true}"#)).expect("it leaps");
+        assert_eq!((clock.reading().leaps, until(60), until(30)), (true, 60, 60), "never back");
+        clock.order(&order(r#"{"hold": true}"#)).expect("held");
+        assert_eq!((clock.reading().leaps, until(90)), (false, 60));
     }
 
     #[tokio::test(start_paused = true)]

@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `GET /_sim/world` | ground truth: instances, images, queues .., calls by action, how often each fault fired |
 //! | `GET /_sim/audit?since=SEQ` | JSON lines of every call after that number |
-//! | `GET`, `POST /_sim/clock` | reads or drives the clock: `{"speed": 60}`, `{"advance": "10m"}`, `{"hold": true}` |
+//! | `GET`, `POST /_sim/clock` | reads or drives the clock: `{"speed": 60}`, `{"advance": "10m"}`, `{"hold": true}`, `{"leap": true}` |
+//! | `GET /_sim/clock?off=-90m` | the same clock, read by a machine whose own is wrong by so much |
 //! | `GET`, `POST`, `DELETE /_sim/faults` | shows, replaces or empties the fault script |
 //! | `GET /_sim/hosts/<id>` | its private address and its console so far |
 //! | `POST /_sim/hosts/<id>` | `{"do": "kill"}`, `blackhole`, `restore`, `interrupt`, `reboot`, `rekey` |
@@ -24,6 +25,7 @@ use super::world::World;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::{Method, Response, StatusCode};
+use jiff::SignedDuration;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -76,16 +78,17 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
     let told = match (&head.method, path) {
         (&Method::GET, "world") => world.truth(),
         (&Method::GET, "audit") => {
-            let since = since(head.uri.query().unwrap_or_default())?;
+            let since = since(head)?;
             return Ok(Told::Lines(world.audit(|audit| audit.lines_since(since))));
         }
-        (&Method::GET, "clock") => json!(world.clock.reading()),
+        (&Method::GET, "clock") => json!(world.clock.reading().off(off(head)?)),
         (&Method::POST, "clock") => {
-            let order: ClockOrder = read(body)?;
+            let (mut order, off): (ClockOrder, _) = (read(body)?, off(head)?);
+            order.until = order.until.map(|until| until.saturating_sub(off).unwrap_or(until));
             world.clock.order(&order).map_err(bad)?;
             // What became due by a jump has happened when the answer comes.
             world.tick();
-            json!(world.clock.reading())
+            json!(world.clock.reading().off(off))
         }
         (&Method::GET, "faults") => json!(world.script()),
         (&Method::POST, "faults") => {
@@ -149,9 +152,23 @@ fn route(world: &World, head: &Parts, body: &[u8]) -> Result<Told, Refusal> {
     Ok(Told::Json(told))
 }
 
-fn since(query: &str) -> Result<u64, Refusal> {
-    match form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == "since") {
-        Some((_, value)) => value.parse().map_err(|_| bad(format!("since={value} is not a number"))),
+fn since(head: &Parts) -> Result<u64, Refusal> {
+    match asked(head, "since") {
+        Some(value) => value.parse().map_err(|_| bad(format!("since={value} is not a number"))),
         None => Ok(0),
     }
+}
+
+/// How wrong the clock of the one who asks is.
+fn off(head: &Parts) -> Result<SignedDuration, Refusal> {
+    match asked(head, "off") {
+        Some(value) => value.parse().map_err(|_| bad(format!("off={value} is not a time such as 10m or -90s"))),
+        None => Ok(SignedDuration::ZERO),
+    }
+}
+
+/// A parameter of the request's query.
+fn asked(head: &Parts, wanted: &str) -> Option<String> {
+    let query = head.uri.query().unwrap_or_default();
+    form_urlencoded::parse(query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned())
 }

@@ -3,19 +3,19 @@
 use super::call::state;
 use super::terminate::Terminated;
 use super::{Steps, past};
-use crate::aws::Snapshot;
+use crate::aws::{Snapshot, Volume};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::journal::History;
 use crate::model::{
-    FaultKind, Image, ImageId, ImageState, InstanceId, InstanceState, Residue, Tags, Thing, count, tags,
+    FaultKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Residue, Tags, Thing, count, tags,
 };
 use crate::plan::Action;
 use crate::plan::images::surplus;
 use crate::plan::launch::template_name;
-use crate::survey::For;
+use crate::survey::{For, Look};
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::BTreeSet;
@@ -93,8 +93,9 @@ impl Steps {
     pub(super) async fn end_images(&self, step: &str, keep: u32) -> Result<Done, Failure> {
         let gone = self
             .afresh("end images", async |read_at| {
-                let look = async || crate::survey::look(&self.clients, &self.fleet, &*self.clock, For::Planning).await;
-                let survey = self.read("look at the account", look).await?;
+                let look = Look::default();
+                let read = async || look.at(&self.clients, &self.fleet, &*self.clock, For::Planning).await;
+                let survey = self.read("look at the account", read).await?;
                 let survey = past::without_ended(survey, &History::read(&self.state).map_err(state)?);
                 let surplus = surplus(&survey, keep);
                 let surplus: Vec<_> = surplus.iter().map(|image| (image.id.as_str(), &image.tags)).collect();
@@ -246,36 +247,41 @@ impl Steps {
         tags.get(tags::FLEET) == Some(self.fleet.name.as_str())
     }
 
-    /// Everything of ours that still costs money or blocks a name, images and their snapshots apart, and apart from what
-    /// belongs to hosts that a person protected.
-    async fn remaining(&self, kept: &BTreeSet<InstanceId>) -> Result<Vec<Thing>, Failure> {
+    /// Everything of ours of a kind that still costs money or blocks a name, apart from what belongs to hosts that a person
+    /// protected.
+    async fn remaining(&self, kind: Kind, kept: &BTreeSet<InstanceId>) -> Result<Vec<Thing>, Failure> {
         let thing = |kind: &str, id: String| Thing { kind: kind.to_owned(), id };
         let name = &self.fleet.name;
-        let mut things = Vec::new();
-        for host in self.read("look at hosts", async || self.clients.instances_of_fleet(name).await).await? {
-            if host.state != InstanceState::Terminated && !kept.contains(&host.id) {
-                things.push(thing("instance", host.id.to_string()));
+        Ok(match kind {
+            Kind::Hosts => {
+                let hosts = self.read("look at hosts", async || self.clients.instances_of_fleet(name).await).await?;
+                let left = |host: &Instance| host.state != InstanceState::Terminated && !kept.contains(&host.id);
+                hosts.into_iter().filter(left).map(|host| thing("instance", host.id.to_string())).collect()
             }
-        }
-        for volume in self.read("look at volumes", async || self.clients.volumes_of_fleet(name).await).await? {
-            if !volume.attached_to.iter().any(|host| kept.contains(host)) {
-                things.push(thing("volume", volume.id.to_string()));
+            Kind::Volumes => {
+                let volumes = self.read("look at volumes", async || self.clients.volumes_of_fleet(name).await).await?;
+                let left = |volume: &Volume| !volume.attached_to.iter().any(|host| kept.contains(host));
+                volumes.into_iter().filter(left).map(|volume| thing("volume", volume.id.to_string())).collect()
             }
-        }
-        let template = template_name(name.as_str());
-        // A stranger's template may have our name: it was told and is none of ours.
-        let found =
-            self.read("look at the launch template", async || self.clients.launch_template(&template).await).await?;
-        let found = found.filter(|template| self.carries(&template.tags));
-        things.extend(found.map(|template| thing("launch-template", template.id.to_string())));
-        for step in &self.plan.steps {
-            if let Action::GroupGone { group } = &step.action {
-                let found = self.group_now(group).await?.filter(|group| self.carries(&group.tags));
-                things.extend(found.map(|group| thing("auto-scaling-group", group.name)));
+            Kind::Template => {
+                let (what, template) = ("look at the launch template", template_name(name.as_str()));
+                let found = self.read(what, async || self.clients.launch_template(&template).await).await?;
+                // A stranger's template may have our name: it was told and is none of ours.
+                let found = found.filter(|template| self.carries(&template.tags));
+                found.map(|template| thing("launch-template", template.id.to_string())).into_iter().collect()
             }
-        }
-        things.extend(self.canary_queues().await?.into_iter().map(|(url, _)| thing("queue", url)));
-        Ok(things)
+            Kind::Groups => {
+                let mut things = Vec::new();
+                for step in &self.plan.steps {
+                    if let Action::GroupGone { group } = &step.action {
+                        let found = self.group_now(group).await?.filter(|group| self.carries(&group.tags));
+                        things.extend(found.map(|group| thing("auto-scaling-group", group.name)));
+                    }
+                }
+                things
+            }
+            Kind::Queues => self.canary_queues().await?.into_iter().map(|(url, _)| thing("queue", url)).collect(),
+        })
     }
 
     /// Looks until two looks in a row find nothing.
@@ -285,8 +291,20 @@ impl Steps {
         // A teardown that saw nothing has no step that ends hosts.
         let kept = self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default();
         let mut clean = 0;
+        let mut kinds = Kind::ALL.to_vec();
         loop {
-            let things = self.remaining(&kept).await?;
+            let (mut things, mut left) = (Vec::new(), Vec::new());
+            for kind in &kinds {
+                let found = self.remaining(*kind, &kept).await?;
+                left.extend((!found.is_empty()).then_some(*kind));
+                things.extend(found);
+            }
+            // What was not there is not looked at again until the rest is gone, too: then all of it is, twice.
+            if things.is_empty() && kinds.len() < Kind::ALL.len() {
+                kinds = Kind::ALL.to_vec();
+                continue;
+            }
+            kinds = if left.is_empty() { Kind::ALL.to_vec() } else { left };
             clean = if things.is_empty() { clean + 1 } else { 0 };
             if clean >= 2 && !kept.is_empty() {
                 return Err(protected(&kept));
@@ -312,6 +330,20 @@ impl Steps {
             if clean > 0 { self.pause(LOOK).await? } else { self.pause_longer(LOOK, begun).await? }
         }
     }
+}
+
+/// What a fleet may leave behind, images and their snapshots apart.
+#[derive(Clone, Copy)]
+enum Kind {
+    Hosts,
+    Volumes,
+    Template,
+    Groups,
+    Queues,
+}
+
+impl Kind {
+    const ALL: [Self; 5] = [Self::Hosts, Self::Volumes, Self::Template, Self::Groups, Self::Queues];
 }
 
 /// All is gone but what a person protected, which goes on costing money.

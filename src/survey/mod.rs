@@ -6,11 +6,14 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Fault, Group, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey};
+use crate::model::{Caller, Fault, Group, Image, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey};
 use crate::plan::group::group_name;
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
 use crate::time::Clock;
+use jiff::{SignedDuration, Timestamp};
+use std::sync::{Arc, Mutex, PoisonError};
+use tokio::sync::OnceCell;
 
 /// What a look is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,22 +24,72 @@ pub enum For {
     Telling,
 }
 
-/// Looks at template instance, hosts, launch template, images and subnets, side by side.
-///
-/// # Errors
-///
-/// Of the reads that failed always the same one, whichever was answered first; nothing was changed.
-pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for: For) -> Result<Survey, Fault> {
+/// How long what was read stays part of a look that is not whole yet. All of it is then read again.
+const TOGETHER: SignedDuration = SignedDuration::from_secs(30);
+
+/// A look that may need several tries: what was answered is not asked again, so that a day on which many calls fail does not
+/// make all of them many times.
+#[derive(Debug, Default)]
+pub struct Look(Mutex<Option<Arc<Parts>>>);
+
+/// What was answered so far.
+#[derive(Debug)]
+struct Parts {
+    begun: Timestamp,
+    caller: OnceCell<Caller>,
+    instances: OnceCell<Vec<Instance>>,
+    placed: OnceCell<(Option<Instance>, Vec<Subnet>)>,
+    launch_template: OnceCell<Option<LaunchTemplate>>,
+    images: OnceCell<Vec<Image>>,
+}
+
+impl Look {
+    /// What was answered to tries that began within the last moments.
+    fn parts(&self, now: Timestamp) -> Arc<Parts> {
+        let mut parts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        match parts.as_ref().filter(|parts| now.duration_since(parts.begun).abs() <= TOGETHER) {
+            Some(parts) => Arc::clone(parts),
+            None => Arc::clone(parts.insert(Arc::new(Parts {
+                begun: now,
+                caller: OnceCell::new(),
+                instances: OnceCell::new(),
+                placed: OnceCell::new(),
+                launch_template: OnceCell::new(),
+                images: OnceCell::new(),
+            }))),
+        }
+    }
+
+    /// Looks at template instance, hosts, launch template, images and subnets, side by side.
+    ///
+    /// # Errors
+    ///
+    /// Of the reads that failed always the same one, whichever was answered first; nothing was changed.
+    pub async fn at(
+        &self,
+        clients: &Clients,
+        fleet: &Fleet,
+        clock: &dyn Clock,
+        what_for: For,
+    ) -> Result<Survey, Fault> {
+        let parts = self.parts(clock.now());
+        Box::pin(whole(&parts, clients, fleet, what_for)).await
+    }
+}
+
+async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -> Result<Survey, Fault> {
     let name = template_name(fleet.name.as_str());
+    let template = || clients.launch_template(&name);
     let (caller, instances, placed, launch_template, images) = tokio::join!(
-        Box::pin(clients.caller()),
-        Box::pin(clients.instances_of_fleet(&fleet.name)),
-        Box::pin(placed(clients, fleet)),
-        when(what_for == For::Planning, clients.launch_template(&name)),
-        Box::pin(clients.images_of_fleet(&fleet.name)),
+        Box::pin(parts.caller.get_or_try_init(|| clients.caller())),
+        Box::pin(parts.instances.get_or_try_init(|| clients.instances_of_fleet(&fleet.name))),
+        Box::pin(parts.placed.get_or_try_init(|| placed(clients, fleet))),
+        when(what_for == For::Planning, parts.launch_template.get_or_try_init(template)),
+        Box::pin(parts.images.get_or_try_init(|| clients.images_of_fleet(&fleet.name))),
     );
-    let (caller, mut instances, (template, subnets), mut images) = (caller?, instances?, placed?, images?);
-    let launch_template = launch_template.transpose()?.flatten();
+    let (caller, mut instances) = (caller?, instances?.clone());
+    let ((template, subnets), mut images) = (placed?.clone(), images?.clone());
+    let launch_template = launch_template.transpose()?.cloned().flatten();
     let group = Box::pin(group(clients, fleet, &instances, launch_template.as_ref())).await?;
     let hook = match group.as_ref().filter(|_| what_for == For::Planning && fleet.worker.is_some()) {
         Some(group) => Box::pin(clients.drain_hook(&group.name)).await?,
@@ -50,8 +103,8 @@ pub async fn look(clients: &Clients, fleet: &Fleet, clock: &dyn Clock, what_for:
     }
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     Ok(Survey {
-        at: clock.now(),
-        account: caller.account,
+        at: parts.begun,
+        account: caller.account.clone(),
         region: fleet.region.clone(),
         template,
         instances,

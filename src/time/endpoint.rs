@@ -13,6 +13,9 @@ use std::time::{Duration, Instant};
 struct Reading {
     now: Timestamp,
     speed: f64,
+    /// It goes to the instant that it is told by `{"until": ..}`, so nobody need wait.
+    #[serde(default)]
+    leaps: bool,
 }
 
 /// The last reading and the moment it was taken.
@@ -45,7 +48,7 @@ impl EndpointClock {
         let rest = url.strip_prefix("http://").ok_or_else(bad)?;
         let (authority, path) = rest.split_once('/').ok_or_else(bad)?;
         let (authority, path) = (authority.to_owned(), format!("/{path}"));
-        let reading = read(&authority, &path)?;
+        let reading = ask(&authority, &path, None)?;
         let anchor = Mutex::new(Anchor { taken: Instant::now(), reading });
         Ok(Self { authority, path, anchor })
     }
@@ -56,18 +59,28 @@ impl EndpointClock {
         let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
         if anchor.taken.elapsed() > FRESH {
             let before = *anchor;
-            *anchor = match read(&self.authority, &self.path) {
+            *anchor = match ask(&self.authority, &self.path, None) {
                 Ok(reading) => Anchor { taken: Instant::now(), reading },
                 Err(_) => Anchor {
                     taken: Instant::now(),
                     reading: Reading {
                         now: before.at(before.taken.elapsed()),
                         speed: if before.reading.speed > 0.0 { before.reading.speed } else { 1.0 },
+                        leaps: false,
                     },
                 },
             };
         }
         *anchor
+    }
+
+    /// Tells the clock what is waited for; a clock that is gone is noticed by the next reading.
+    fn leap(&self, until: Timestamp) {
+        let mut anchor = self.anchor.lock().unwrap_or_else(PoisonError::into_inner);
+        match ask(&self.authority, &self.path, Some(until)) {
+            Ok(reading) => *anchor = Anchor { taken: Instant::now(), reading },
+            Err(_) => anchor.reading.leaps = false,
+        }
     }
 }
 
@@ -79,13 +92,18 @@ impl Anchor {
     }
 }
 
-/// One blocking GET on loopback: well under a millisecond, bounded by two seconds.
-fn read(authority: &str, path: &str) -> std::io::Result<Reading> {
+/// One blocking request on loopback, with what is waited for, if anything: well under a millisecond, bounded by two seconds.
+fn ask(authority: &str, path: &str, until: Option<Timestamp>) -> std::io::Result<Reading> {
     let wrong = |what: String| std::io::Error::new(std::io::ErrorKind::InvalidData, what);
     let address = authority.parse().map_err(|_| wrong(format!("{authority} is not an address and a port")))?;
     let mut stream = TcpStream::connect_timeout(&address, Duration::from_secs(2))?;
     stream.set_read_timeout(Some(Duration::from_secs(2)))?;
-    stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n\r\n").as_bytes())?;
+    let (method, order) = match until {
+        Some(until) => ("POST", format!("{{\"until\": \"{until}\"}}")),
+        None => ("GET", String::new()),
+    };
+    let head = format!("{method} {path} HTTP/1.1\r\nhost: {authority}\r\nconnection: close\r\n");
+    stream.write_all(format!("{head}content-length: {}\r\n\r\n{order}", order.len()).as_bytes())?;
     let mut answer = String::new();
     stream.take(64 * 1024).read_to_string(&mut answer)?;
     let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).ok_or_else(|| wrong("no body".to_owned()))?;
@@ -105,6 +123,12 @@ impl Clock for EndpointClock {
                 let left = instant.duration_since(anchor.at(anchor.taken.elapsed()));
                 if left <= SignedDuration::ZERO {
                     return;
+                }
+                if anchor.reading.leaps {
+                    self.leap(instant);
+                    // All else that is ready goes first, as it would while time passes.
+                    tokio::task::yield_now().await;
+                    continue;
                 }
                 // A held clock (speed 0) is looked at again after one nap.
                 let wall = left.as_secs_f64() / anchor.reading.speed.max(1e-9);

@@ -16,7 +16,7 @@ pub(crate) fn kill(child: &mut std::process::Child) {
 
 /// One cell of the matrix for `launch`: killed at its `call`th call. False when it makes fewer calls.
 fn launch_cell(call: u32, point: &str) -> bool {
-    let cloud = Cloud::start(SPEC, SPEED, &json!({}));
+    let cloud = Cloud::start(SPEC, SPEED, &json!({})).leaping();
     cloud.arm_nth("*", point, call);
     let mut first = cloud.launch("laptop").spawn().unwrap();
     if !cloud.held(&mut first) {
@@ -37,7 +37,7 @@ fn launch_cell(call: u32, point: &str) -> bool {
 
 /// One cell of the matrix for `down`.
 fn down_cell(call: u32, point: &str) -> bool {
-    let cloud = Cloud::start(SPEC, SPEED, &json!({}));
+    let cloud = Cloud::start(SPEC, SPEED, &json!({})).leaping();
     expect(&mut cloud.launch("laptop"), 0);
     cloud.arm_nth("*", point, call);
     let mut first = cloud.cli("laptop", &["down"]).spawn().unwrap();

@@ -116,7 +116,7 @@ fn key(cloud: &Cloud, regions: &[&str]) {
 
 #[test]
 fn images_are_encrypted_and_copied_and_known_where_they_are() {
-    let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
+    let mut cloud = Cloud::start(SPEC, 60, &json!({})).leaping();
     let plain = bake(&cloud);
     cloud.set("image.encrypt={kms_key: alias/fleet}");
     cloud.set("image.copy_to=[us-west-2]");
@@ -163,7 +163,7 @@ fn images_are_encrypted_and_copied_and_known_where_they_are() {
 
 #[test]
 fn a_copy_that_fails_leaves_nothing_that_is_billed() {
-    let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
+    let mut cloud = Cloud::start(SPEC, 60, &json!({})).leaping();
     cloud.set("image.encrypt={kms_key: alias/fleet}");
     cloud.set("image.copy_to=[us-west-2]");
     for (regions, images, said) in [

@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::Mutex;
 
 const SPEC: &str = "tests/specs/it/five.yaml";
-/// World seconds per second: a call that takes long on a busy machine must not be minutes of the world.
-const SPEED: u32 = 200;
+/// World seconds per second, beside the leaps to what is waited for: how many calls there are must not depend on how long each
+/// takes on this machine.
+const SPEED: u32 = 1;
 /// The same command may be needed again when its patience was over before the weather was.
 const TRIES: usize = 3;
 /// Seeds of continuous integration.
@@ -53,7 +54,7 @@ struct Soaked {
 }
 
 fn soak(seed: u64, faults: &Value) -> Soaked {
-    let cloud = Cloud::seeded(SPEC, SPEED, faults, "none", seed);
+    let cloud = Cloud::seeded(SPEC, SPEED, faults, "none", seed).leaping();
     let foreign = things(&cloud.world());
     let (mut calls, mut runs) = (BTreeMap::new(), 0);
     let scale = ["scale", "8", "--unattested", "--image", IMAGE, "--until", "running"];
@@ -119,10 +120,9 @@ fn everything_converges_in_bad_weather() {
     let results = results.into_inner().unwrap();
     let failed: Vec<&u64> = results.iter().filter(|(_, soaked)| soaked.is_none()).map(|(seed, _)| seed).collect();
     assert!(failed.is_empty(), "seeds {failed:?} did not converge");
-    // How many looks a wait takes depends on the machine, too: judged where it has nothing else to do.
     let dear = results.iter().filter(|(_, soaked)| soaked.as_ref().is_some_and(|soaked| ratio(soaked, &quiet) > 3.0));
     let dear: Vec<&u64> = dear.map(|(seed, _)| seed).collect();
-    assert!(told.is_none() || dear.is_empty(), "seeds {dear:?} made more than three times the calls of a quiet day");
+    assert!(dear.is_empty(), "seeds {dear:?} made more than three times the calls of a quiet day");
 }
 
 #[expect(clippy::cast_precision_loss, reason = "hundreds of calls")]

@@ -1,10 +1,11 @@
 //! The same campaign without hosts on the rehearsal cloud and on moto: what differs is ours, or moto's and named in `gaps`.
 
+mod burst;
 mod gaps;
 mod moto;
 
 use crate::env::{self, Cloud, binary, expect};
-use moto::{Detour, Moto};
+use moto::{Detour, Server};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -219,7 +220,7 @@ fn among_machines(machine: &Machine<'_>, site: &Site, launch: &[&str]) {
 
 #[test]
 fn the_same_campaign_on_the_rehearsal_cloud_and_on_moto() {
-    let moto = Moto::start();
+    let moto = Server::moto();
     let cloud = Cloud::start("tests/specs/it/five.yaml", SPEED, &json!({ "throttle": false }));
     let (reference, (other, detour)) = std::thread::scope(|scope| {
         let reference = scope.spawn(|| {

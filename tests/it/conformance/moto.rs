@@ -1,29 +1,38 @@
-//! The moto server, and a way round the one gap of it that a bake falls into.
+//! The moto server, microburst, and a way round the one gap of moto that a bake falls into.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-/// A moto server of its own; ends with the test.
-pub(super) struct Moto {
+/// A server of somebody else's; ends with the test.
+pub(super) struct Server {
     child: Child,
     authority: String,
 }
 
-impl Moto {
-    /// Starts it; its interpreter takes some seconds.
-    pub(super) fn start() -> Self {
-        let server = crate::env::test_tool("moto_server");
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let mut command = Command::new(server);
+impl Server {
+    /// moto; its interpreter takes some seconds.
+    pub(super) fn moto() -> Self {
+        Self::start(&crate::env::test_tool("moto_server"), |port| vec!["-H", "127.0.0.1", "-p", port])
+    }
+
+    /// microburst, which hands calls on to `upstream`.
+    pub(super) fn microburst(program: &Path, upstream: &str) -> Self {
+        Self::start(program, |port| vec!["--host", "127.0.0.1", "--port", port, "--upstream", upstream])
+    }
+
+    fn start<'a>(program: &Path, arguments: impl FnOnce(&'a str) -> Vec<&'a str>) -> Self {
+        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
+        let mut command = Command::new(program);
         command.env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", "/nonexistent");
         if let Some(mark) = std::env::var_os("FLEETWRIGHT_TEST_RUN") {
             command.env("FLEETWRIGHT_TEST_RUN", mark);
         }
-        command.args(["-H", "127.0.0.1", "-p", &port.to_string()]).stdin(Stdio::null());
+        command.args(arguments(port.clone().leak())).stdin(Stdio::null());
         let child = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
         Self { child, authority: format!("127.0.0.1:{port}") }
     }
@@ -32,14 +41,14 @@ impl Moto {
     pub(super) fn ready(&self) -> String {
         let begun = Instant::now();
         while TcpStream::connect(&self.authority).is_err() {
-            assert!(begun.elapsed() < Duration::from_mins(1), "moto does not listen on {}", self.authority);
+            assert!(begun.elapsed() < Duration::from_mins(1), "nobody listens on {}", self.authority);
             std::thread::sleep(Duration::from_millis(20));
         }
         self.authority.clone()
     }
 }
 
-impl Drop for Moto {
+impl Drop for Server {
     fn drop(&mut self) {
         self.child.kill().unwrap_or_default();
         self.child.wait().map(drop).unwrap_or_default();

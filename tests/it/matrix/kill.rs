@@ -1,9 +1,11 @@
-//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, or at one of its journal's syncs, by strace.
+//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, at one of its journal's syncs, by strace, or when
+//! it has told something, which is how the phases of its work on hosts are met.
 
 use crate::crash::kill;
 use crate::env::Cloud;
 use serde_json::Value;
 use std::fmt;
+use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -26,6 +28,8 @@ pub(super) enum Kill {
     Call { action: String, nth: u32, point: &'static str },
     /// The nth sync of the journal.
     Sync { nth: u32, fate: Fate },
+    /// Right after its nth event: each phase of the work on a host tells of itself.
+    Event { nth: u32 },
 }
 
 /// The columns of the table.
@@ -39,6 +43,8 @@ pub(super) enum Column {
     AfterCommit,
     /// Answered, and the outcome never got to the disk.
     OutcomeLost,
+    /// Between two events, most of them about work on hosts.
+    AtWork,
     /// Any other record of the journal, lost, torn or kept, and outcomes that are on disk.
     Other,
 }
@@ -48,6 +54,7 @@ impl fmt::Display for Kill {
         match self {
             Self::Call { action, nth, point } => write!(f, "{action} #{nth} {point}"),
             Self::Sync { nth, fate } => write!(f, "sync #{nth} {fate:?}"),
+            Self::Event { nth } => write!(f, "event #{nth}"),
         }
     }
 }
@@ -98,11 +105,36 @@ fn read(trace: &Path) -> Vec<String> {
     String::from_utf8_lossy(&std::fs::read(trace).unwrap()).lines().map(str::to_owned).collect()
 }
 
-/// Runs a command to its good end: how many calls of each action it made, in their first order, and how many syncs.
-pub(super) fn probe(cloud: &Cloud, command: &Command) -> (Vec<(String, u32)>, u32) {
+/// The same command line with its events as the answer.
+fn telling(command: &Command) -> Command {
+    let mut telling = Command::new(command.get_program());
+    let mut words = command.get_args().peekable();
+    while let Some(word) = words.next() {
+        telling.arg(word);
+        if word == "-o" {
+            words.next();
+            telling.arg("jsonl");
+        }
+    }
+    telling.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    telling.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    telling
+}
+
+/// What a run that nobody disturbed does.
+pub(super) struct Probe {
+    /// Calls of each action, in their first order.
+    pub(super) calls: Vec<(String, u32)>,
+    pub(super) syncs: u32,
+    pub(super) events: u32,
+}
+
+/// Runs a command to its good end.
+pub(super) fn probe(cloud: &Cloud, command: &Command) -> Probe {
     let before = cloud.audit().len();
     let trace = cloud.state("trace");
-    let output = traced(command, &trace, None).output().expect("strace must be there: apt-get install strace");
+    let output =
+        traced(&telling(command), &trace, None).output().expect("strace must be there: apt-get install strace");
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     let mut calls: Vec<(String, u32)> = Vec::new();
     for call in cloud.audit().iter().skip(before) {
@@ -116,8 +148,9 @@ pub(super) fn probe(cloud: &Cloud, command: &Command) -> (Vec<(String, u32)>, u3
             None => calls.push((action.to_owned(), 1)),
         }
     }
-    let syncs = read(&trace).iter().filter(|line| line.contains("fdatasync(")).count();
-    (calls, u32::try_from(syncs).unwrap())
+    let count = |count: usize| u32::try_from(count).unwrap();
+    let syncs = count(read(&trace).iter().filter(|line| line.contains("fdatasync(")).count());
+    Probe { calls, syncs, events: count(output.stdout.lines().count()) }
 }
 
 /// Runs a command until it is killed there; `None` when it ends before it gets there.
@@ -136,6 +169,13 @@ pub(super) fn killed(cloud: &Cloud, mut command: Command, at: &Kill) -> Option<K
             let trace = cloud.state("trace");
             let output = traced(&command, &trace, Some(*nth)).output().unwrap();
             (!output.status.success()).then(|| cut(&read(&trace), *fate))
+        }
+        Kill::Event { nth } => {
+            let mut child = telling(&command).spawn().unwrap();
+            let told = BufReader::new(child.stdout.take().unwrap()).lines().take(*nth as usize).count();
+            let alive = child.try_wait().unwrap().is_none();
+            kill(&mut child);
+            (told == *nth as usize && alive).then_some(Column::AtWork)
         }
     }?;
     Some(Killed { column, over: ended(cloud) > before })

@@ -1,12 +1,14 @@
 //! The crash matrix: every verb that changes something, killed at each of its calls and at each sync of its journal, run
 //! again, and judged by the ground truth. `cargo test` runs a sample; tests/crash/matrix.sh runs all of it.
 
+mod grouped;
 mod kill;
 mod scene;
 pub(crate) mod truth;
 
 use crate::env::Cloud;
-use kill::{Column, Fate, Kill, killed, probe};
+use grouped::{GROUP, GROUPED};
+use kill::{Column, Fate, Kill, Probe, killed, probe};
 use scene::{After, SCENES, Scene};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -20,9 +22,25 @@ use truth::{Things, assert_all_finished, assert_foreign_untouched, ours, peak, t
 const TRIES: usize = 2;
 /// Calls that only look, beyond this many of an action, are not killed at: a wait makes as many as it likes.
 const LOOKS: u32 = 6;
+/// World seconds per second where hosts are real.
+const SPEED: u32 = 60;
+/// Events of work on hosts, at most so many of a verb, are killed at.
+const EVENTS: u32 = 24;
 
 /// Verbs that tests of their own kill at each of their calls in the same run of `cargo test`: no sample of them is needed.
-const ELSEWHERE: [&str; 6] = ["launch", "scale up", "scale down", "down", "recycle now", "orphans --reap"];
+const ELSEWHERE: [&str; 11] = [
+    "launch",
+    "scale up",
+    "scale down",
+    "down",
+    "recycle now",
+    "orphans --reap",
+    "group launch",
+    "group scale up",
+    "group scale down",
+    "group down",
+    "group windows",
+];
 
 /// A world in which the verb can be called.
 struct Set {
@@ -31,8 +49,14 @@ struct Set {
     was: Value,
 }
 
+fn all() -> impl Iterator<Item = &'static Scene> {
+    SCENES.iter().chain(GROUPED)
+}
+
 fn set(scene: &Scene) -> Set {
-    let mut cloud = Cloud::with_hosts(scene.spec, scene.speed, &json!({}), scene.hosts);
+    let cloud = |speed| Cloud::with_hosts(scene.spec, speed, &json!({}), scene.hosts);
+    // Without hosts nothing but the process that is killed waits for anything.
+    let mut cloud = if scene.hosts == "none" { cloud(1).leaping() } else { cloud(SPEED) };
     (scene.stage)(&mut cloud);
     let foreign = things(&cloud.world());
     (scene.before)(&cloud);
@@ -47,7 +71,7 @@ fn looks(action: &str) -> bool {
 /// Every place to be killed at, from a run that nobody disturbed.
 fn cells(scene: &Scene) -> Vec<Kill> {
     let set = set(scene);
-    let (calls, syncs) = probe(&set.cloud, &(scene.verb)(&set.cloud, &set.was));
+    let Probe { calls, syncs, events } = probe(&set.cloud, &(scene.verb)(&set.cloud, &set.was));
     let mut cells = Vec::new();
     for (action, count) in calls {
         for nth in 1..=if looks(&action) { count.min(LOOKS) } else { count } {
@@ -58,6 +82,10 @@ fn cells(scene: &Scene) -> Vec<Kill> {
     }
     for nth in 1..=syncs {
         cells.extend([Fate::Lost, Fate::Torn, Fate::Kept].map(|fate| Kill::Sync { nth, fate }));
+    }
+    if scene.hosts == "real" {
+        let step = usize::try_from(events.div_ceil(EVENTS).max(1)).unwrap();
+        cells.extend((1..=events).step_by(step).map(|nth| Kill::Event { nth }));
     }
     cells
 }
@@ -94,6 +122,8 @@ fn cell(scene: &Scene, at: &[&Kill]) -> Option<(Column, usize)> {
     assert_foreign_untouched(&foreign, &now);
     let ours = ours(&foreign, &now);
     assert!(peak(&cloud) <= scene.most, "{} hosts lived at once, {} are the most", peak(&cloud), scene.most);
+    let grouped = scene.spec == GROUP && !ours.templates.is_empty();
+    assert_eq!(ours.groups.len(), usize::from(grouped), "groups: {:#?}", ours.groups);
     let answer = serde_json::from_slice(&last.stdout).unwrap_or_default();
     (scene.check)(&After { cloud: &cloud, was: &was, world: &world, foreign: &foreign, ours: &ours, over, answer });
     if scene.spec != "tests/specs/it/recycle.yaml" {
@@ -159,7 +189,14 @@ fn line(name: &str, row: &Row) -> String {
         let (cells, passes) = row.columns.get(&column).copied().unwrap_or_default();
         format!("{passes}/{cells}")
     };
-    let columns = [Column::IntentLost, Column::BeforeCommit, Column::AfterCommit, Column::OutcomeLost, Column::Other];
+    let columns = [
+        Column::IntentLost,
+        Column::BeforeCommit,
+        Column::AfterCommit,
+        Column::OutcomeLost,
+        Column::Other,
+        Column::AtWork,
+    ];
     let columns: Vec<String> = columns.into_iter().map(|column| format!("{:>9}", of(column))).collect();
     format!("{name:<17} {:>6} {:>6} {:>6}  {}", row.cells, row.passes, row.twice, columns.join(" "))
 }
@@ -168,7 +205,7 @@ fn line(name: &str, row: &Row) -> String {
 #[test]
 fn a_sample_of_the_matrix_converges() {
     let mut failures = Vec::new();
-    for scene in SCENES.iter().filter(|scene| scene.hosts == "none" && !ELSEWHERE.contains(&scene.name)) {
+    for scene in all().filter(|scene| scene.hosts == "none" && !ELSEWHERE.contains(&scene.name)) {
         let all = cells(scene);
         let changes =
             |kill: &&Kill| matches!(kill, Kill::Call { action, nth: 1, point: "after-commit" } if !looks(action));
@@ -228,11 +265,11 @@ fn the_whole_matrix_converges() {
     });
     let jobs = told("_JOBS").map_or(2, |jobs| jobs.parse().unwrap());
     let only = told("_ONLY");
-    println!("verb               cells passes  twice   intent-    before     after  outcome-     other");
-    println!("                                           lost    commit    commit      lost     syncs");
+    println!("verb               cells passes  twice   intent-    before     after  outcome-     other   at work");
+    println!("                                           lost    commit    commit      lost     syncs  on hosts");
     let mut failures = Vec::new();
     let (mut sum, mut good) = (0, 0);
-    for scene in SCENES.iter().filter(|scene| names.contains(&"all") || names.contains(&scene.name)) {
+    for scene in all().filter(|scene| names.contains(&"all") || names.contains(&scene.name)) {
         let all = cells(scene);
         let mine = all.iter().enumerate().filter(|(n, _)| n % parts == part - 1).map(|(_, kill)| kill);
         let mine = mine.filter(|kill| only.as_ref().is_none_or(|only| kill.to_string().contains(only)));

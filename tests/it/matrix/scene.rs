@@ -1,7 +1,7 @@
 //! The verbs that change something, each with a world to do it in and with what must be true when it has been done.
 
 use super::truth::{Ours, Things, fed, record, records};
-use crate::env::{Cloud, IMAGE, call_to, expect};
+use crate::env::{Cloud, IMAGE, call_to, expect, repo};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
@@ -12,7 +12,6 @@ pub(super) struct Scene {
     pub(super) name: &'static str,
     pub(super) spec: &'static str,
     pub(super) hosts: &'static str,
-    pub(super) speed: u32,
     /// Adds to the world what is nobody's business but its owner's, and settings of every command line.
     pub(super) stage: fn(&mut Cloud),
     /// What was done before by us.
@@ -41,7 +40,7 @@ pub(super) struct After<'a> {
 
 impl After<'_> {
     #[track_caller]
-    fn alive(&self, n: usize) {
+    pub(super) fn alive(&self, n: usize) {
         assert_eq!(self.ours.hosts.len(), n, "hosts alive");
         assert_eq!(self.ours.templates.len(), usize::from(n > 0), "launch templates");
     }
@@ -55,14 +54,14 @@ impl After<'_> {
 const FIVE: &str = "tests/specs/it/five.yaml";
 const MOULD: &str = "tests/specs/it/mould.yaml";
 
-fn nothing(_: &Cloud) {}
-fn as_it_is(_: &mut Cloud) {}
+pub(super) fn nothing(_: &Cloud) {}
+pub(super) fn as_it_is(_: &mut Cloud) {}
 
-fn laptop(cloud: &Cloud, arguments: &[&str]) -> Command {
+pub(super) fn laptop(cloud: &Cloud, arguments: &[&str]) -> Command {
     cloud.cli("laptop", arguments)
 }
 
-fn scale(cloud: &Cloud, n: &str) -> Command {
+pub(super) fn scale(cloud: &Cloud, n: &str) -> Command {
     laptop(cloud, &["scale", n, "--unattested", "--image", IMAGE, "--until", "running"])
 }
 
@@ -80,7 +79,7 @@ fn bake(cloud: &Cloud) {
 }
 
 /// Ids of our live hosts in a world, in their order.
-fn ids(world: &Value) -> Vec<String> {
+pub(super) fn ids(world: &Value) -> Vec<String> {
     let all = world["instances"].as_array().unwrap().iter();
     let ours = all.filter(|host| host["owner"] != "decoy" && host["tags"]["fleetwright:intent"].is_string());
     ours.map(|host| host["id"].as_str().unwrap().to_owned()).collect()
@@ -132,7 +131,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "launch",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: nothing,
         verb: |cloud, _| cloud.launch("laptop"),
@@ -146,7 +144,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "scale up",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: |cloud| drop(expect(&mut scale(cloud, "3"), 0)),
         verb: |cloud, _| scale(cloud, "6"),
@@ -160,7 +157,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "scale down",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| scale(cloud, "3"),
@@ -174,7 +170,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "down",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| laptop(cloud, &["down"]),
@@ -185,7 +180,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "down --only",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, was| laptop(cloud, &["down", "--only", &ids(was)[1..3].join(",")]),
@@ -201,7 +195,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "down --images",
         spec: MOULD,
         hosts: "none",
-        speed: 400,
         stage: |cloud| cloud.set("image.keep=0"),
         before: |cloud| {
             bake(cloud);
@@ -218,7 +211,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "images prune",
         spec: MOULD,
         hosts: "none",
-        speed: 400,
         stage: as_it_is,
         before: |cloud| (0..3).for_each(|_| bake(cloud)),
         verb: |cloud, _| laptop(cloud, &["images", "prune"]),
@@ -229,7 +221,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "bake",
         spec: MOULD,
         hosts: "none",
-        speed: 400,
         stage: as_it_is,
         before: nothing,
         verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
@@ -240,7 +231,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "recycle now",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| {
@@ -258,7 +248,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "adopt",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: |cloud| {
             launched(cloud);
@@ -278,7 +267,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "orphans --reap",
         spec: FIVE,
         hosts: "none",
-        speed: 400,
         stage: as_it_is,
         before: |cloud| {
             launched(cloud);
@@ -293,7 +281,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "bake copies",
         spec: MOULD,
         hosts: "none",
-        speed: 2000,
         stage: |cloud| {
             cloud.set("image={keep: 1, encrypt: {kms_key: alias/aws/ebs}, copy_to: [us-west-2]}");
         },
@@ -312,7 +299,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "extend",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| laptop(cloud, &["extend", "2h"]),
@@ -330,7 +316,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "protect",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| laptop(cloud, &["protect", "1"]),
@@ -345,7 +330,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "quarantine",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: launched,
         verb: |cloud, _| laptop(cloud, &["quarantine", "1"]),
@@ -360,7 +344,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "quarantine --off",
         spec: FIVE,
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: |cloud| {
             launched(cloud);
@@ -377,7 +360,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "recycle apply",
         spec: "tests/specs/it/recycle.yaml",
         hosts: "none",
-        speed: 1,
         stage: web,
         before: nothing,
         verb: |cloud, _| laptop(cloud, &["recycle", "apply"]),
@@ -391,7 +373,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "recycle remove",
         spec: "tests/specs/it/recycle.yaml",
         hosts: "none",
-        speed: 1,
         stage: web,
         before: applied,
         verb: |cloud, _| laptop(cloud, &["recycle", "remove"]),
@@ -402,7 +383,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "feed",
         spec: "tests/specs/it/items.yaml",
         hosts: "none",
-        speed: 120,
         stage: as_it_is,
         before: nothing,
         verb: |cloud, _| laptop(cloud, &["feed"]),
@@ -419,7 +399,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "verify",
         spec: "fleet.yaml",
         hosts: "real",
-        speed: 60,
         stage: as_it_is,
         before: nothing,
         verb: |cloud, _| laptop(cloud, &["verify"]),
@@ -450,24 +429,32 @@ pub(super) const SCENES: &[Scene] = &[
         name: "push",
         spec: "tests/specs/it/job.yaml",
         hosts: "real",
-        speed: 60,
         stage: as_it_is,
         before: |cloud| drop(expect(&mut laptop(cloud, &["launch", "--unattested", "--image", IMAGE]), 0)),
         verb: |cloud, _| laptop(cloud, &["push"]),
         most: 2,
         check: |after| {
             after.alive(2);
-            let again = expect(&mut laptop(after.cloud, &["push"]), 0);
-            let again: Value = serde_json::from_slice(&again.stdout).unwrap();
-            let results: Vec<&Value> = again["push"].as_array().unwrap().iter().map(|host| &host["result"]).collect();
-            assert_eq!(results, ["ok", "ok"], "both have the release already");
+            let results: Vec<&Value> =
+                after.answer["push"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
+            assert_eq!(results, ["ok", "ok"], "{:#}", after.answer);
+            // Each has exactly the release that its tag names, whole.
+            let releases: BTreeSet<&str> =
+                after.ours.hosts.iter().filter_map(|host| host["tags"]["fleetwright:release"].as_str()).collect();
+            assert_eq!(releases.len(), 1, "{releases:?}");
+            let release = releases.first().unwrap();
+            let whole = format!(
+                "test \"$(ls -A /opt/job)\" = {release} && test \"$(find /opt/job/{release} -type f)\" = \
+                 /opt/job/{release}/tests/specs/it/job/items.txt && test \"$(wc -l </opt/job/{release}/tests/specs/it/job/items.txt)\" = {}",
+                std::fs::read_to_string(repo("tests/specs/it/job/items.txt")).unwrap().lines().count(),
+            );
+            expect(&mut laptop(after.cloud, &["exec", "--", &whole]), 0);
         },
     },
     Scene {
         name: "up",
         spec: "fleet.yaml",
         hosts: "real",
-        speed: 120,
         stage: |cloud| {
             let items = cloud.state("items.txt");
             std::fs::write(&items, ITEMS.join("\n")).unwrap();
