@@ -139,3 +139,83 @@ class Groups(Case):
         self.advance("60s")
         self.assertEqual(self.groups.describe_auto_scaling_groups()["AutoScalingGroups"], [])
         self.assertEqual({one["state"] for one in self.ours()}, {"terminated"})
+
+    def refresh(self):
+        return self.groups.describe_instance_refreshes(AutoScalingGroupName="web")["InstanceRefreshes"][0]
+
+    def test_an_instance_refresh_replaces_within_its_bounds(self):
+        self.group()
+        old = self.ids()
+        asked = {"MinHealthyPercentage": 100, "MaxHealthyPercentage": 150, "InstanceWarmup": 60, "SkipMatching": False,
+                 "ScaleInProtectedInstances": "Ignore", "StandbyInstances": "Ignore"}
+        begun = self.groups.start_instance_refresh(AutoScalingGroupName="web", Preferences=asked)["InstanceRefreshId"]
+        self.refused("InstanceRefreshInProgress", self.groups.start_instance_refresh, AutoScalingGroupName="web")
+        self.advance("30s")
+        seen = self.refresh()
+        self.assertEqual((seen["InstanceRefreshId"], seen["Status"], seen["InstancesToUpdate"]), (begun, "InProgress", 3))
+        self.assertEqual({key: seen["Preferences"][key] for key in asked}, asked)
+        self.advance("30m")
+        seen = self.refresh()
+        self.assertEqual((seen["Status"], seen["PercentageComplete"]), ("Successful", 100))
+        self.assertGreater(seen["EndTime"], seen["StartTime"])
+        self.assertEqual((len(self.ids()), set(self.ids()) & set(old)), (3, set()))
+
+    def test_an_instance_refresh_is_refused_and_cancelled(self):
+        self.group()
+        start, cancel = self.groups.start_instance_refresh, self.groups.cancel_instance_refresh
+        self.refused("ActiveInstanceRefreshNotFound", cancel, AutoScalingGroupName="web")
+        self.refused("ValidationError", start, AutoScalingGroupName="nobody")
+        self.refused("ValidationError", start, AutoScalingGroupName="web", Preferences={"MaxHealthyPercentage": 110})
+        begun = start(AutoScalingGroupName="web", Preferences={"InstanceWarmup": 3600})["InstanceRefreshId"]
+        self.assertEqual(cancel(AutoScalingGroupName="web")["InstanceRefreshId"], begun)
+        self.advance("10m")
+        self.assertEqual(self.refresh()["Status"], "Cancelled")
+        self.assertEqual(len(self.ids()), 3)
+
+    def test_tags_of_a_group_are_put_found_and_taken_away(self):
+        self.group()
+        tag = {"ResourceId": "web", "ResourceType": "auto-scaling-group", "Key": "team", "Value": "data", "PropagateAtLaunch": True}
+        self.groups.create_or_update_tags(Tags=[tag])
+        self.assertEqual(self.groups.describe_tags(Filters=[{"Name": "auto-scaling-group", "Values": ["web"]}])["Tags"], [tag])
+        self.assertEqual(self.describe(self.ids()[0]).get("Tags", []).count({"Key": "team", "Value": "data"}), 0, "it was there before")
+        self.groups.set_desired_capacity(AutoScalingGroupName="web", DesiredCapacity=4)
+        self.advance("60s")
+        self.assertIn({"Key": "team", "Value": "data"}, self.describe(self.ids()[-1])["Tags"])
+        self.groups.delete_tags(Tags=[tag])
+        self.assertEqual(self.seen()["Tags"], [])
+
+    def test_one_host_goes_with_its_place_or_is_replaced(self):
+        self.group()
+        first, second, third = self.ids()
+        end = self.groups.terminate_instance_in_auto_scaling_group
+        told = end(InstanceId=first, ShouldDecrementDesiredCapacity=True)["Activity"]
+        self.assertIn(first, told["Description"])
+        self.advance("60s")
+        self.assertEqual((self.ids(), self.seen()["DesiredCapacity"]), ([second, third], 2))
+        end(InstanceId=second, ShouldDecrementDesiredCapacity=False)
+        self.groups.set_instance_health(InstanceId=third, HealthStatus="Unhealthy")
+        self.advance("60s")
+        self.assertEqual((len(self.ids()), set(self.ids()) & {second, third}), (2, set()))
+        self.refused("ValidationError", end, InstanceId=first, ShouldDecrementDesiredCapacity=True)
+        seen = self.groups.describe_auto_scaling_instances(InstanceIds=self.ids())["AutoScalingInstances"]
+        self.assertEqual({one["AutoScalingGroupName"] for one in seen}, {"web"})
+
+    def test_a_launching_hook_holds_until_it_is_completed(self):
+        starts = {"LifecycleHookName": "boot", "LifecycleTransition": "autoscaling:EC2_INSTANCE_LAUNCHING", "HeartbeatTimeout": 3600}
+        self.group(wanted=1, LifecycleHookSpecificationList=[starts])
+        [waits] = self.seen()["Instances"]
+        self.assertEqual(waits["LifecycleState"], "Pending:Wait")
+        self.groups.complete_lifecycle_action(AutoScalingGroupName="web", LifecycleHookName="boot", LifecycleActionResult="CONTINUE",
+                                              InstanceId=waits["InstanceId"])
+        self.advance("30s")
+        self.assertEqual(self.ids(), [waits["InstanceId"]])
+
+    def test_scaling_policies_are_put_listed_and_deleted(self):
+        self.group()
+        target = {"PredefinedMetricSpecification": {"PredefinedMetricType": "ASGAverageCPUUtilization"}, "TargetValue": 50.0}
+        made = self.groups.put_scaling_policy(AutoScalingGroupName="web", PolicyName="cpu", PolicyType="TargetTrackingScaling",
+                                              TargetTrackingConfiguration=target)
+        [policy] = self.groups.describe_policies(AutoScalingGroupName="web")["ScalingPolicies"]
+        self.assertEqual((policy["PolicyName"], policy["PolicyARN"]), ("cpu", made["PolicyARN"]))
+        self.groups.delete_policy(AutoScalingGroupName="web", PolicyName="cpu")
+        self.assertEqual(self.groups.describe_policies(AutoScalingGroupName="web")["ScalingPolicies"], [])

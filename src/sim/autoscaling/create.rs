@@ -68,6 +68,7 @@ impl AutoScaling {
             actions: Vec::new(),
             hooks: super::hooks::born_with(&ask.params)?,
             scaling: Vec::new(),
+            refreshes: Vec::new(),
             deleting: false,
             evening: None,
             retry: None,

@@ -13,6 +13,8 @@ mod policies;
 mod reconcile;
 mod records;
 mod recurrence;
+mod refresh;
+mod renew;
 mod schedule;
 mod suspend;
 mod tags;
@@ -99,6 +101,9 @@ impl AutoScaling {
             "DescribeLifecycleHooks" => self.describe_hooks(ask),
             "DeleteLifecycleHook" => self.delete_hook(ask),
             "CompleteLifecycleAction" => self.complete_hook(ask),
+            "StartInstanceRefresh" => self.start_refresh(ask),
+            "DescribeInstanceRefreshes" => self.describe_refreshes(ask),
+            "CancelInstanceRefresh" => self.cancel_refresh(ask),
             other => {
                 let message = format!("Could not find operation {other} for version 2011-01-01");
                 Err(ApiError::new("InvalidAction", message))

@@ -19,7 +19,8 @@ impl AutoScaling {
     pub(crate) fn next_due(&self) -> Option<Timestamp> {
         let holds = self.groups.iter().flat_map(|group| group.members.iter().filter_map(|member| member.deadline));
         let retries = self.groups.iter().filter_map(|group| group.retry);
-        holds.chain(retries).chain(self.next_action()).min()
+        let refreshes = self.groups.iter().filter_map(|group| group.refresh()?.due);
+        holds.chain(retries).chain(refreshes).chain(self.next_action()).min()
     }
 
     /// Brings every group up to now.
@@ -28,6 +29,7 @@ impl AutoScaling {
         for place in 0..self.groups.len() {
             self.follow(place, now, ec2);
             self.replace(place, now, ec2);
+            self.renew(place, now, ec2);
             self.size(place, now, ec2, control);
         }
         self.groups.retain(|group| !(group.deleting && group.members.is_empty()));
@@ -63,6 +65,9 @@ impl AutoScaling {
                 },
                 Life::TerminatingWait if over || !live => member.life = Life::Terminating,
                 Life::Pending | Life::PendingWait | Life::InService | Life::TerminatingWait | Life::Terminating => {}
+            }
+            if member.life == Life::InService {
+                member.serving.get_or_insert(now);
             }
             if member.life == Life::InService && !member.activity.is_empty() {
                 done.push(std::mem::take(&mut member.activity));
@@ -111,7 +116,7 @@ impl AutoScaling {
     fn size(&mut self, place: usize, now: Timestamp, ec2: &mut Ec2, control: &Control) {
         loop {
             let group = &self.groups[place];
-            let (have, want) = (group.size(), group.desired);
+            let (have, want) = (group.size(), group.wanted());
             let waits = group.deleting || group.retry.is_some();
             if have < want && group.runs("Launch") && !waits {
                 let zones = emptiest_first(group);
@@ -129,7 +134,9 @@ impl AutoScaling {
             }
         }
         let group = &self.groups[place];
-        let settled = group.size() == group.desired && group.active().all(|member| member.life == Life::InService);
+        let settled = group.refresh().is_none()
+            && group.size() == group.desired
+            && group.active().all(|member| member.life == Life::InService);
         let free = |zone: &&str| group.active().any(|member| member.zone == **zone && !member.protected);
         let even = imbalance(group, &free) < 2;
         let may = ["AZRebalance", "Launch", "Terminate"].iter().all(|process| group.runs(process));
@@ -308,6 +315,7 @@ fn member(group: &Group, id: String, template: (String, String, u64), ec2: &Ec2)
         healthy: true,
         protected: group.protect_new,
         launched: Timestamp::UNIX_EPOCH,
+        serving: None,
         deadline: None,
         activity: String::new(),
     }

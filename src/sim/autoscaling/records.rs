@@ -96,6 +96,8 @@ pub(super) struct Member {
     /// Protected from scale in.
     pub(super) protected: bool,
     pub(super) launched: Timestamp,
+    /// Since when it is in service.
+    pub(super) serving: Option<Timestamp>,
     /// When a hook's time is over.
     pub(super) deadline: Option<Timestamp>,
     /// The activity that ends with its present passage.
@@ -166,6 +168,82 @@ pub(super) struct Activity {
     pub(super) details: String,
 }
 
+/// What an instance refresh does about instances that are protected from scale in, or in standby.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Spare {
+    /// It waits an hour, then fails.
+    Wait,
+    /// It leaves them alone.
+    Ignore,
+    /// It replaces them all the same.
+    End,
+}
+
+impl Spare {
+    /// Auto Scaling's word; `End` has another for each of the two.
+    pub(super) fn word(self, end: &'static str) -> &'static str {
+        match self {
+            Self::Wait => "Wait",
+            Self::Ignore => "Ignore",
+            Self::End => end,
+        }
+    }
+}
+
+/// Preferences of an instance refresh.
+#[derive(Clone, Debug)]
+pub(super) struct Preferences {
+    /// MinHealthyPercentage.
+    pub(super) least: u32,
+    /// MaxHealthyPercentage.
+    pub(super) most: Option<u32>,
+    /// InstanceWarmup, seconds.
+    pub(super) warmup: u32,
+    pub(super) skip_matching: bool,
+    pub(super) protected: Spare,
+    /// No instance here is ever in standby.
+    pub(super) standby: Spare,
+}
+
+/// An instance refresh.
+#[derive(Clone, Debug)]
+pub(super) struct Refresh {
+    pub(super) id: String,
+    pub(super) started: Timestamp,
+    pub(super) ended: Option<Timestamp>,
+    /// `Pending`, `InProgress`, `Successful`, `Failed`, `Cancelling`, `Cancelled`.
+    pub(super) status: &'static str,
+    pub(super) reason: Option<String>,
+    pub(super) preferences: Preferences,
+    /// Members that it replaces, oldest first.
+    pub(super) old: Vec<String>,
+    /// How many these are.
+    pub(super) total: u32,
+    /// How many of them are still to be replaced.
+    pub(super) left: u32,
+    /// New ones that are in service and warm.
+    pub(super) updated: u32,
+    /// So many more than desired are to be there now.
+    pub(super) extra: u32,
+    /// When it got further last.
+    pub(super) moved: Timestamp,
+    /// When it has to be looked at next.
+    pub(super) due: Option<Timestamp>,
+}
+
+impl Refresh {
+    /// PercentageComplete.
+    pub(super) fn percent(&self) -> u32 {
+        if self.status == "Successful" { 100 } else { self.updated * 100 / self.total.max(1) }
+    }
+
+    /// It is over.
+    pub(super) fn end(&mut self, status: &'static str, reason: Option<String>, now: Timestamp) {
+        (self.status, self.ended, self.extra, self.due) = (status, Some(now), 0, None);
+        self.reason = reason.or(self.reason.take());
+    }
+}
+
 /// A group.
 #[derive(Clone, Debug)]
 pub(super) struct Group {
@@ -196,6 +274,8 @@ pub(super) struct Group {
     pub(super) actions: Vec<Action>,
     pub(super) hooks: Vec<Hook>,
     pub(super) scaling: Vec<Policy>,
+    /// Newest last.
+    pub(super) refreshes: Vec<Refresh>,
     pub(super) deleting: bool,
     /// The member that was launched to even out the zones.
     pub(super) evening: Option<String>,
@@ -209,6 +289,16 @@ impl Group {
     /// Whether a process does its work.
     pub(super) fn runs(&self, process: &str) -> bool {
         !self.suspended.contains_key(process)
+    }
+
+    /// The instance refresh that is under way.
+    pub(super) fn refresh(&self) -> Option<&Refresh> {
+        self.refreshes.last().filter(|one| one.ended.is_none())
+    }
+
+    /// How many members it is to have now: more than desired while an instance refresh launches before it ends.
+    pub(super) fn wanted(&self) -> u32 {
+        self.desired.saturating_add(self.refresh().map_or(0, |one| one.extra))
     }
 
     /// Members that count against the desired capacity.

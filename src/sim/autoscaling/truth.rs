@@ -26,11 +26,13 @@ fn group_truth(group: &Group) -> Value {
     json!({
         "name": group.name, "min": group.min, "max": group.max, "desired": group.desired, "created": group.created,
         "tags": group.tags.iter().map(|tag| (tag.key.clone(), Value::from(tag.value.clone()))).collect::<serde_json::Map<_, _>>(),
+        "template_version": group.template.version,
         "suspended": group.suspended.keys().collect::<Vec<_>>(),
         "termination_policies": group.policies,
         "instances": members,
         "actions": group.actions.iter().map(action_truth).collect::<Vec<_>>(),
         "hooks": group.hooks.iter().map(|hook| &hook.name).collect::<Vec<_>>(),
+        "refreshes": group.refreshes.iter().map(|one| json!({"id": one.id, "status": one.status, "percent": one.percent()})).collect::<Vec<_>>(),
         "policies": group.scaling.iter().map(|policy| &policy.name).collect::<Vec<_>>(),
     })
 }
