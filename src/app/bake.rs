@@ -8,8 +8,10 @@ use crate::cli::request::{Bake, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Fold, History};
-use crate::model::{Image, ImageId, Region, tags};
-use crate::plan::bake::{Input, made, plan};
+use crate::model::{Image, ImageId, Region, Survey, tags};
+use crate::plan::Plan;
+use crate::plan::bake::{Input, made, maker, plan};
+use crate::plan::group::ours;
 use crate::plan::token::digest;
 use crate::report::answer::Baked;
 use crate::spec::Need;
@@ -92,13 +94,7 @@ impl Context {
                     no_reboot: wanted.no_reboot,
                     request: look.request,
                 });
-                if let Some(group) = &look.survey.group {
-                    plan.notes.push(format!(
-                        "{} is not touched: hosts that it launches by itself are born from the image it has, until \
-                         `fleetwright launch` gives it this one; `fleetwright recycle now` also replaces those there are",
-                        group.name
-                    ));
-                }
+                self.to_the_group(&mut plan, look.survey, attestation.is_some()).await?;
                 Ok(plan)
             })
             .await?;
@@ -112,6 +108,28 @@ impl Context {
             Some((made, copies)) => Ok(self.baked(&made.image, copies)),
             None => Err(Failure::to(Exit::Bug, "find the image that was made")),
         }
+    }
+
+    /// Lets the fleet's own group launch from the image from then on, where a launch would.
+    async fn to_the_group(&self, plan: &mut Plan, survey: &Survey, attested: bool) -> Result<(), Failure> {
+        let Some(group) = ours(&self.fleet, survey) else { return Ok(()) };
+        if !attested && self.planned("verify").is_none() {
+            plan.notes.push(format!(
+                "{} keeps the image that it has: this one carries no attestation; `fleetwright launch --unattested` gives it \
+                 to hosts that are launched from then on",
+                group.name
+            ));
+            return Ok(());
+        }
+        let image = self.image_to_come(plan, survey.template.as_ref());
+        let (steps, notes) = self.followed(survey, &image, Some(maker(plan))).await?;
+        if !steps.is_empty() {
+            plan.notes
+                .push(format!("hosts of {} stay as they are; `fleetwright recycle now` replaces them", group.name));
+        }
+        plan.steps.extend(steps);
+        plan.notes.extend(notes);
+        Ok(())
     }
 
     fn baked(&self, image: &ImageId, copies: BTreeMap<String, String>) -> Baked {

@@ -10,13 +10,17 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
 use crate::plan::bake::to_come;
+use crate::plan::birth::{Birth, follow};
+use crate::plan::group::ours;
 use crate::plan::launch::{Input, check_attested, choose_image, plan};
-use crate::plan::{Action, Plan, Until};
+use crate::plan::{Action, Plan, Step, Until};
 use crate::report::answer::{Launched, LiveHosts};
+use crate::spec::fleet::HostsSpec;
 use crate::spec::{Need, require};
 use crate::steps::carry::carried;
 use crate::steps::{Options, past};
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
 
@@ -118,17 +122,17 @@ impl Context {
         let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
         Self::check_strangers(&survey, &past::known_intents(&history))?;
         let named;
-        let image = match &launch.image {
-            Some(id) => {
+        let image = match (&launch.image, self.planned("bake")) {
+            (Some(id), _) => {
                 named = self.named_image(id).await?;
                 check_attested(&named, launch.unattested)?;
                 &named
             }
-            None if self.planned("bake").is_some() => {
-                named = self.image_to_come(survey.template.as_ref());
+            (None, Some(bake)) => {
+                named = self.image_to_come(&bake, survey.template.as_ref());
                 &named
             }
-            None => choose_image(&survey.images, &self.fleet.image, launch.unattested)?,
+            (None, None) => choose_image(&survey.images, &self.fleet.image, launch.unattested)?,
         };
         if let (Some(then), Some(now)) = (image.tags.get(tags::RELEASE), self.release_digest()?)
             && then != now
@@ -139,23 +143,21 @@ impl Context {
                 image.id
             ));
         }
-        let user_data = match &hosts.user_data {
-            Some(path) => Some(
-                std::fs::read(path)
-                    .map_err(|e| Failure::to(Exit::Usage, format!("read user data {}: {e}", path.display())))?,
-            ),
-            None => None,
-        };
+        let user_data = user_data(hosts)?;
         let drain = self.drain.as_ref().map(|playbook| carried(&self.fleet, playbook)).transpose()?;
         let offers = self.offers(hosts, &survey, image.architecture.as_deref()).await?;
         let now = self.clock.now();
         let mut plan = plan(&Input {
-            fleet: &self.fleet,
-            hosts,
-            survey: &survey,
-            offers: offers.as_ref(),
+            birth: Birth {
+                fleet: &self.fleet,
+                hosts,
+                survey: &survey,
+                offers: offers.as_ref(),
+                image,
+                user_data: user_data.as_deref(),
+                drain: drain.as_deref(),
+            },
             job: self.job(),
-            image,
             size: launch.n.unwrap_or(hosts.size),
             until: match launch.until {
                 CliUntil::Running => Until::Running,
@@ -166,9 +168,6 @@ impl Context {
             unsettled: past::unsettled(&history, &survey.instances),
             attempts: &past::attempts(&history),
             dry: past::dry(&history, now),
-            user_data: user_data.as_deref(),
-            drain: drain.as_deref(),
-            release: image.tags.get(tags::RELEASE),
             request: look.request,
             now,
         })?;
@@ -189,9 +188,27 @@ impl Context {
         Ok(plan)
     }
 
-    /// The image that a bake planned before this would make.
-    fn image_to_come(&self, template: Option<&Instance>) -> Image {
-        let (name, tags) = self.planned("bake").and_then(|plan| to_come(&plan)).unwrap_or_default();
+    /// The steps after which the fleet's group launches from this image, or from the one that the step `of` leaves.
+    pub(super) async fn followed(
+        &self,
+        survey: &Survey,
+        image: &Image,
+        of: Option<&str>,
+    ) -> Result<(Vec<Step>, Vec<String>), Failure> {
+        let Some(hosts) = self.fleet.fleet.as_ref().filter(|_| ours(&self.fleet, survey).is_some()) else {
+            return Ok((Vec::new(), Vec::new()));
+        };
+        let user_data = user_data(hosts)?;
+        let drain = self.drain.as_ref().map(|playbook| carried(&self.fleet, playbook)).transpose()?;
+        let offers = self.offers(hosts, survey, image.architecture.as_deref()).await?;
+        let (offers, user_data, drain) = (offers.as_ref(), user_data.as_deref(), drain.as_deref());
+        let birth = Birth { fleet: &self.fleet, hosts, survey, offers, image, user_data, drain };
+        Ok(follow(&birth, of, self.clock.now())?)
+    }
+
+    /// The image that a planned bake would make.
+    pub(super) fn image_to_come(&self, bake: &Plan, template: Option<&Instance>) -> Image {
+        let (name, tags) = to_come(bake).unwrap_or_default();
         Image {
             id: ImageId::new("the one that bake makes"),
             name,
@@ -292,4 +309,12 @@ impl Context {
             Failure::to(Exit::Usage, format!("read {}: {}", self.fleet.file.display(), problems.summary()))
         })
     }
+}
+
+/// The spec's own user data.
+fn user_data(hosts: &HostsSpec) -> Result<Option<Vec<u8>>, Failure> {
+    let read = |path: &PathBuf| {
+        std::fs::read(path).map_err(|e| Failure::to(Exit::Usage, format!("read user data {}: {e}", path.display())))
+    };
+    hosts.user_data.as_ref().map(read).transpose()
 }

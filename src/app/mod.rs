@@ -28,6 +28,7 @@ mod plan;
 mod push;
 mod recall;
 mod recycle;
+mod refresh;
 mod rehearse;
 mod rein;
 mod renew;

@@ -9,7 +9,8 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::FleetDir;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, count};
+use crate::model::{Host, Instance, InstanceId, InstanceState, Survey, count, tags};
+use crate::plan::group::ours;
 use crate::plan::waves::MaxFail;
 use crate::plan::{push, slots};
 use crate::report::{Summary, failures, junit};
@@ -69,7 +70,9 @@ impl Context {
         let options = Options { push: Some(order), ..Options::default() };
         let ran = self
             .run(held, Order { verb: "push", arguments, options }, async |look| {
-                Ok(push::plan(&self.fleet, n, &digest, look.request))
+                let mut plan = push::plan(&self.fleet, n, &digest, look.request);
+                plan.notes.extend(self.not_for_the_group(look.survey)?);
+                Ok(plan)
             })
             .await?;
         let pushed = ran
@@ -83,6 +86,20 @@ impl Context {
             ..self.tally.summary(verdict(&pushed))
         };
         Ok(Told { answer, failure })
+    }
+
+    /// What hosts that the fleet's group launches by itself are born without.
+    fn not_for_the_group(&self, survey: &Survey) -> Result<Option<String>, Failure> {
+        let born =
+            survey.images.iter().find(|image| image.launchable()).and_then(|image| image.tags.get(tags::RELEASE));
+        let has_it = born.is_some() && born == self.release_digest()?.as_deref();
+        Ok(ours(&self.fleet, survey).filter(|_| !has_it).map(|group| {
+            format!(
+                "what {} launches later is born from an image without this release: `fleetwright verify` and `bake` give it \
+                 one that has it",
+                group.name
+            )
+        }))
     }
 
     /// Writes what was asked for and tells what is wrong with the results, if anything.

@@ -9,9 +9,8 @@ use crate::cli::request::{Launch, Renew, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Instance, InstanceId, count, tags};
-use crate::plan::launch::choose_image;
-use crate::plan::renew::{STEP, Turn, Wanted, check_release, plan, turn};
+use crate::model::{Instance, InstanceId, count};
+use crate::plan::renew::{STEP, Turn, Wanted, plan, turn};
 use crate::plan::{Action, scale};
 use crate::report::answer::{LiveHosts, Scaled};
 use crate::spec::Need;
@@ -31,6 +30,17 @@ impl Context {
     pub(super) async fn renew(&self, asked: &Renew) -> Result<Exit, Failure> {
         self.need(Need::Hosts)?;
         let held = self.hold(RENEW).await?;
+        let (wanted, ended) = match asked.refresh {
+            None => self.in_rounds(&held, asked).await?,
+            Some(skip_matching) => self.by_refresh(&held, asked, skip_matching).await?,
+        };
+        let hosts = LiveHosts { wanted, live: self.live_hosts().await? };
+        let ended = ended.iter().map(ToString::to_string).collect();
+        self.tell(Told::good(Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() }))
+    }
+
+    /// Replaces them by launches and smaller fleets of our own; the size that was asked for, and which gave way.
+    async fn in_rounds(&self, held: &Held, asked: &Renew) -> Result<(u32, Vec<InstanceId>), Failure> {
         let history = Self::whole_history(&held.state)?;
         let of_spec = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
         let wanted = Wanted {
@@ -41,29 +51,20 @@ impl Context {
         let arguments = format!("{asked:?} {}", wanted.size);
         let order = Order { verb: RENEW, arguments, options: Options::default() };
         let opened = self
-            .open(&held, &order, async |look| {
+            .open(held, &order, async |look| {
                 let history = History::read(look.state).map_err(state)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
                 let group = survey.group.as_deref();
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
-                let image = match &asked.launch.image {
-                    Some(id) => self.named_image(id).await?,
-                    None => choose_image(&survey.images, &self.fleet.image, asked.launch.unattested)?.clone(),
-                };
-                if !asked.stale_image {
-                    let born = image.tags.get(tags::RELEASE);
-                    check_release(&live, (&image.id, born), self.release_digest()?.as_deref())?;
-                }
+                self.image_for_new(asked, &survey, &live).await?;
                 Ok(plan(&self.fleet, (&live, group), wanted, look.request, self.clock.now()))
             })
             .await?;
         let ended = match opened {
-            Some(opened) => self.renewed(&held, asked, &opened).await?,
+            Some(opened) => self.renewed(held, asked, &opened).await?,
             None => Vec::new(),
         };
-        let hosts = LiveHosts { wanted: wanted.size, live: self.live_hosts().await? };
-        let ended = ended.iter().map(ToString::to_string).collect();
-        self.tell(Told::good(Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() }))
+        Ok((wanted.size, ended))
     }
 
     /// Rounds until all have given way; which they were. What fails stays open: the same command goes on.

@@ -136,6 +136,11 @@ pub(super) const GROUPS: &[Group] = &[
         reason: "another write of the same object crossed this one; it is sent again",
         codes: &["ConditionalRequestConflict", "OperationAborted"],
     },
+    Group {
+        kind: FaultKind::Exists,
+        reason: "an instance refresh of this group is under way",
+        codes: &["InstanceRefreshInProgress", "InstanceRefreshInProgressFault"],
+    },
     Group { kind: FaultKind::Exists, reason: "somebody else wrote the object first", codes: &["PreconditionFailed"] },
     Group {
         kind: FaultKind::Exists,

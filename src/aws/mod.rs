@@ -21,6 +21,7 @@ mod ours;
 mod own_group;
 mod prices;
 mod queues;
+pub mod refresh;
 #[cfg(test)]
 pub(crate) mod responder;
 mod sts;

@@ -75,7 +75,8 @@ struct RemoveArgs {}
 #[command(after_help = "Examples:
   fleetwright recycle now
   fleetwright recycle now --surge 4 --yes
-  fleetwright recycle now --older-than 20h   # the second call of a night finds nothing to do")]
+  fleetwright recycle now --older-than 20h   # the second call of a night finds nothing to do
+  fleetwright recycle now --instance-refresh --skip-matching")]
 struct NowArgs {
     /// So many hosts more than the fleet's size at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::whole::<u32>(1, 1000))]
@@ -98,6 +99,15 @@ struct NowArgs {
     /// Launch an image that is older than the release that was pushed
     #[arg(long)]
     stale_image: bool,
+    /// Let Auto Scaling replace the hosts of a fleet in a group of its own, and watch it
+    ///
+    /// It goes on by itself when this command ends. New hosts get `fleet.group.grace` to warm up and are asked for nothing
+    /// else until all are replaced; what ends drains by the host unit where the spec names a worker.
+    #[arg(long, conflicts_with_all = ["older_than", "no_drain"])]
+    instance_refresh: bool,
+    /// Leave hosts alone that the group would launch the same again
+    #[arg(long, requires = "instance_refresh")]
+    skip_matching: bool,
 }
 
 impl RecycleArgs {
@@ -115,6 +125,7 @@ impl RecycleArgs {
                 older_than: args.older_than,
                 drain: !args.no_drain,
                 stale_image: args.stale_image,
+                refresh: args.instance_refresh.then_some(args.skip_matching),
             }),
         }
     }

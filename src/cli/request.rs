@@ -482,6 +482,8 @@ pub struct Renew {
     pub drain: bool,
     /// Whether an image may be older than the release that was pushed.
     pub stale_image: bool,
+    /// Whether Auto Scaling replaces them; then whether hosts stay that it would launch the same again.
+    pub refresh: Option<bool>,
 }
 
 /// `down`

@@ -126,6 +126,11 @@ pub fn made(fold: &Fold) -> Option<&Value> {
     fold.steps.get(ENCRYPT).or_else(|| fold.steps.get(IMAGE))
 }
 
+/// The step of a planned bake that leaves that image.
+pub fn maker(plan: &Plan) -> &'static str {
+    if plan.steps.iter().any(|step| step.id == ENCRYPT) { ENCRYPT } else { IMAGE }
+}
+
 /// Name and tags of the image that a planned bake will leave for launches in the fleet's own region.
 pub fn to_come(plan: &Plan) -> Option<(String, Tags)> {
     let of = |step: &Step| match &step.action {

@@ -81,6 +81,12 @@ pub fn differences(group: &Group, wanted: &GroupRequest) -> Vec<&'static str> {
     checks.into_iter().filter(|(same, _)| !same).map(|(_, what)| what).collect()
 }
 
+/// The fleet's own group as it is there: by name and tag, and not on its way out.
+pub fn ours<'s>(fleet: &Fleet, survey: &'s Survey) -> Option<&'s Group> {
+    let ours = |group: &&Group| group.tags.get(tags::FLEET) == Some(fleet.name.as_str()) && group.status.is_none();
+    survey.group.as_deref().filter(ours)
+}
+
 /// The fleet's group, where the spec wants one: none if it is not made yet.
 ///
 /// # Errors

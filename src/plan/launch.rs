@@ -1,12 +1,11 @@
 //! The plan of `launch`: from what is there to N hosts.
 
+use super::birth::{Birth, epoch_step, expires, settings, template};
 use super::estimate::{self, Job, estimate};
 use super::group;
 use super::ladder::Dry;
 use super::rates::Rates;
 use super::token::digest;
-use super::types::{Wanted, choose, wanted};
-use super::userdata::{LIMIT, Unit, compose};
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
@@ -22,16 +21,8 @@ use std::collections::{BTreeMap, BTreeSet};
 /// All that a launch is planned from.
 #[derive(Clone, Debug)]
 pub struct Input<'a> {
-    /// The checked spec.
-    pub fleet: &'a Fleet,
-    /// `fleet:` of the spec.
-    pub hosts: &'a HostsSpec,
-    /// The look at the account.
-    pub survey: &'a Survey,
-    /// What types there are and what they cost; none where that may not be read.
-    pub offers: Option<&'a Offers>,
-    /// The image to launch.
-    pub image: &'a Image,
+    /// What its hosts are born from.
+    pub birth: Birth<'a>,
     /// How long the job takes, as far as it is known before.
     pub job: Job,
     /// Hosts wanted in all.
@@ -47,12 +38,6 @@ pub struct Input<'a> {
     pub attempts: &'a BTreeMap<String, u32>,
     /// Pools that our journals found without room within the last minutes.
     pub dry: Vec<Dry>,
-    /// User data as read from the spec's file.
-    pub user_data: Option<&'a [u8]>,
-    /// The drain playbook's steps as user data carries them.
-    pub drain: Option<&'a [u8]>,
-    /// Release digest that the hosts are born with, where the image says so.
-    pub release: Option<&'a str>,
     /// Digest of spec, verb and arguments.
     pub request: String,
     /// World time.
@@ -97,7 +82,7 @@ pub fn reusable<'a>(
 ///
 /// When spec and account can't be brought together: every reason names what to change.
 pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
-    let Input { fleet, hosts, survey, image, .. } = input;
+    let Birth { fleet, hosts, survey, image, offers, .. } = &input.birth;
     if image.state != ImageState::Available {
         return Err(Unplannable::new(
             Exit::Refused,
@@ -146,13 +131,13 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         return Ok(plan);
     }
     let missing = input.size.saturating_sub(have);
-    let settings = settings(input)?;
+    let settings = settings(&input.birth)?;
     plan.notes.extend(without_ipv4(fleet, survey, &settings.subnets)?);
-    let expires = SignedDuration::try_from(hosts.expires).unwrap_or(SignedDuration::MAX);
-    let description = description(fleet, image);
+    let expires = expires(hosts);
+    let wanted = template(&input.birth, &settings);
     let grouped =
         hosts.group.as_ref().map(|spec| group::request(fleet, (hosts, spec), &settings.types, &settings.subnets));
-    let epoch = reusable(survey, &description, expires, input.now);
+    let epoch = reusable(survey, &wanted.description, expires, input.now);
     if missing == 0 && grouped.as_ref().is_some_and(|wanted| group::is_as_wanted(survey, wanted, epoch)) {
         plan.steps.extend(some.then_some(settle));
         return Ok(plan);
@@ -178,7 +163,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         zones: survey.subnets.iter().map(|subnet| (subnet.id.clone(), subnet.zone.clone())).collect(),
         dry: input.dry.clone(),
     };
-    plan.estimate = input.offers.filter(|_| missing > 0).map(|offers| {
+    plan.estimate = offers.filter(|_| missing > 0).map(|offers| {
         let rates = rates(offers, hosts, survey, Some(image));
         let zones: Vec<_> = survey
             .subnets
@@ -199,35 +184,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
             job: input.job,
         }))
     });
-    let mut host_tags = fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()).with(tags::NAME, fleet.name.as_str());
-    if let Some(release) = input.release {
-        host_tags = host_tags.with(tags::RELEASE, release);
-    }
-    let wanted = TemplateRequest {
-        name: template_name(fleet.name.as_str()),
-        onto: None,
-        token: String::new(),
-        description,
-        template_tags: fleet.tags.clone().with(tags::FLEET, fleet.name.as_str()),
-        image: image.id.clone(),
-        instance_type: settings.types.first().cloned().unwrap_or_default(),
-        key_name: settings.key_name,
-        instance_profile: settings.instance_profile,
-        security_groups: settings.security_groups,
-        user_data: Some(data_encoding::BASE64.encode(&compose(input.user_data, &Unit::of(fleet, input.drain)))),
-        root_device: image.root_device.clone().unwrap_or_else(|| "/dev/xvda".to_owned()),
-        root_gib: hosts.root.size_gib,
-        root_type: hosts.root.volume_type.clone(),
-        root_encrypted: hosts.root.encrypted,
-        metadata_tokens_required: hosts.metadata.tokens_required,
-        metadata_hop_limit: hosts.metadata.hop_limit,
-        host_tags,
-    };
-    plan.steps = vec![Step::new(
-        "epoch",
-        format!("launch template {} for {}", wanted.name, image.name),
-        Action::Epoch { wanted: Box::new(wanted), expires_seconds: expires.as_secs(), grouped: grouped.is_some() },
-    )];
+    plan.steps = vec![epoch_step(&input.birth, wanted, None)];
     match grouped {
         None => {
             let min = hosts.accept_min.min(input.size).saturating_sub(have);
@@ -299,104 +256,6 @@ fn without_ipv4(
             "set `ssh.connect: private`, which takes the IPv6 address, or name other subnets",
         )),
     }
-}
-
-/// What the spec leaves out and the template instance gives.
-struct Settings {
-    types: Vec<String>,
-    subnets: Vec<crate::model::SubnetId>,
-    security_groups: Vec<crate::model::SecurityGroupId>,
-    key_name: Option<String>,
-    instance_profile: Option<String>,
-}
-
-fn settings(input: &Input<'_>) -> Result<Settings, Unplannable> {
-    let Input { hosts, survey, .. } = input;
-    let template = survey.template.as_ref();
-    let lacking = |what: &str, key: &str| {
-        Unplannable::new(
-            Exit::Usage,
-            format!("no {what}: the spec names none and there is no template instance to take it from"),
-            format!("add `fleet.{key}` to the spec"),
-        )
-    };
-    let subnets = if hosts.subnets.is_empty() {
-        template.and_then(|t| t.subnet.clone()).into_iter().collect()
-    } else {
-        hosts.subnets.clone()
-    };
-    if subnets.is_empty() {
-        return Err(lacking("subnet", "subnets"));
-    }
-    let mut zones = BTreeMap::new();
-    for id in &subnets {
-        let Some(subnet) = survey.subnets.iter().find(|subnet| &subnet.id == id) else {
-            return Err(Unplannable::new(
-                Exit::Usage,
-                format!("subnet {id} is not in {} of account {}", survey.region, survey.account),
-                "aws ec2 describe-subnets",
-            ));
-        };
-        if let Some(other) = zones.insert(subnet.zone.clone(), id) {
-            return Err(Unplannable::new(
-                Exit::Usage,
-                format!(
-                    "subnets {other} and {id} are both in {}: a fleet request takes one subnet per zone",
-                    subnet.zone
-                ),
-                "keep one of the two in `fleet.subnets`",
-            ));
-        }
-    }
-    let from_template: Vec<String> = template.iter().map(|t| t.instance_type.clone()).collect();
-    let architecture = input.image.architecture.as_deref();
-    let wanted = wanted(hosts, &from_template, architecture);
-    let types = match (input.offers, wanted) {
-        (_, Wanted::Named([])) => return Err(lacking("instance type", "types")),
-        (Some(offers), wanted) => {
-            let zones: Vec<_> = zones.into_keys().collect();
-            choose(&wanted, &offers.types, &zones, architecture, hosts.spot_percent > 0, survey.region.as_str())?
-        }
-        (None, Wanted::Named(names)) => names.to_vec(),
-        (None, Wanted::Like(..)) => {
-            return Err(Unplannable::new(
-                Exit::Denied,
-                "requirements can't be met without a look at what types there are",
-                "allow ec2:DescribeInstanceTypes and ec2:DescribeInstanceTypeOfferings, or list `fleet.types`",
-            ));
-        }
-    };
-    let security_groups = if hosts.security_groups.is_empty() {
-        template.map(|t| t.security_groups.clone()).unwrap_or_default()
-    } else {
-        hosts.security_groups.clone()
-    };
-    if security_groups.is_empty() {
-        return Err(lacking("security group", "security_groups"));
-    }
-    if compose(input.user_data, &Unit::of(input.fleet, input.drain)).len() > LIMIT {
-        return Err(Unplannable::new(
-            Exit::Usage,
-            format!(
-                "user data, the host unit and `worker.drain` together are longer than EC2's {LIMIT} bytes, gzip or not"
-            ),
-            "move what is long into the image or the release",
-        ));
-    }
-    let instance_profile = hosts.instance_profile.clone().or_else(|| template.and_then(|t| t.instance_profile.clone()));
-    if instance_profile.is_none() && input.fleet.worker.as_ref().is_some_and(|worker| worker.logs_to.is_some()) {
-        return Err(lacking(
-            "instance profile, without which no host may write to `worker.logs_to`",
-            "instance_profile",
-        ));
-    }
-    Ok(Settings {
-        types,
-        subnets,
-        security_groups,
-        key_name: hosts.key_name.clone().or_else(|| template.and_then(|t| t.key_name.clone())),
-        instance_profile,
-    })
 }
 
 /// The image that a launch uses when none is named: the newest available one of the fleet, encrypted as the spec wants.

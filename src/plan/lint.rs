@@ -36,7 +36,10 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
                     say(&step.id, "a ladder without types or subnets");
                 }
             }
-            Action::Epoch { wanted, expires_seconds, .. } => {
+            Action::Epoch { wanted, expires_seconds, of, .. } => {
+                if of.as_ref().is_some_and(|of| !ids.contains(of.as_str())) {
+                    say(&step.id, "a launch template of what no earlier step makes");
+                }
                 if *expires_seconds <= 0 {
                     say(&step.id, "hosts that expire before they are born");
                 }
@@ -58,7 +61,7 @@ pub fn lint(plan: &Plan) -> Vec<Lint> {
             Action::Drain { hosts } | Action::End { hosts, .. } | Action::Renew { hosts, .. } if hosts.is_empty() => {
                 say(&step.id, "no host is named, which may be taken for all of them");
             }
-            Action::Group(wanted) => {
+            Action::Group(wanted) | Action::GroupFollows(wanted) => {
                 if wanted.types.is_empty() || wanted.subnets.is_empty() {
                     say(&step.id, "a group without types or subnets");
                 }

@@ -6,6 +6,7 @@
 pub mod adopt;
 pub mod bake;
 pub mod bill;
+pub mod birth;
 pub mod boot;
 pub mod build;
 pub mod decide;
@@ -28,6 +29,7 @@ pub mod play;
 pub mod push;
 pub mod rates;
 pub mod recycle;
+pub mod refresh;
 pub mod renew;
 pub mod saved;
 pub mod scale;
@@ -47,7 +49,8 @@ pub mod waves;
 use crate::exit::Exit;
 use crate::journal::Fold;
 use crate::model::{
-    CopyRequest, FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, Region, ScheduledAction, TemplateRequest,
+    CopyRequest, FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, RefreshWish, Region, ScheduledAction,
+    TemplateRequest,
 };
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -139,9 +142,14 @@ pub enum Action {
         /// Whether its hosts end with their group instead of by themselves: a group would replace them.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         grouped: bool,
+        /// The step that leaves the image, where it is only made by then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        of: Option<String>,
     },
     /// Have the fleet's own Auto Scaling group as the spec wants it, launching from the epoch; its size is left alone.
     Group(Box<GroupRequest>),
+    /// The same where the group is there; none is made.
+    GroupFollows(Box<GroupRequest>),
     /// The group goes to zero then.
     GroupEnds {
         /// The group.
@@ -261,6 +269,13 @@ pub enum Action {
         /// The group whose places they leave, and which has fewer then.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
+    },
+    /// Have Auto Scaling replace the group's hosts, and wait until that came to an end.
+    Refresh {
+        /// The group.
+        group: String,
+        /// Within which bounds.
+        wish: RefreshWish,
     },
     /// Replace these hosts, a few at a time; never run itself, each round of it is a launch or a smaller fleet of its own.
     Renew {

@@ -31,7 +31,7 @@ fn details(action: &Action) -> String {
             ladder.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
             if ladder.fallback && ladder.spot > 0 { "; on-demand where spot has no room" } else { "" },
         ),
-        Action::Epoch { wanted, expires_seconds, grouped } => format!(
+        Action::Epoch { wanted, expires_seconds, grouped, .. } => format!(
             ": image {}, {} root{}, IMDSv2 {}, {} after {} h",
             wanted.image,
             if wanted.root_encrypted { "encrypted" } else { "UNENCRYPTED" },
@@ -40,12 +40,19 @@ fn details(action: &Action) -> String {
             if *grouped { "the group ends them" } else { "hosts end themselves" },
             expires_seconds / 3600,
         ),
-        Action::Group(group) => format!(
+        Action::Group(group) | Action::GroupFollows(group) => format!(
             ": {} on-demand and {} % of the others; {} in {}",
             group.base,
             group.percent,
             group.types.join(" "),
             group.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
+        ),
+        Action::Refresh { wish, .. } => format!(
+            ": {} to {} % healthy, {} s each{}",
+            wish.min_healthy,
+            wish.max_healthy,
+            wish.warmup,
+            if wish.skip_matching { ", those that match stay" } else { "" },
         ),
         Action::Image(request) => {
             format!(" of {}{}", request.instance, if request.no_reboot { "" } else { " (it is rebooted)" })

@@ -2,6 +2,7 @@
 
 use super::Steps;
 use super::call::{Repeat, state};
+use super::image::Made;
 use super::past::without_ended;
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
@@ -11,6 +12,7 @@ use crate::exit::Exit;
 use crate::journal::{History, IntentState, Outcome};
 use crate::model::{Fault, FaultKind, LaunchTemplate, Survey, TemplateId, TemplateRequest, TemplateVersion, tags};
 use crate::plan::CONSISTENT;
+use crate::plan::birth::of_image;
 use crate::plan::launch::{epoch_name, reusable, settled};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
@@ -34,6 +36,22 @@ impl Epoch {
 }
 
 impl Steps {
+    /// The version wanted, of the image that the step `of` left where there is one.
+    pub(super) async fn of_image(
+        &self,
+        wanted: &TemplateRequest,
+        of: Option<&str>,
+    ) -> Result<TemplateRequest, Failure> {
+        let Some(of) = of else { return Ok(wanted.clone()) };
+        let made: Made = self.output_of(of)?;
+        let what = format!("look at image {}", made.image);
+        let image = self
+            .read(&what, async || self.clients.image(&made.image).await)
+            .await?
+            .ok_or_else(|| Failure::to(Exit::Unavailable, format!("see image {}, which step {of} left", made.image)))?;
+        Ok(of_image(wanted.clone(), &self.fleet, &image))
+    }
+
     /// An unfinished creation comes first; else a version of ours that is good enough is used again.
     pub(super) async fn probe_epoch(
         &self,

@@ -55,8 +55,9 @@ impl Steps {
         }
     }
 
-    /// Has the group as wanted, launching from this run's epoch. A name belongs to one group, so that nothing is made twice.
-    pub(super) async fn have_group(&self, step: &str, wanted: &GroupRequest) -> Result<Done, Failure> {
+    /// Has the group as wanted, launching from this run's epoch; one that is not there is only made where that is asked. A name
+    /// belongs to one group, so that nothing is made twice.
+    pub(super) async fn have_group(&self, step: &str, wanted: &GroupRequest, make: bool) -> Result<Done, Failure> {
         let epoch: Epoch = self.output_of("epoch")?;
         let wanted = GroupRequest { tags: wanted.tags.clone().with(tags::EPOCH, epoch.name()), ..wanted.clone() };
         let (name, begun) = (&wanted.name, self.clock.now());
@@ -65,6 +66,9 @@ impl Steps {
         let output = json!({ "group": name });
         while self.clock.now().duration_since(begun) < PATIENCE {
             let Some(group) = self.group_now(name).await? else {
+                if !make {
+                    return Ok(Done::unchanged(output, "no group is there"));
+                }
                 let what = format!("make the Auto Scaling group {name}");
                 let made = self.change(
                     step,

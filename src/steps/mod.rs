@@ -20,6 +20,7 @@ pub mod past;
 mod push;
 mod reach;
 mod reap;
+mod refresh;
 mod rung;
 mod scan;
 mod schedule;
@@ -133,8 +134,9 @@ impl Driver for Steps {
     fn probe<'a>(&'a self, step: &'a Step) -> LocalFuture<'a, Result<Option<Done>, Failure>> {
         Box::pin(async move {
             match &step.action {
-                Action::Epoch { wanted, expires_seconds, .. } => {
-                    self.probe_epoch(&step.id, wanted, *expires_seconds).await
+                Action::Epoch { wanted, expires_seconds, of, .. } => {
+                    let wanted = self.of_image(wanted, of.as_deref()).await?;
+                    self.probe_epoch(&step.id, &wanted, *expires_seconds).await
                 }
                 // The others find out by themselves what is done already: their looks and their changes are one loop.
                 _ => Ok(None),
@@ -146,10 +148,12 @@ impl Driver for Steps {
         Box::pin(async move {
             let id = step.id.as_str();
             match &step.action {
-                Action::Epoch { wanted, expires_seconds, grouped } => {
-                    self.make_epoch(id, wanted, *expires_seconds, *grouped).await
+                Action::Epoch { wanted, expires_seconds, grouped, of } => {
+                    let wanted = self.of_image(wanted, of.as_deref()).await?;
+                    self.make_epoch(id, &wanted, *expires_seconds, *grouped).await
                 }
-                Action::Group(wanted) => self.have_group(id, wanted).await,
+                Action::Group(wanted) => self.have_group(id, wanted, true).await,
+                Action::GroupFollows(wanted) => self.have_group(id, wanted, false).await,
                 Action::GroupEnds { group, at } => self.group_ends(id, group, *at).await,
                 Action::GroupSize { group, size } => self.raise_group(id, group, *size).await,
                 Action::InService { group, size, min, within_seconds, abort } => {
@@ -182,6 +186,7 @@ impl Driver for Steps {
                     let place = group.as_deref().map(|group| (group, *left));
                     self.end_some(id, hosts, *drained, place).await
                 }
+                Action::Refresh { group, wish } => self.refresh(id, group, *wish).await,
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
                 Action::Extend { until, grouped } => self.extend(id, *until, *grouped).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,

@@ -140,12 +140,12 @@ fn serving(group: &Group) -> Vec<InstanceId> {
     group.members.iter().filter(|member| member.state == "InService").map(|member| member.id.clone()).collect()
 }
 
-fn failed_since(activity: &Activity, begun: Timestamp) -> bool {
+pub(super) fn failed_since(activity: &Activity, begun: Timestamp) -> bool {
     activity.status == "Failed" && activity.started.is_none_or(|at| at >= begun)
 }
 
 /// Code, place and words of a failed launch, in a line.
-fn cause(activity: &Activity) -> String {
+pub(super) fn cause(activity: &Activity) -> String {
     let message = activity.message.trim().trim_end_matches("Launching EC2 instance failed.").trim_end();
     match &activity.place {
         Some(place) => format!("{message} [{place}]"),

@@ -43,6 +43,7 @@ mod proxy;
 mod pushes;
 mod recycle;
 mod reference;
+mod refresh;
 mod rehearse;
 mod renew;
 mod runs;

@@ -1,0 +1,187 @@
+//! The plan of `recycle now --instance-refresh`: Auto Scaling itself replaces the hosts of the fleet's own group, within the
+//! bounds that its preferences set.
+
+use super::{Action, Plan, Step, Until};
+use crate::model::{Group, Instance, Refresh, RefreshWish, count};
+use crate::spec::Fleet;
+use crate::spec::fleet::{GroupSpec, HostsSpec};
+use jiff::{SignedDuration, Timestamp};
+
+/// What the refresh step is called.
+pub const STEP: &str = "refresh";
+
+/// Clocks here and at AWS may be apart by so much: a refresh that began so much before it was asked for may be ours.
+const APART: SignedDuration = SignedDuration::from_secs(60);
+
+/// The largest `MaxHealthyPercentage`.
+const MOST: u32 = 200;
+
+/// What the refresh is asked for: never fewer in service than the group wants, and no more than `surge` beside them. What is
+/// on its way out does not count for AWS.
+pub fn wish(spec: &GroupSpec, desired: u32, surge: u32, skip_matching: bool) -> RefreshWish {
+    RefreshWish {
+        min_healthy: 100,
+        // Rounded down: never more than was asked for. At 100 AWS launches one before it ends one.
+        max_healthy: (100 + surge.saturating_mul(100) / desired.max(1)).min(MOST),
+        warmup: u32::try_from(spec.grace.as_secs()).unwrap_or(u32::MAX),
+        skip_matching,
+    }
+}
+
+/// Plans the refresh of a group that then launches as `follow` has it; nothing where the group wants no host.
+pub fn plan(
+    fleet: &Fleet,
+    hosts: &HostsSpec,
+    (group, wish): (&Group, RefreshWish),
+    live: &[Instance],
+    (until, follow): (Until, (Vec<Step>, Vec<String>)),
+    request: String,
+) -> Plan {
+    let mut plan = Plan::new("recycle now", fleet.key(), request);
+    let size = group.desired;
+    if size == 0 {
+        plan.notes.push(format!("{} wants no host: none has to go", group.name));
+        return plan;
+    }
+    (plan.steps, plan.notes) = follow;
+    let (placed, aside): (Vec<_>, Vec<_>) = live.iter().partition(|host| host.has_place());
+    let ids = |hosts: Vec<&Instance>| hosts.into_iter().map(|host| host.id.clone()).collect();
+    let name = group.name.clone();
+    plan.steps.extend([
+        Step::new(
+            STEP,
+            format!("Auto Scaling replaces the hosts of {name}"),
+            Action::Refresh { group: name.clone(), wish },
+        ),
+        Step::new(
+            "accept",
+            format!("wait until all {size} are in service"),
+            Action::InService {
+                group: name.clone(),
+                size,
+                min: size,
+                within_seconds: i64::try_from(hosts.accept_within.as_secs()).unwrap_or(i64::MAX),
+                abort: false,
+            },
+        ),
+        Step::new(
+            "settle",
+            format!("see {} up", count(size, "host")),
+            Action::Settle { until, existing: ids(placed), aside: ids(aside), awaited: Vec::new() },
+        ),
+    ]);
+    plan.notes.push(if fleet.worker.is_some() {
+        format!("what ends drains by its host unit, within `fleet.group.drain_within`; Auto Scaling waits {} s for each new host and asks for nothing else", wish.warmup)
+    } else {
+        format!("Auto Scaling drains nothing, and waits {} s for each new host without asking whether it works", wish.warmup)
+    });
+    plan
+}
+
+/// Which of a group's refreshes this step is about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Whose<'r> {
+    /// This step began it, or an earlier run did and it goes on.
+    Ours(&'r Refresh),
+    /// Somebody else's is under way.
+    Foreign(&'r Refresh),
+    /// There is none: begin one.
+    Nobodys,
+    /// This step began the one with this id, and no look shows it yet.
+    Unseen(String),
+}
+
+/// What journals here know of instance refreshes of the group.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Known {
+    /// The one that this step is about, by its id.
+    pub mine: Option<String>,
+    /// When this step asked for one first, whatever the answer was.
+    pub asked: Option<Timestamp>,
+    /// Ids of all that any run here asked for or attached to.
+    pub all: Vec<String>,
+}
+
+/// Tells whose refresh is there, newest first as AWS lists them. Refreshes bear no tags: one whose call was never answered is
+/// known by its preferences and by when it began.
+pub fn whose<'r>(seen: &'r [Refresh], known: &Known, wish: &RefreshWish) -> Whose<'r> {
+    if let Some(id) = &known.mine {
+        return seen.iter().find(|one| one.id == *id).map_or_else(|| Whose::Unseen(id.clone()), Whose::Ours);
+    }
+    let ours = |one: &Refresh| known.all.contains(&one.id);
+    let asked = |one: &&Refresh| {
+        let since = known.asked.zip(one.started).is_some_and(|(asked, began)| began >= asked - APART);
+        since && one.wish.as_ref() == Some(wish) && !ours(one)
+    };
+    if let Some(one) = seen.iter().find(asked) {
+        return Whose::Ours(one);
+    }
+    match seen.iter().find(|one| !one.over()) {
+        Some(one) if ours(one) => Whose::Ours(one),
+        Some(one) => Whose::Foreign(one),
+        None => Whose::Nobodys,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WISH: RefreshWish = RefreshWish { min_healthy: 100, max_healthy: 125, warmup: 60, skip_matching: false };
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_second(1_800_000_000 + second).unwrap()
+    }
+
+    fn one(id: &str, status: &str, started: i64, wish: RefreshWish) -> Refresh {
+        let wish = Some(wish);
+        Refresh { id: id.into(), status: status.into(), reason: None, started: Some(at(started)), percent: 0, wish }
+    }
+
+    #[test]
+    fn a_refresh_is_ours_by_its_id_or_by_what_was_asked_and_when() {
+        let other = RefreshWish { max_healthy: 150, ..WISH };
+        let seen = [one("b", "InProgress", 100, WISH), one("a", "Successful", 0, WISH)];
+        let known = |mine: Option<&str>, asked: Option<i64>, all: &[&str]| Known {
+            mine: mine.map(str::to_owned),
+            asked: asked.map(at),
+            all: all.iter().map(|id| (*id).to_owned()).collect(),
+        };
+        let told = |known: &Known, seen: &[Refresh]| match whose(seen, known, &WISH) {
+            Whose::Ours(one) => format!("ours {}", one.id),
+            Whose::Foreign(one) => format!("foreign {}", one.id),
+            Whose::Nobodys => "nobodys".to_owned(),
+            Whose::Unseen(id) => format!("unseen {id}"),
+        };
+        for (known, told_as) in [
+            (known(None, None, &[]), "foreign b"),
+            // An earlier run of ours began it.
+            (known(None, None, &["b"]), "ours b"),
+            // The call was never answered; the clocks are apart.
+            (known(None, Some(130), &["a"]), "ours b"),
+            (known(None, Some(161), &["a"]), "foreign b"),
+            // Its own, over by now.
+            (known(Some("a"), Some(0), &["a"]), "ours a"),
+            (known(Some("c"), Some(0), &["c"]), "unseen c"),
+        ] {
+            assert_eq!(told(&known, &seen), told_as, "{known:?}");
+        }
+        assert_eq!(told(&known(None, Some(100), &[]), &[one("b", "InProgress", 100, other)]), "foreign b");
+        assert_eq!(told(&known(None, None, &[]), &seen[1..]), "nobodys");
+        // Another run's is not taken for the one that this step asked for.
+        assert_eq!(told(&known(None, Some(0), &["a"]), &seen[1..]), "nobodys");
+        assert_eq!(told(&known(None, Some(0), &[]), &seen[1..]), "ours a", "it was over before anybody looked");
+    }
+
+    #[test]
+    fn no_more_than_the_surge_and_no_fewer_than_the_size() {
+        let spec = crate::spec::testing::of_file("tests/specs/it/group.yaml").fleet.unwrap().group.unwrap();
+        let bounds = |desired, surge| {
+            let wish = wish(&spec, desired, surge, false);
+            (wish.min_healthy, wish.max_healthy)
+        };
+        for (desired, surge, most) in [(4, 1, 125), (3, 1, 133), (3, 2, 166), (1, 1, 200), (500, 1, 100), (2, 9, 200)] {
+            assert_eq!(bounds(desired, surge), (100, most), "{surge} beside {desired}");
+        }
+    }
+}

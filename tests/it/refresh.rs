@@ -1,0 +1,223 @@
+//! A group of the fleet's own and its image: what `bake` makes is what it launches from then on, and Auto Scaling's own instance
+//! refresh is begun once, attached to and believed only when it is done.
+
+use crate::env::{Cloud, IMAGE, call_to, expect};
+use fleetwright::exit::Exit;
+use fleetwright::journal::{Begun, FleetDir, Holder};
+use fleetwright::model::{FleetKey, RunId};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use std::process::Output;
+
+pub(crate) const SPEC: &str = "tests/specs/it/kiln.yaml";
+const NAME: &str = "fleetwright-kiln";
+pub(crate) const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
+pub(crate) const REFRESH: [&str; 11] = [
+    "recycle",
+    "now",
+    "--instance-refresh",
+    "--surge",
+    "4",
+    "--unattested",
+    "--image",
+    IMAGE,
+    "--until",
+    "running",
+    "--stale-image",
+];
+
+fn cloud() -> Cloud {
+    let cloud = Cloud::start(SPEC, 600, &json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    cloud
+}
+
+fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+fn asked(cloud: &Cloud, form: &str) -> String {
+    let form = format!("Version=2011-01-01&AutoScalingGroupName={NAME}&{form}");
+    let (status, body) = call_to("autoscaling", cloud.authority(), &form);
+    assert_eq!(status, 200, "{form}: {body}");
+    body
+}
+
+fn group(cloud: &Cloud) -> Value {
+    let world = cloud.world();
+    world["groups"].as_array().unwrap().iter().find(|group| group["name"] == NAME).unwrap().clone()
+}
+
+/// How many versions the fleet's launch template has, and which the group launches from.
+fn versions(cloud: &Cloud) -> (usize, String) {
+    let world = cloud.world();
+    let template =
+        world["launch_templates"].as_array().unwrap().iter().find(|one| one["name"] == NAME).unwrap().clone();
+    let versions =
+        template["versions"].as_array().map_or_else(|| template["versions"].as_u64().unwrap() as usize, Vec::len);
+    let told = asked(cloud, "Action=DescribeAutoScalingGroups");
+    let spec = told.split("<LaunchTemplateSpecification>").nth(1).unwrap();
+    let version = spec.split("<Version>").nth(1).unwrap().split('<').next().unwrap();
+    (versions, version.to_owned())
+}
+
+fn hosts(cloud: &Cloud) -> BTreeSet<String> {
+    cloud.live("kiln").into_iter().collect()
+}
+
+/// Writes down that the template was verified, as a machine does that could log in to it.
+pub(crate) fn verified(cloud: &Cloud) {
+    let clock: Value = serde_json::from_str(&cloud.control("GET", "clock", &Value::Null)).unwrap();
+    let at: Timestamp = clock["now"].as_str().unwrap().parse().unwrap();
+    let fleet = FleetKey { account: "123456789012".into(), region: "us-east-1".into(), name: "kiln".into() };
+    let dir = FleetDir::locate(Some(&cloud.state("laptop")), &fleet).unwrap();
+    let holder = Holder { pid: std::process::id(), verb: "verify".into(), run: None, started: at, host: None };
+    let claim = dir.claim(&holder).unwrap();
+    let newest = dir.runs().unwrap().first().map(fleetwright::journal::RunDir::run);
+    let run = RunId::parse("01900000-0000-7000-8000-000000000000").unwrap().after(newest);
+    let begun =
+        Begun { run: run.to_string(), verb: "verify".into(), fleet, request: String::new(), plan: json!({}), at };
+    let (_, journal) = dir.begin(&claim, run, begun).unwrap();
+    let found = json!({ "digest": "d", "instance": "i-0123456789abcdef0", "boot_id": "b", "playbook": null });
+    journal.step("scan", json!({ "attestation": found }), at).unwrap();
+    journal.end(Exit::Done, at).unwrap();
+}
+
+/// Kills the verb at a call, lets the call go, and runs the same command again to its end.
+fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &str) -> Output {
+    cloud.arm(action, point);
+    let mut child = cloud.cli("laptop", arguments).spawn().unwrap();
+    assert!(cloud.held(&mut child), "{action} {point}: {arguments:?} ended before it");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    expect(&mut cloud.cli("laptop", arguments), 0)
+}
+
+#[test]
+fn the_group_launches_from_what_was_baked_and_from_one_version_whatever_is_killed() {
+    let cloud = cloud();
+    assert_eq!(versions(&cloud), (1, "1".to_owned()));
+    // What nobody verified is not launched unasked.
+    let output = expect(&mut cloud.cli("laptop", &["bake", "--no-login"]), 0);
+    assert_eq!(versions(&cloud), (1, "1".to_owned()), "{}", talk(&output));
+    let plan = expect(&mut cloud.cli_as("laptop", "table", &["plan", "bake", "--no-login"]), 0);
+    assert!(String::from_utf8_lossy(&plan.stdout).contains("keeps the image that it has"), "{plan:?}");
+
+    verified(&cloud);
+    let plan = expect(&mut cloud.cli_as("laptop", "table", &["plan", "bake", "--no-login"]), 0);
+    let plan = String::from_utf8_lossy(&plan.stdout);
+    assert!(plan.contains(&format!("{NAME} launches from it from now on")), "{plan}");
+    let old = hosts(&cloud);
+    for (n, (action, point)) in [
+        ("CreateLaunchTemplateVersion", "before-commit"),
+        ("CreateLaunchTemplateVersion", "after-commit"),
+        ("UpdateAutoScalingGroup", "after-commit"),
+        ("CreateOrUpdateTags", "after-commit"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = killed(&cloud, &["bake", "--no-login"], action, point);
+        assert_eq!(versions(&cloud), (n + 2, (n + 2).to_string()), "{action} {point}");
+        let image: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let images =
+            cloud.world()["images"].as_array().unwrap().iter().filter(|one| one["state"] == "available").count();
+        assert!(images >= n + 2, "{image}");
+    }
+    assert_eq!(hosts(&cloud), old, "those that are there stay as they are");
+
+    // What the group launches by itself is of the newest image, and a launch finds all as it is wanted.
+    let gone = old.first().unwrap().clone();
+    cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={gone}"));
+    cloud.control("POST", "clock", &json!({ "advance": "3m" }));
+    let world = cloud.world();
+    let host = world["instances"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["id"].as_str().is_some_and(|id| hosts(&cloud).contains(id) && !old.contains(id)));
+    let host = host.unwrap_or_else(|| panic!("{world:#}"));
+    assert!(host["image"] != IMAGE && host["tags"]["fleetwright:epoch"].as_str().unwrap().ends_with(":5"), "{host:#}");
+    let calls = cloud.calls("UpdateAutoScalingGroup").len();
+    expect(&mut cloud.cli("laptop", &["launch", "--until", "running"]), 0);
+    assert_eq!((cloud.calls("UpdateAutoScalingGroup").len(), versions(&cloud).0), (calls, 5));
+
+    // One that is not there is not made.
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    expect(&mut cloud.cli("laptop", &["bake", "--no-login"]), 0);
+    assert!(cloud.world()["groups"].as_array().unwrap().iter().all(|group| group["name"] != NAME));
+}
+
+#[test]
+fn auto_scaling_replaces_all_once_whatever_is_killed() {
+    let cloud = cloud();
+    let mut old = hosts(&cloud);
+    for (n, (action, point)) in [
+        ("StartInstanceRefresh", "before-commit"),
+        ("StartInstanceRefresh", "after-commit"),
+        ("DescribeInstanceRefreshes", "after-commit"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let output = killed(&cloud, &REFRESH, action, point);
+        let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+        let now = hosts(&cloud);
+        assert!(now.is_disjoint(&old) && now.len() == 4, "{action} {point}: {old:?} {now:?}");
+        assert_eq!(told["hosts"], json!({ "wanted": 4, "live": 4 }), "{action} {point}");
+        let refreshes = group(&cloud)["refreshes"].as_array().unwrap().clone();
+        assert_eq!(refreshes.len(), n + 1, "{action} {point}: {refreshes:?}");
+        assert!(refreshes.iter().all(|one| one["status"] == "Successful"), "{refreshes:?}");
+        old = now;
+    }
+    // What the group would launch the same again stays, where that is asked.
+    expect(&mut cloud.cli("laptop", &[&REFRESH[..], &["--skip-matching"]].concat()), 0);
+    assert_eq!(hosts(&cloud), old);
+    let kept = old.first().unwrap();
+    expect(&mut cloud.cli("laptop", &["protect", kept]), 0);
+    expect(&mut cloud.cli("laptop", &REFRESH), 0);
+    assert_eq!(&hosts(&cloud) & &old, BTreeSet::from([kept.clone()]));
+    // By our tag alone Auto Scaling would not spare it.
+    asked(&cloud, &format!("Action=SetInstanceProtection&ProtectedFromScaleIn=false&InstanceIds.member.1={kept}"));
+    let begun = cloud.calls("StartInstanceRefresh").len();
+    expect(&mut cloud.cli("laptop", &REFRESH), 8);
+    assert_eq!(cloud.calls("StartInstanceRefresh").len(), begun);
+}
+
+#[test]
+fn somebody_elses_refresh_is_refused_and_one_that_is_cancelled_is_a_failure() {
+    let cloud = cloud();
+    let old = hosts(&cloud);
+    let told = asked(&cloud, "Action=StartInstanceRefresh&Preferences.InstanceWarmup=7200");
+    let id = told.split("<InstanceRefreshId>").nth(1).unwrap().split('<').next().unwrap().to_owned();
+    let output = expect(&mut cloud.cli("laptop", &REFRESH), 8);
+    assert!(talk(&output).contains(&id) && talk(&output).contains("cancel-instance-refresh"), "{}", talk(&output));
+    asked(&cloud, "Action=CancelInstanceRefresh&WaitForTransitioningInstances=false");
+
+    // Ours, cancelled by somebody while nobody watches.
+    cloud.control("POST", "clock", &json!({ "advance": "5m" }));
+    cloud.arm("DescribeInstanceRefreshes", "after-commit");
+    let mut child = cloud.cli("laptop", &REFRESH).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    cloud.release();
+    while !group(&cloud)["refreshes"]
+        .as_array()
+        .unwrap()
+        .last()
+        .is_some_and(|one| one["status"] == "InProgress" && one["id"] != id.as_str())
+    {
+        std::thread::yield_now();
+    }
+    asked(&cloud, "Action=CancelInstanceRefresh");
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(3), "{}", talk(&output));
+    assert!(talk(&output).contains("is Cancelled at") && talk(&output).contains("user request"), "{}", talk(&output));
+    // That one is over: the same command begins another.
+    expect(&mut cloud.cli("laptop", &REFRESH), 0);
+    assert!(hosts(&cloud).is_disjoint(&old));
+    // A fleet without a group has nothing that Auto Scaling could refresh.
+    let plain = ["--set", "fleet.mode=instances"];
+    expect(&mut cloud.cli("laptop", &[&plain[..], &REFRESH].concat()), 2);
+}
