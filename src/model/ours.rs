@@ -12,7 +12,7 @@ pub struct Ours {
     /// Its id.
     pub id: String,
     /// Its tags of ours, and no others. A launch template bears the end of the hosts that its newest version makes, or of the
-    /// group that they are in.
+    /// group that they are in; without a group, the one that it was made with.
     pub tags: Tags,
     /// The live host that it is attached to.
     pub host: Option<String>,

@@ -90,7 +90,8 @@ impl Steps {
         grouped: bool,
     ) -> Result<Done, Failure> {
         let exact = self.clock.now() + SignedDuration::from_secs(expires_seconds);
-        let expires = (!grouped).then(|| Timestamp::from_second(exact.as_second()).unwrap_or(exact));
+        let end = Timestamp::from_second(exact.as_second()).unwrap_or(exact);
+        let expires = (!grouped).then_some(end);
         // A stored version whose hosts would live for less than a quarter of their time is not sent again. Should it be
         // there all the same: it is found by template and description, and costs nothing.
         if let Some(old) = self.forgotten(step, SignedDuration::from_secs(expires_seconds / 4 * 3)) {
@@ -108,7 +109,11 @@ impl Steps {
                 let detail = format!("version {} of {}, made by another machine", epoch.version, epoch.template);
                 return Ok(Done::unchanged(super::output(&epoch)?, detail));
             }
-            let request = settled(wanted, &survey, &self.fleet, &self.run.to_string(), expires);
+            let mut request = settled(wanted, &survey, &self.fleet, &self.run.to_string(), expires);
+            if grouped {
+                // Its hosts name no end, and until there is a group nothing else does.
+                request.template_tags = request.template_tags.with(tags::EXPIRES, end.to_string());
+            }
             let what = format!("make a version of launch template {}", wanted.name);
             let made: Result<Epoch, Failure> = self
                 .mutate(

@@ -70,10 +70,12 @@ impl Steps {
                     return Ok(Done::unchanged(output, "no group is there"));
                 }
                 let what = format!("make the Auto Scaling group {name}");
+                // Whoever finds it without its journal knows by that when nobody wants it any more.
+                let born = GroupRequest { tags: self.with_end(&wanted.tags), ..wanted.clone() };
                 let made = self.change(
                     step,
                     &what,
-                    async || self.clients.draft_group(&wanted, &epoch.template, epoch.version).await,
+                    async || self.clients.draft_group(&born, &epoch.template, epoch.version).await,
                     async |permit| {
                         self.clients.create_group(permit).await.map_err(young).map(|()| (vec![name.clone()], ()))
                     },
@@ -141,6 +143,16 @@ impl Steps {
         }
         Err(Failure::new(Exit::Unavailable, format!("have the group {name}: it was on its way out all the time"))
             .hint("the same command again, once it is gone"))
+    }
+
+    /// These tags and the end that a group of this spec has when it is made now.
+    fn with_end(&self, of: &Tags) -> Tags {
+        let life = self.fleet.fleet.as_ref().and_then(|hosts| SignedDuration::try_from(hosts.expires).ok());
+        let end = life.and_then(|life| Timestamp::from_second((self.clock.now() + life).as_second()).ok());
+        match end {
+            Some(end) => of.clone().with(tags::EXPIRES, end.to_string()),
+            None => of.clone(),
+        }
     }
 
     /// Lets the group go to zero at an instant, whoever has forgotten it by then.

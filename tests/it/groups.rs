@@ -167,6 +167,34 @@ fn a_group_without_hosts_is_found_whatever_the_spec_says_and_whoever_forgot_it()
     assert_gone(&cloud);
 }
 
+/// The end of what will be a group is on it from birth, since its journal may be lost before anything else names one.
+#[test]
+fn a_launch_that_stopped_before_its_group_had_an_end_is_an_orphan_after_that() {
+    for (action, kinds) in [
+        ("CreateLaunchTemplate", &["launch-template"][..]),
+        ("CreateAutoScalingGroup", &["launch-template", "auto-scaling-group"]),
+    ] {
+        let cloud = cloud(&json!({}));
+        cloud.arm(action, "after-commit");
+        let mut child = cloud.cli("laptop", &LAUNCH).spawn().unwrap();
+        assert!(cloud.held(&mut child), "{action}");
+        child.kill().unwrap();
+        child.wait().unwrap();
+        cloud.release();
+        std::fs::remove_dir_all(cloud.state("laptop")).unwrap();
+        // Another machine may be about to go on.
+        expect(&mut cloud.cli("laptop", &["orphans"]), 0);
+        cloud.control("POST", "clock", &json!({ "advance": "13h" }));
+        let found = expect(&mut cloud.cli("laptop", &["orphans"]), 10);
+        let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+        let named: Vec<&str> =
+            found["orphans"].as_array().unwrap().iter().map(|thing| thing["kind"].as_str().unwrap()).collect();
+        assert_eq!(named, kinds, "{action}: {found:#}");
+        expect(&mut cloud.cli("laptop", &["orphans", "--reap", "--max", "2"]), 0);
+        assert_gone(&cloud);
+    }
+}
+
 /// AWS's own scale-in knows our mark by its own protection.
 #[test]
 fn a_protected_host_is_kept_by_its_group_too() {
