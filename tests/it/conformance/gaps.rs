@@ -6,20 +6,27 @@ use crate::env::Cloud;
 use std::collections::BTreeSet;
 
 /// What moto 5.2.1 is known to do otherwise.
-const GAPS: [&str; 17] = [
+const GAPS: [&str; 24] = [
     "create-fleet-honours-client-tokens",
     "create-image-tags-snapshots",
     "create-tags-refuses-unknown-ids",
     "deleted-templates-are-not-found",
     "deregistered-images-are-not-found",
     "filter-client-token",
+    "group-names-are-unique",
+    "groups-do-instance-refreshes",
+    "groups-log-what-they-launch",
+    "groups-with-instances-are-not-deleted",
     "image-names-are-unique",
     "images-are-pending-first",
     "instances-are-pending-first",
     "malformed-ids-have-a-code-of-their-own",
+    "no-action-starts-in-the-past",
     "pages-count-instances",
     "protection-can-be-asked-for-at-launch",
+    "roots-have-the-size-of-their-snapshot",
     "run-instances-honours-client-tokens",
+    "sizes-leave-the-mixed-policy",
     "source-versions-are-merged",
     "spot-instances-have-a-request",
     "terminated-instances-do-not-start",
@@ -29,7 +36,7 @@ const GAPS: [&str; 17] = [
 /// A point on which a cloud is as AWS is, or not.
 type Point = fn(&Site) -> bool;
 
-const POINTS: [(&str, Point); 25] = [
+const POINTS: [(&str, Point); 32] = [
     ("create-fleet-honours-client-tokens", |site| {
         let form = fleet(site, "fleet-token");
         first(&site.done(&form), "fleetId") == first(&site.done(&form), "fleetId")
@@ -71,6 +78,23 @@ const POINTS: [(&str, Point); 25] = [
         let (status, found) = site.ask("Action=DescribeInstances&Filter.1.Name=client-token&Filter.1.Value.1=filtered");
         status == 200 && all(&found, "instanceId") == all(&made, "instanceId")
     }),
+    ("group-names-are-unique", |site| {
+        let form = grouped(site, "twice", 0);
+        grouping(site, &form).0 == 200 && refused_of(&grouping(site, &form), "AlreadyExists")
+    }),
+    ("groups-do-instance-refreshes", |site| {
+        grouping(site, &grouped(site, "refreshed", 0));
+        grouping(site, "Action=StartInstanceRefresh&AutoScalingGroupName=refreshed").0 == 200
+    }),
+    ("groups-log-what-they-launch", |site| {
+        grouping(site, &grouped(site, "logged", 1));
+        let log = grouping(site, "Action=DescribeScalingActivities&AutoScalingGroupName=logged");
+        log.0 == 200 && log.1.contains("Launching a new EC2 instance")
+    }),
+    ("groups-with-instances-are-not-deleted", |site| {
+        grouping(site, &grouped(site, "kept", 1));
+        refused_of(&grouping(site, "Action=DeleteAutoScalingGroup&AutoScalingGroupName=kept"), "ResourceInUse")
+    }),
     ("image-names-are-unique", |site| {
         image(site, "twice");
         let form = format!("Action=CreateImage&InstanceId={}&Name=twice", running(site));
@@ -100,6 +124,12 @@ const POINTS: [(&str, Point); 25] = [
         let form = format!("Action=DescribeInstances&MaxResults=5&InstanceId.1={}", site.instance());
         refused(site, &form, "InvalidParameterCombination")
     }),
+    ("no-action-starts-in-the-past", |site| {
+        grouping(site, &grouped(site, "scheduled", 0));
+        let form = "Action=PutScheduledUpdateGroupAction&AutoScalingGroupName=scheduled&ScheduledActionName=late\
+                    &StartTime=2020-01-01T00:00:00Z&MinSize=0";
+        refused_of(&grouping(site, form), "ValidationError")
+    }),
     ("pages-count-instances", |site| {
         let made = site.done(&site.launch().replace("Count=1", "Count=7"));
         let reservation = first(&made, "reservationId");
@@ -118,6 +148,11 @@ const POINTS: [(&str, Point); 25] = [
         let id = first(&site.done(&format!("{}&DisableApiTermination=true", site.launch())), "instanceId");
         refused(site, &format!("Action=TerminateInstances&InstanceId.1={id}"), "OperationNotPermitted")
     }),
+    ("roots-have-the-size-of-their-snapshot", |site| {
+        let device = first(&site.done(&format!("Action=DescribeImages&ImageId.1={}", site.image)), "rootDeviceName");
+        let root = "BlockDeviceMapping.1";
+        site.ask(&format!("{}&{root}.DeviceName={device}&{root}.Ebs.VolumeType=gp3", site.launch())).0 == 200
+    }),
     ("run-instances-honours-client-tokens", |site| {
         let form = format!("{}&ClientToken=run-token", site.launch());
         first(&site.done(&form), "instanceId") == first(&site.done(&form), "instanceId")
@@ -127,6 +162,15 @@ const POINTS: [(&str, Point); 25] = [
         let form = format!("Action=RunInstances&MinCount=1&MaxCount=1&LaunchTemplate.LaunchTemplateId={id}");
         let made = first(&site.done(&form), "instanceId");
         shown(site, &made).contains("<key>from-template</key>")
+    }),
+    ("sizes-leave-the-mixed-policy", |site| {
+        let policy = "MixedInstancesPolicy.LaunchTemplate";
+        let form =
+            grouped(site, "mixed", 0).replace("&LaunchTemplate.", &format!("&{policy}.LaunchTemplateSpecification."));
+        grouping(site, &format!("{form}&{policy}.Overrides.member.1.InstanceType={}", TYPES[0]));
+        grouping(site, "Action=UpdateAutoScalingGroup&AutoScalingGroupName=mixed&MaxSize=1");
+        let found = grouping(site, "Action=DescribeAutoScalingGroups&AutoScalingGroupNames.member.1=mixed");
+        found.1.contains("<MixedInstancesPolicy>")
     }),
     ("source-versions-are-merged", |site| {
         let id = template(site, "merged");
@@ -184,8 +228,26 @@ pub(super) fn check(cloud: &Cloud, reference: &Site, moto: &Site) {
 
 /// Whether a call is refused with this code.
 fn refused(site: &Site, form: &str, code: &str) -> bool {
-    let (status, body) = site.ask(form);
-    (400..500).contains(&status) && body.contains(&format!("<Code>{code}</Code>"))
+    refused_of(&site.ask(form), code)
+}
+
+fn refused_of((status, body): &(u16, String), code: &str) -> bool {
+    (400..500).contains(status) && body.contains(&format!("<Code>{code}</Code>"))
+}
+
+/// One call to Auto Scaling.
+fn grouping(site: &Site, form: &str) -> (u16, String) {
+    crate::env::call_to("autoscaling", &site.authority, &format!("{form}&Version=2011-01-01"))
+}
+
+/// The making of a group of this size.
+fn grouped(site: &Site, name: &str, size: u32) -> String {
+    let id = template(site, &format!("group-{name}"));
+    format!(
+        "Action=CreateAutoScalingGroup&AutoScalingGroupName={name}&LaunchTemplate.LaunchTemplateId={id}\
+         &LaunchTemplate.Version=1&MinSize=0&MaxSize=2&DesiredCapacity={size}&VPCZoneIdentifier={}",
+        site.subnets[0]
+    )
 }
 
 fn shown(site: &Site, instance: &str) -> String {

@@ -116,6 +116,15 @@ impl<'a> Machine<'a> {
         Self { clock, endpoint: endpoint.to_owned(), spec, dir }
     }
 
+    /// The same machine from now on with another fleet, in a group of its own.
+    fn in_a_group(&mut self) {
+        let text = std::fs::read_to_string(&self.spec).unwrap().replace("name: both", "name: flock");
+        let text = text.replace("  size: 3", "  size: 3\n  mode: auto-scaling-group\n  root: {size: 8GiB}");
+        self.spec = self.dir.path().join("group.yaml");
+        std::fs::write(&self.spec, format!("{text}recycle: {{windows: [{{at: \"0 3 * * *\", surge: 1, for: 1h}}]}}\n"))
+            .unwrap();
+    }
+
     fn cli(&self, arguments: &[&str]) -> Command {
         self.on("state", arguments)
     }
@@ -142,7 +151,10 @@ fn campaign_at(clock: &Cloud, site: &Site, authority: &str) {
     while site.state(&template) != "running" {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    campaign(&Machine::new(clock, site, &format!("http://{authority}"), &template), site, &template);
+    let mut machine = Machine::new(clock, site, &format!("http://{authority}"), &template);
+    campaign(&machine, site, &template);
+    machine.in_a_group();
+    group_campaign(&machine, site);
 }
 
 /// Bake, launch, status, down; each twice where twice must be as good as once.
@@ -191,6 +203,30 @@ fn campaign(machine: &Machine<'_>, site: &Site, template: &str) {
     machine.json(&["down", "--images"]);
     let left = site.done("Action=DescribeImages&Owner.1=self");
     assert_eq!([&image, &second].into_iter().filter(|id| left.contains(*id)).count(), 1, "{left}");
+}
+
+/// The same in a group of the fleet's own: launched, sized, put on a schedule, ended; each twice where that must be as good.
+fn group_campaign(machine: &Machine<'_>, site: &Site) {
+    let launch = ["launch", "--unattested", "--image", &site.image, "--until", "running"];
+    for _ in 0..2 {
+        assert_eq!(machine.json(&launch)["hosts"], json!({ "wanted": 3, "live": 3 }));
+    }
+    let sized = |n: &str, live: usize| {
+        let scale = ["scale", n, "--unattested", "--image", &site.image, "--until", "running", "--no-drain"];
+        assert_eq!(machine.json(&scale)["hosts"]["live"], live, "scale {n}");
+    };
+    sized("4", 4);
+    sized("2", 2);
+    for (verb, actions) in [("apply", 3), ("apply", 3), ("list", 3), ("remove", 1), ("list", 1)] {
+        let told = machine.json(&["recycle", verb]);
+        assert_eq!(told["actions"].as_array().unwrap().len(), actions, "recycle {verb}: {told:#}");
+    }
+    for _ in 0..2 {
+        assert_eq!(machine.json(&["down"])["remaining"], json!([]));
+    }
+    let form = "Action=DescribeAutoScalingGroups&Version=2011-01-01";
+    let (status, groups) = env::call_to("autoscaling", &site.authority, form);
+    assert!(status == 200 && !groups.contains("fleetwright-flock"), "{groups}");
 }
 
 /// The claim is refused while another machine holds it and taken over afterwards; every machine knows every run.

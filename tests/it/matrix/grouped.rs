@@ -2,6 +2,7 @@
 
 use super::scene::{After, Scene, as_it_is, ids, laptop, nothing, scale};
 use crate::env::{Cloud, IMAGE, expect};
+use crate::refresh;
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -17,6 +18,11 @@ impl After<'_> {
         let all = self.world["instances"].as_array().unwrap().iter();
         assert_eq!(all.filter(|host| host["tags"]["team"] == "data").count(), ever, "hosts ever made");
     }
+}
+
+/// The fleet of the tests of refreshes.
+fn kiln(cloud: &Cloud) {
+    expect(&mut laptop(cloud, &refresh::LAUNCH), 0);
 }
 
 /// A group's hosts come and go after the verb, too.
@@ -120,6 +126,47 @@ pub(super) const GROUPED: &[Scene] = &[
                 |world| groups(world).unwrap()["actions"][0]["next"].as_str().unwrap().parse::<Timestamp>().unwrap();
             let hours = end(after.world).duration_since(end(after.was)).as_hours();
             assert_eq!(hours, 2 + 2 * i64::try_from(after.over).unwrap(), "it lives on for so many hours");
+        },
+    },
+    Scene {
+        name: "bake for a group",
+        spec: refresh::SPEC,
+        hosts: "none",
+        stage: as_it_is,
+        before: |cloud| {
+            kiln(cloud);
+            refresh::verified(cloud);
+        },
+        verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
+        most: 0,
+        check: |after| {
+            after.alive(4);
+            assert_eq!(after.ours.images.len(), 1 + after.over, "images");
+            let versions = after.ours.templates[0]["versions"].as_array().unwrap().len();
+            assert_eq!(versions, 2 + after.over, "versions");
+            assert_eq!(
+                after.ours.groups[0]["template_version"],
+                versions.to_string(),
+                "the group launches from the newest"
+            );
+            assert_eq!(ids(after.was), ids(after.world), "hosts stay");
+        },
+    },
+    Scene {
+        name: "instance refresh",
+        spec: refresh::SPEC,
+        hosts: "none",
+        stage: as_it_is,
+        before: kiln,
+        verb: |cloud, _| laptop(cloud, &refresh::REFRESH),
+        most: 0,
+        check: |after| {
+            after.alive(4);
+            let old = ids(after.was);
+            assert!(after.ours.hosts.iter().all(|host| !old.iter().any(|id| host["id"] == id.as_str())));
+            let refreshes = after.ours.groups[0]["refreshes"].as_array().unwrap();
+            assert_eq!(refreshes.len(), 1 + after.over, "{refreshes:?}");
+            assert!(refreshes.iter().all(|one| one["status"] == "Successful"), "{refreshes:?}");
         },
     },
 ];

@@ -28,7 +28,7 @@ const SPEED: u32 = 60;
 const EVENTS: u32 = 24;
 
 /// Verbs that tests of their own kill at each of their calls in the same run of `cargo test`: no sample of them is needed.
-const ELSEWHERE: [&str; 11] = [
+const ELSEWHERE: [&str; 13] = [
     "launch",
     "scale up",
     "scale down",
@@ -40,6 +40,8 @@ const ELSEWHERE: [&str; 11] = [
     "group scale down",
     "group down",
     "group windows",
+    "bake for a group",
+    "instance refresh",
 ];
 
 /// A world in which the verb can be called.

@@ -412,7 +412,6 @@ pub(super) const SCENES: &[Scene] = &[
         name: "bake built",
         spec: "tests/specs/it/built.yaml",
         hosts: "real",
-        speed: 120,
         stage: as_it_is,
         before: nothing,
         verb: |cloud, _| laptop(cloud, &["bake"]),
@@ -429,7 +428,13 @@ pub(super) const SCENES: &[Scene] = &[
         name: "push",
         spec: "tests/specs/it/job.yaml",
         hosts: "real",
-        stage: as_it_is,
+        stage: |cloud| {
+            let release = cloud.state("release.tar.gz");
+            let mut tar = Command::new("tar");
+            tar.arg("-C").arg(repo("")).arg("-czf").arg(&release).arg("tests/specs/it/job/items.txt");
+            assert!(tar.status().unwrap().success());
+            cloud.set(&format!("release.from={}", release.display()));
+        },
         before: |cloud| drop(expect(&mut laptop(cloud, &["launch", "--unattested", "--image", IMAGE]), 0)),
         verb: |cloud, _| laptop(cloud, &["push"]),
         most: 2,
@@ -437,7 +442,7 @@ pub(super) const SCENES: &[Scene] = &[
             after.alive(2);
             let results: Vec<&Value> =
                 after.answer["push"].as_array().unwrap().iter().map(|one| &one["result"]).collect();
-            assert_eq!(results, ["ok", "ok"], "{:#}", after.answer);
+            assert!(results.len() == 2 && results.iter().all(|one| **one == "ok" || **one == "changed"), "{results:?}");
             // Each has exactly the release that its tag names, whole.
             let releases: BTreeSet<&str> =
                 after.ours.hosts.iter().filter_map(|host| host["tags"]["fleetwright:release"].as_str()).collect();
