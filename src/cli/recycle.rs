@@ -77,6 +77,7 @@ struct RemoveArgs {}
   fleetwright recycle now --surge 4 --yes
   fleetwright recycle now --older-than 20h   # the second call of a night finds nothing to do
   fleetwright recycle now --instance-refresh --skip-matching")]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of the command line")]
 struct NowArgs {
     /// So many hosts more than the fleet's size at a time
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = values::whole::<u32>(1, 1000))]

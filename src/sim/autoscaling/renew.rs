@@ -50,11 +50,10 @@ fn begin(refresh: &mut Refresh, group: &Group, current: Option<&(String, String,
     let kinds = group.mixed.as_ref().map(|mixed| mixed.kinds.as_slice()).unwrap_or_default();
     let matches =
         |member: &Member| Some(&member.template) == current && (kinds.is_empty() || kinds.contains(&member.kind));
-    let goes = |member: &&Member| {
-        !(refresh.preferences.skip_matching && matches(member))
-            && !(refresh.preferences.protected == Spare::Ignore && member.protected)
-    };
-    let mut old: Vec<&Member> = group.active().filter(goes).collect();
+    let wish = &refresh.preferences;
+    let stays =
+        |member: &Member| wish.skip_matching && matches(member) || wish.protected == Spare::Ignore && member.protected;
+    let mut old: Vec<&Member> = group.active().filter(|member| !stays(member)).collect();
     old.sort_by_key(|member| (member.launched, member.id.clone()));
     refresh.old = old.into_iter().map(|member| member.id.clone()).collect();
     refresh.total = u32::try_from(refresh.old.len()).unwrap_or(u32::MAX);
@@ -95,7 +94,7 @@ fn turn(refresh: &mut Refresh, group: &Group, now: Timestamp) -> Vec<String> {
     let mut extra = refresh.extra.min(left);
     let mut serving = number(group.active().filter(|member| ready(member)).count());
     let mut ended = Vec::new();
-    going.retain(|member| !held(&member));
+    going.retain(|member| !held(member));
     for member in going {
         let counted = u32::from(ready(member));
         if serving.saturating_sub(counted) < least && counted > 0 || extra == 0 && least >= desired {
