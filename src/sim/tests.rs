@@ -299,7 +299,7 @@ async fn a_gate_holds_a_call_and_a_client_that_is_gone_is_dropped() {
 async fn the_control_port_drives_the_clock_and_begins_again() {
     let cloud = cloud(0.0, json!({})).await;
     let clock = control(&cloud, "POST", "clock", json!({"advance": "10m"})).await;
-    assert_eq!(clock.trim(), r#"{"now":"2027-01-01T00:10:00Z","speed":0.0}"#);
+    assert_eq!(clock.trim(), r#"{"now":"2027-01-01T00:10:00Z","speed":0.0,"leaps":false}"#);
     sqs(&cloud).send_message().queue_url(work(&cloud)).message_body("a").send().await.expect("sent");
     assert_eq!(audit(&cloud).await.len(), 1);
     control(&cloud, "POST", "reset", Value::Null).await;

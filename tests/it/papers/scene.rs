@@ -54,8 +54,12 @@ impl Scene {
             fs::copy(repo(&file), here.join(&file)).unwrap();
         }
         let site = "steps: [{name: a file of ours, run: touch /tmp/ours}]\n";
-        let files =
-            [("items.txt", "src/main.rs\nsrc/lib.rs\n"), ("build/worker.tar.gz", ""), ("playbooks/site.yaml", site)];
+        let files = [
+            ("items.txt", "src/main.rs\nsrc/lib.rs\n"),
+            ("build/worker.tar.gz", ""),
+            ("playbooks/site.yaml", site),
+            ("playbooks/provision.yaml", site),
+        ];
         for (file, text) in files {
             fs::write(here.join(file), text).unwrap();
         }
