@@ -1,9 +1,9 @@
 #!/bin/sh
 # fleetwright's host unit: a loop in POSIX sh that needs curl and no credentials but those of the host's own instance profile,
-# and reads nothing but the instance metadata service. It lets the worker finish when EC2 or Auto Scaling is about to end the host, and powers the host off once Auto
-# Scaling waits for no more than that, or once the clock passes its fleetwright:expires tag, whoever has forgotten it; EC2 then
-# terminates it. A host that carries fleetwright:protect never powers itself off. Where the spec says so it restarts the worker
-# before that has been up for too long.
+# and learns what it has to do from the instance metadata service alone. It lets the worker finish when EC2 or Auto Scaling is
+# about to end the host, and powers the host off once Auto Scaling waits for no more than that, or once the clock passes its
+# fleetwright:expires tag, whoever has forgotten it; EC2 then terminates it. A host that carries fleetwright:protect never
+# powers itself off. Where the spec says so it restarts the worker before that has been up for too long.
 mkdir -p /opt/fleetwright
 cat >/opt/fleetwright/host <<'HOST'
 #!/bin/sh
@@ -27,15 +27,18 @@ put_log() {
         { echo 'the host has no instance profile' && return 1; }
     key() { printf '%s\n' "$keys" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
     log=$state/log.gz
+    : >"$log" && chmod 600 "$log"
     timeout 20 journalctl --no-pager -n 100000 -u "$service" | gzip >"$log"
-    printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' \
+    code=$(printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' \
         "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)" |
         curl -sSf -o /dev/null --max-time 30 -K - --aws-sigv4 "aws:amz:$region:s3" -T "$log" \
             -H "x-amz-content-sha256: $(sha256sum <"$log" | cut -d ' ' -f 1)" \
-            "$s3/$logs/$id/$(date -u +%Y%m%dT%H%M%SZ).log.gz"
+            -w '%{http_code}' "$s3/$logs/$id/$(date -u +%Y%m%dT%H%M%SZ).log.gz") || return 1
+    # A bucket of another region redirects, which curl takes for success.
+    [ "$code" = 200 ] || { echo "S3 answered $code" && return 1; }
 }
 
-# The same, once, where the spec wants it: within a minute whatever happens, since the host's end waits for it.
+# The same, once, where the spec wants it: within 70 s whatever happens, since the host's end waits for it.
 keep_log() {
     [ -n "$logs" ] && [ ! -e "$state/logged" ] || return 0
     : >"$state/logged"
@@ -99,7 +102,12 @@ stop_worker() {
 
 # Whether the worker is being drained or restarted: never both at once, and both beside the loop, since neither may keep the
 # host from expiring.
-busy() { [ -n "$job" ] && kill -0 "$job" 2>/dev/null; }
+busy() {
+    [ -n "$job" ] && kill -0 "$job" 2>/dev/null && return
+    # Its number may be another process's by now.
+    job=''
+    return 1
+}
 
 # Begins the drain unless it is under way; true once it is over. Tried again while it fails.
 drain() {
@@ -125,9 +133,10 @@ up() {
     fi
 }
 
-# Restarts a worker that has been up for long enough: up to a quarter earlier by the host's id, so that not all hosts do at once.
+# Restarts a worker that has been up for long enough: up to a quarter earlier by the host's id, so that not all hosts do at
+# once.
 freshen() {
-    [ -n "$every" ] && [ ! -e "$state/drained" ] && ! busy || return 0
+    [ -n "$every" ] && [ ! -e "$state/drained" ] && [ ! -e "$state/draining" ] && ! busy || return 0
     age=$(up) && id=$(meta instance-id) || return 0
     early=$(($(printf %s "$id" | cksum | cut -d ' ' -f 1) % (every / 4)))
     [ "$age" -ge $((every - early)) ] || return 0
@@ -155,6 +164,7 @@ if [ "$1" = log ]; then
     exit
 fi
 while :; do
+    busy
     # Once a minute what does not hurry, and a new token.
     if [ $((looks % 12)) -eq 0 ] || [ -z "$token" ]; then
         enter
@@ -178,6 +188,7 @@ done
 HOST
 chmod 755 /opt/fleetwright/host
 printf %s '@drain@' >/opt/fleetwright/drain
+chmod 600 /opt/fleetwright/drain
 if command -v systemctl >/dev/null 2>&1; then
     mkdir -p /etc/systemd/system
     cat >/etc/systemd/system/fleetwright-host.service <<'UNIT'
@@ -193,7 +204,9 @@ RestartSec=5
 WantedBy=multi-user.target
 UNIT
     systemctl daemon-reload
-    systemctl enable --now fleetwright-host.service
+    systemctl enable fleetwright-host.service
+    # An image may bring a unit of its own, which runs already.
+    systemctl restart fleetwright-host.service
 elif command -v rc-update >/dev/null 2>&1; then
     cat >/etc/init.d/fleetwright-host <<'UNIT'
 #!/sbin/openrc-run
@@ -204,7 +217,7 @@ command_args=/opt/fleetwright/host
 UNIT
     chmod 755 /etc/init.d/fleetwright-host
     rc-update add fleetwright-host default
-    rc-service fleetwright-host start
+    rc-service fleetwright-host restart
 else
     echo 'fleetwright: neither systemd nor OpenRC: nothing drains this host, and nothing ends it' >&2
 fi

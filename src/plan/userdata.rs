@@ -20,7 +20,7 @@ pub const LIMIT: usize = 16 * 1024;
 pub struct Unit<'a> {
     /// The service that it stops before the host ends; empty where there is no worker.
     pub service: &'a str,
-    /// The longest that the service stays up; as long as it likes if absent.
+    /// How long the service stays up before it is restarted; as long as it likes if absent.
     pub restart_every: Option<Duration>,
     /// The steps of the drain playbook in place of the stop, as tar.gz, [`INSTANCE_ID`] in place of the host's own id.
     pub drain: Option<&'a [u8]>,
@@ -196,7 +196,7 @@ mod tests {
     }
 
     /// Stands for curl: without the token nothing is answered, and what is not there is an error. S3 takes everything.
-    const CURL: &str = "case $* in\n*--aws-sigv4*) printf 'curl %s\\n' \"$*\" >>\"$HOME/log\"; cat >>\"$HOME/log\"; exit ;;\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
+    const CURL: &str = "case $* in\n*--aws-sigv4*) printf 'curl %s\\n' \"$*\" >>\"$HOME/log\"; cat >>\"$HOME/log\"; echo 200; exit ;;\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
         cat \"$HOME/meta/$(printf %s \"${*##*/latest/meta-data/}\" | tr / ,)\" 2>/dev/null || exit 22\n";
     /// Stands for sleep: waits until a drain that has begun is over, and ends the loop after the last look.
     const SLEEP: &str = "tries=0\n\

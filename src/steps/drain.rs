@@ -34,6 +34,8 @@ const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 16 
 /// One that was launched before units could do that is left alone.
 const KEEP_LOG: &str =
     "! grep -q keep_log /opt/fleetwright/host 2>/dev/null || timeout 90 sh /opt/fleetwright/host log; true";
+/// Tells the host unit that the worker stays as the drain leaves it: no restart makes it take items again.
+const DRAINING: &str = "mkdir -p /run/fleetwright && : >/run/fleetwright/draining";
 /// Longer than what is given above, wall time.
 const KEEPING: Limits = Limits { timeout: Duration::from_mins(2), max_output: 16 * 1024 };
 
@@ -92,8 +94,10 @@ impl Steps {
                         // User data carries the same steps, and no call's body may hold what may come from the environment.
                         queue_url: None,
                     };
-                    let mut play = render(playbook, &BTreeMap::new(), &facts, files)
-                        .map_err(|error| Failure::new(Exit::Usage, error.to_string()))?;
+                    let mut play = render(playbook, &BTreeMap::new(), &facts, files).map_err(|error| {
+                        let what = format!("prepare {} for {}", playbook.file.display(), host.id);
+                        Failure::to(Exit::Usage, format!("{what}: {error}"))
+                    })?;
                     if worker.logs_to.is_some() {
                         play.steps.push(PlayStep {
                             name: "keep the worker's log".to_owned(),
@@ -219,6 +223,11 @@ impl Job {
         };
         lane.connected().await;
         if let Some(play) = self.plays.get(&host.id) {
+            if self.worker.restart_every.is_some()
+                && let Err(fault) = session.exec(&as_root(DRAINING), Input::Empty, SHORT).await
+            {
+                return fault.host_report(host, begun.elapsed());
+            }
             let runner = Runner::new(&self.reach.ssh, &target, &self.reach.trust);
             return runner.run(session, play, None, Marker::None, &mut |_| {}).await.host_report(host, begun.elapsed());
         }
