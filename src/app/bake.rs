@@ -39,7 +39,9 @@ impl Context {
         if (wanted.if_changed || ending)
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
-            Box::pin(self.end_template(false, true)).await?;
+            if !wanted.keep {
+                Box::pin(self.end_template(false, true)).await?;
+            }
             self.nothing("bake", format!("image {} has the same release and playbooks", image.image));
             return Ok(image);
         }

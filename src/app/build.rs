@@ -3,11 +3,12 @@
 
 use super::campaign::{Held, Look, Order};
 use super::context::{Context, state};
+use super::shared::blocking;
 use crate::cli::request::{Down, Launch};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, History};
-use crate::model::{Host, InstanceId};
+use crate::model::{Host, InstanceId, shell_word};
 use crate::plan::build;
 use crate::spec::Fleet;
 use crate::spec::build::Build;
@@ -42,20 +43,29 @@ impl Context {
     }
 
     /// Where the runs are that launch and end the template, where the spec builds one or did.
-    pub(super) fn mould_dir(&self) -> Result<Option<FleetDir>, Failure> {
+    pub(super) fn builder_dir(&self) -> Result<Option<FleetDir>, Failure> {
         let dir = self.dir_of(&build::key(&self.fleet.key()))?;
         let used = self.fleet.build().is_some() || !dir.runs().map_err(state)?.is_empty();
         Ok(used.then_some(dir))
     }
 
+    /// Fetches what other machines wrote of a template that was built, whether or not the spec still builds one.
+    pub(super) async fn fetch_builder(&self) -> Result<(), Failure> {
+        if self.fleet.state.is_none() {
+            return Ok(());
+        }
+        let dir = self.dir_of(&build::key(&self.fleet.key()))?;
+        blocking(move || dir.fetch()).await?.map_err(state)
+    }
+
     /// The same program about the fleet whose one host is the template.
-    async fn mould(&self, fleet: Fleet) -> Result<Self, Failure> {
-        let mut mould = self.about(Arc::new(fleet));
-        mould.standing = false.into();
+    async fn builder(&self, fleet: Fleet) -> Result<Self, Failure> {
+        let mut builder = self.about(Arc::new(fleet));
+        builder.standing = false.into();
         // What was begun with another base image or playbook is never gone on with.
-        mould.global.replan = true;
-        mould.fetch().await?;
-        Ok(mould)
+        builder.global.replan = true;
+        builder.fetch().await?;
+        Ok(builder)
     }
 
     /// Does `work` with a template that is there: the one that the spec names, or one that is built first. That one is ended
@@ -69,9 +79,9 @@ impl Context {
         let (Some(wanted), Some(made_of)) = (self.fleet.build(), self.made_of()) else {
             return Box::pin(work(self)).await;
         };
-        let mould = Box::pin(self.mould(build::mould(&self.fleet, wanted, &made_of))).await?;
-        let mould_held = Box::pin(mould.hold("build")).await?;
-        let id = match Box::pin(mould.launch_template(&mould_held, wanted, &made_of)).await {
+        let builder = Box::pin(self.builder(build::builder(&self.fleet, wanted, &made_of))).await?;
+        let builder_held = Box::pin(builder.hold("build")).await?;
+        let id = match Box::pin(builder.launch_template(&builder_held, wanted, &made_of)).await {
             Ok(id) => id,
             Err(failure) => return Err(failure.hint("fleetwright down     # ends what there is of the template")),
         };
@@ -84,7 +94,7 @@ impl Context {
         let worked = Box::pin(worked).await;
         if self.planning() {
             if after == After::Ends {
-                self.part(Box::pin(mould.down_held(&mould_held, Down::default()))).await?;
+                self.part(Box::pin(builder.down_held(&builder_held, Down::default()))).await?;
                 self.note_on_last("when the image is there, or a step before it said no; --keep-template leaves it");
             } else {
                 self.note_on_last("the template is left running: `bake` ends it, and so does `fleetwright down`");
@@ -92,9 +102,10 @@ impl Context {
             return worked;
         }
         let name = id.as_ref().map_or("the template", InstanceId::as_str);
-        let enter = entrance.map(|host| {
-            let Host { address, user, .. } = host;
-            format!("ssh -p {} {user}@{}     # {name}, as it is", address.port, address.host)
+        let enter = entrance.and_then(|host| {
+            let words = self.openssh(&held.state).ok()?.arguments(&host).ok()?;
+            let words: Vec<_> = words.iter().map(|word| shell_word(word)).collect();
+            Some(format!("ssh {}     # {name}, as it is", words.join(" ")))
         });
         let (ends, worked) = match worked {
             Ok(done) => (after == After::Ends, Ok(done)),
@@ -114,8 +125,8 @@ impl Context {
             return worked;
         }
         // That it ends was said before it was launched.
-        mould.standing.store(true, Ordering::Relaxed);
-        let ended = Box::pin(mould.down_held(&mould_held, Down::default())).await;
+        builder.standing.store(true, Ordering::Relaxed);
+        let ended = Box::pin(builder.down_held(&builder_held, Down::default())).await;
         match (worked, ended) {
             (Ok(done), Ok(_)) => Ok(done),
             (Ok(_), Err(failure)) => Err(failure),
@@ -132,7 +143,7 @@ impl Context {
         }
     }
 
-    /// The mould's one host, launched where it is not there; none while that is only planned.
+    /// The builder's one host, launched where it is not there; none while that is only planned.
     async fn launch_template(&self, held: &Held, wanted: &Build, made_of: &str) -> Result<Option<InstanceId>, Failure> {
         let launch = Launch { image: Some(wanted.base_image.to_string()), unattested: true, ..Launch::default() };
         let request = self.request(&self.launch_order(&launch));
@@ -207,7 +218,7 @@ impl Context {
 
     /// Whether the last `bake` made its image and was stopped while its template ended.
     pub(super) fn template_ending(&self, held: &Held) -> Result<bool, Failure> {
-        let Some(dir) = self.mould_dir()? else { return Ok(false) };
+        let Some(dir) = self.builder_dir()? else { return Ok(false) };
         let down = Self::whole_history(&dir)?.unfinished().next().and_then(|past| past.fold.begun.clone());
         let baked = Self::whole_history(&held.state)?.runs().next().is_some_and(|past| {
             past.fold.ended == Some(Exit::Done) && past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "bake")
@@ -217,24 +228,24 @@ impl Context {
 
     /// Ends a template that was built, where anything is left of one.
     pub(super) async fn end_template(&self, adopt: bool, asked: bool) -> Result<(), Failure> {
-        if self.mould_dir()?.is_none() {
+        if self.builder_dir()?.is_none() {
             return Ok(());
         }
-        let mut mould = Box::pin(self.mould(build::empty(&self.fleet))).await?;
-        mould.standing = asked.into();
-        let held = Box::pin(mould.hold("down")).await?;
-        let survey = Box::pin(mould.survey()).await?;
+        let mut builder = Box::pin(self.builder(build::empty(&self.fleet))).await?;
+        builder.standing = asked.into();
+        let held = Box::pin(builder.hold("down")).await?;
+        let survey = Box::pin(builder.survey()).await?;
         let history = Self::whole_history(&held.state)?;
         let look = Look { run: self.new_run(), survey: &survey, state: &held.state, request: String::new() };
-        if Box::pin(mould.anything(&look, &history, false)).await? {
-            mould.adopt_first(&held, adopt).await?;
-            self.part(Box::pin(mould.down_held(&held, Down::default()))).await?;
+        if Box::pin(builder.anything(&look, &history, false)).await? {
+            builder.adopt_first(&held, adopt).await?;
+            self.part(Box::pin(builder.down_held(&held, Down::default()))).await?;
         }
         Ok(())
     }
 
     /// The directories of this fleet's runs, and of those that launch and end its template where it is built.
     pub(super) fn dirs(&self) -> Result<Vec<FleetDir>, Failure> {
-        Ok(std::iter::once(self.state_dir()?).chain(self.mould_dir()?).collect())
+        Ok(std::iter::once(self.state_dir()?).chain(self.builder_dir()?).collect())
     }
 }

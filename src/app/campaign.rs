@@ -9,6 +9,7 @@ use crate::exit::Exit;
 use crate::journal::History;
 use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
 use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
+use crate::plan::build;
 use crate::plan::session::{LONGER, Session, job_length, session};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
@@ -176,7 +177,7 @@ impl Context {
 
     /// Digest of spec, verb and arguments: what makes a command the same again.
     pub(super) fn request(&self, order: &Order<'_>) -> String {
-        crate::plan::token::digest(&[&self.fleet.digest, order.verb, &order.arguments])
+        crate::plan::token::digest(&[&build::spec_digest(&self.fleet), order.verb, &order.arguments])
     }
 
     /// Runs one mutating verb to its end.

@@ -160,6 +160,7 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             let ended = tokio::select! {
                 done = async {
                     context.fetch().await?;
+                    context.fetch_builder().await?;
                     with_context(&context, verb).await
                 } => done,
                 () = late => Err(if ends { context.cut_short(&span(timeout)).await } else {

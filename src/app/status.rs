@@ -108,7 +108,7 @@ impl Context {
 
     /// The template that was built and is not gone yet, and the runs that launch and end it; nothing where none is built.
     async fn built_template(&self) -> Result<(Option<BuiltLine>, Option<History>), Failure> {
-        let Some(dir) = self.mould_dir()? else { return Ok((None, None)) };
+        let Some(dir) = self.builder_dir()? else { return Ok((None, None)) };
         let history = History::read(&dir).map_err(state)?;
         let (clients, name) = (self.clients().await?, build::key(&self.fleet.key()).name);
         let seen =

@@ -1,4 +1,4 @@
-//! The template that is built: the one host of a fleet of its own, the mould, which is launched, told, reaped and torn down
+//! The template that is built: the one host of a fleet of its own, the builder, which is launched, told, reaped and torn down
 //! as any other.
 
 use super::token::digest;
@@ -15,19 +15,19 @@ use std::time::Duration;
 
 /// How long room for the one host is looked for.
 const WITHIN: Duration = Duration::from_mins(10);
-/// What the mould's name ends in. No spec may name a fleet so: names have no dot.
+/// What the builder's name ends in. No spec may name a fleet so: names have no dot.
 const SUFFIX: &str = ".build";
 /// The step that runs the playbook.
 pub const STEP: &str = "checks";
 /// The verb of its runs.
 pub const VERB: &str = "provision";
 
-/// Whose fleet the mould of this one is.
+/// Whose fleet the builder of this one is.
 pub fn key(fleet: &FleetKey) -> FleetKey {
     FleetKey { name: FleetName::new(format!("{}{SUFFIX}", fleet.name)), ..fleet.clone() }
 }
 
-/// The verb of a run as people are told it: `build launch` and `build down` are those of a mould.
+/// The verb of a run as people are told it: `build launch` and `build down` are those of a builder.
 pub fn told(begun: &Begun) -> String {
     if begun.fleet.name.as_str().ends_with(SUFFIX) { format!("build {}", begun.verb) } else { begun.verb.clone() }
 }
@@ -52,7 +52,7 @@ pub fn digest_of(fleet: &Fleet, build: &Build, playbook: &str) -> String {
 }
 
 /// The fleet whose one host is the template. `made_of` is [`digest_of`] it; its host bears it from birth.
-pub fn mould(fleet: &Fleet, build: &Build, made_of: &str) -> Fleet {
+pub fn builder(fleet: &Fleet, build: &Build, made_of: &str) -> Fleet {
     let hosts = HostsSpec {
         size: 1,
         group: None,
@@ -82,7 +82,7 @@ pub fn mould(fleet: &Fleet, build: &Build, made_of: &str) -> Fleet {
     }
 }
 
-/// The mould without anything to launch: what there is of it can be looked at and ended.
+/// The builder without anything to launch: what there is of it can be looked at and ended.
 pub fn empty(fleet: &Fleet) -> Fleet {
     Fleet {
         name: key(&fleet.key()).name,
@@ -102,15 +102,19 @@ pub fn empty(fleet: &Fleet) -> Fleet {
     }
 }
 
-/// The same fleet with the template that was built for it, which is another spec for what is gone on with.
+/// The same fleet with the template that was built for it.
 pub fn with_template(fleet: &Fleet, instance: Option<InstanceId>) -> Fleet {
-    let id = instance.as_ref().map_or("", InstanceId::as_str);
-    let digest = digest(&[&fleet.digest, id]);
     let template = fleet.template.clone().map(|template| crate::spec::fleet::Template { instance, ..template });
-    Fleet { digest, template, ..fleet.clone() }
+    Fleet { template, ..fleet.clone() }
 }
 
-/// Whether this host of a mould was made of something else.
+/// The spec's digest for what is gone on with: the same spec with another template that was built is another.
+pub fn spec_digest(fleet: &Fleet) -> String {
+    let built = fleet.template.as_ref().filter(|_| fleet.build().is_some()).and_then(|built| built.instance.as_ref());
+    built.map_or_else(|| fleet.digest.clone(), |id| digest(&[&fleet.digest, id.as_str()]))
+}
+
+/// Whether this host of a builder was made of something else.
 pub fn is_stale(host: &Instance, made_of: &str) -> bool {
     host.state.live() && made(&host.tags) != Some(made_of)
 }
@@ -150,17 +154,20 @@ mod tests {
     }
 
     #[test]
-    fn a_mould_is_a_fleet_of_one_host_on_demand_with_what_the_fleet_has() {
+    fn a_builder_is_a_fleet_of_one_host_on_demand_with_what_the_fleet_has() {
         let fleet = read("");
         let build = fleet.build().unwrap();
         assert_eq!(fleet.fleet.as_ref().unwrap().types, ["m7i.large"], "what `fleet` leaves out is that of the build");
-        let mould = mould(&fleet, build, "d1");
-        let hosts = mould.fleet.as_ref().unwrap();
-        assert_eq!((mould.name.as_str(), hosts.size, hosts.spot_percent, hosts.on_demand), ("crawl.build", 1, 0, 1));
+        let builder = builder(&fleet, build, "d1");
+        let hosts = builder.fleet.as_ref().unwrap();
+        assert_eq!((builder.name.as_str(), hosts.size, hosts.spot_percent, hosts.on_demand), ("crawl.build", 1, 0, 1));
         assert_eq!((hosts.subnets[0].as_str(), hosts.key_name.as_deref()), ("subnet-0aaaaaaaaaaaaaaaa", Some("ops")));
         assert_eq!((hosts.expires, hosts.root.encrypted), (Duration::from_hours(3), true));
-        assert_eq!((mould.tags.get("team"), made(&mould.tags)), (Some("data"), Some("d1")));
-        assert_eq!((&mould.template, mould.image.kms_key.as_deref(), mould.image.copy_to.len()), (&None, None, 0));
+        assert_eq!((builder.tags.get("team"), made(&builder.tags)), (Some("data"), Some("d1")));
+        assert_eq!(
+            (&builder.template, builder.image.kms_key.as_deref(), builder.image.copy_to.len()),
+            (&None, None, 0)
+        );
     }
 
     #[test]
@@ -182,7 +189,9 @@ mod tests {
     fn runs_on_one_built_template_are_not_gone_on_with_on_another() {
         let fleet = read("");
         let on = |id: &str| with_template(&fleet, Some(id.into()));
-        assert_ne!(on("i-1").digest, on("i-2").digest);
+        assert_ne!(spec_digest(&on("i-1")), spec_digest(&on("i-2")));
+        // What is launched is of the same spec whatever built its image.
+        assert_eq!((&on("i-1").digest, &spec_digest(&fleet)), (&fleet.digest, &fleet.digest));
         assert_eq!(on("i-1").template_instance().map(InstanceId::as_str), Some("i-1"));
         let planned = with_template(&fleet, None);
         let plan = provision(&planned, Path::new("a/provision.yaml"), &"0123456789abcdef".repeat(4), String::new());

@@ -1,4 +1,5 @@
-//! `template.build`: the template is launched, provisioned, verified, baked and ended, one at a time, and nothing of it is left.
+//! `template.build`: the template is launched, provisioned, verified, baked and ended, one at a time, and nothing of it is
+//! left.
 
 use crate::env::{Cloud, expect};
 use serde_json::{Value, json};
@@ -90,7 +91,10 @@ fn a_playbook_that_says_no_leaves_nothing_unless_it_is_to_be_looked_at() {
         3,
     );
     let talk = String::from_utf8(output.stderr).unwrap();
-    assert!(talk.contains("ssh -p ") && talk.contains("fleetwright down"), "{talk}");
+    assert!(
+        talk.contains("ssh -o ") && talk.contains("HostKeyAlias=i-") && talk.contains("fleetwright down"),
+        "{talk}"
+    );
     assert_eq!(cloud.live(MOULD).len(), 1);
     answer(&cloud, &["verify"], 0);
     assert_eq!(

@@ -134,7 +134,9 @@ pub(super) fn settled(check: &mut Check<'_>, written: Written, hosts: Option<&mu
 /// Refuses commands on a template that is ended as soon as its image is there.
 pub(super) fn lasting(check: &mut Check<'_>, feed: Option<(&Feed, Span)>, completed: Option<Span>) {
     let listed = feed.filter(|(feed, _)| matches!(feed.from, FeedSource::Run(_))).map(|(_, span)| span);
-    for (span, field) in [(listed, "feed.from"), (completed, "done.completed")] {
+    let probed = |feed: &Feed| feed.hold.as_ref().is_some_and(|hold| hold.probe.is_some());
+    let probed = feed.filter(|(feed, _)| probed(feed)).map(|(_, span)| span);
+    for (span, field) in [(listed, "feed.from"), (probed, "feed.hold_when.probe"), (completed, "done.completed")] {
         let Some(span) = span else { continue };
         let message = format!("`{field}` runs a command on the template, and one that is built ends with its image");
         let help = "name an instance that stays as `template.instance`, or leave it out";
