@@ -90,10 +90,12 @@ impl Context {
 
     /// What hosts that the fleet's group launches by itself are born without.
     fn not_for_the_group(&self, survey: &Survey) -> Result<Option<String>, Failure> {
-        let born =
-            survey.images.iter().find(|image| image.launchable()).and_then(|image| image.tags.get(tags::RELEASE));
+        let Some(group) = ours(&self.fleet, survey) else { return Ok(None) };
+        let versions = survey.launch_template.iter().flat_map(|template| &template.versions);
+        let mut launched = versions.filter(|one| u64::try_from(one.number).ok() == group.version);
+        let born = launched.next().and_then(|version| version.instance_tags.get(tags::RELEASE));
         let has_it = born.is_some() && born == self.release_digest()?.as_deref();
-        Ok(ours(&self.fleet, survey).filter(|_| !has_it).map(|group| {
+        Ok((!has_it).then(|| {
             format!(
                 "what {} launches later is born from an image without this release: `fleetwright verify` and `bake` give it \
                  one that has it",

@@ -38,16 +38,16 @@ impl Context {
         Self::check_strangers(&survey, &past::known_intents(&history))?;
         let of_group = self.fleet.fleet.as_ref().and_then(|hosts| Some((hosts, hosts.group.as_ref()?)));
         let Some((hosts, spec)) = of_group else {
-            return Err(Failure::new(
+            return Err(Failure::to(
                 Exit::Usage,
-                "an instance refresh is of an Auto Scaling group, and the spec wants none",
+                format!("begin an instance refresh: {} has no group (`fleet.mode: instances`)", self.fleet.name),
             )
             .hint("fleetwright recycle now     # in rounds, for hosts of any kind"));
         };
         let Some(there) = group::of(hosts, &survey)?.flatten() else {
             return Err(Failure::to(
                 Exit::Usage,
-                format!("find the group {}", group::group_name(self.fleet.name.as_str())),
+                format!("find the group {} in {}", group::group_name(self.fleet.name.as_str()), self.fleet.region),
             )
             .hint("fleetwright launch     # makes it"));
         };
@@ -59,8 +59,8 @@ impl Context {
             (Some(CliUntil::Ready), _) | (None, Some(_)) => Until::Ready,
             (Some(CliUntil::Ssh), _) | (None, None) => Until::Ssh,
         };
-        let wish = refresh::wish(spec, there.desired, asked.surge, skip_matching);
-        Ok(refresh::plan(&self.fleet, hosts, (there, wish), &live, (until, follow), look.request))
+        let preferences = refresh::preferences(spec, there.desired, asked.surge, skip_matching);
+        Ok(refresh::plan(&self.fleet, hosts, (there, preferences), &live, (until, follow), look.request))
     }
 
     /// The image that new hosts are launched from; one that lacks what was pushed is refused unless told otherwise.

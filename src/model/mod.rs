@@ -44,7 +44,7 @@ pub use partition::Partition;
 pub use play::{Play, PlayKind, PlayStep, StepOutcome, StepResult};
 pub use pool::{Market, Pool};
 pub use quote::shell_word;
-pub use refresh::{Refresh, RefreshWish};
+pub use refresh::{Refresh, RefreshPreferences};
 pub use request::{CopyRequest, FleetGiven, FleetRequest, GivenHost, ImageRequest, RefusedPool, TemplateRequest};
 pub use residue::{Residue, Thing};
 pub use sample::Sample;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// What is asked of an instance refresh, in Auto Scaling's words.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
-pub struct RefreshWish {
+pub struct RefreshPreferences {
     /// `MinHealthyPercentage`: so many percent of the desired capacity stay in service, 0 to 100.
     pub min_healthy: u32,
     /// `MaxHealthyPercentage`: so many percent are there at most, what is on its way out not counted, 100 to 200.
@@ -31,7 +31,7 @@ pub struct Refresh {
     /// How much of it is done, 0 to 100.
     pub percent: u32,
     /// What was asked; none where it asks for what fleetwright never does.
-    pub wish: Option<RefreshWish>,
+    pub preferences: Option<RefreshPreferences>,
 }
 
 impl Refresh {

@@ -195,20 +195,22 @@ pub(super) fn settings(birth: &Birth<'_>) -> Result<Settings, Unplannable> {
     if security_groups.is_empty() {
         return Err(lacking("security group", "security_groups"));
     }
-    if compose(birth.user_data, &Unit::of(birth.fleet, birth.drain)).len() > LIMIT {
+    let bytes = compose(birth.user_data, &Unit::of(birth.fleet, birth.drain)).len();
+    if bytes > LIMIT {
         return Err(Unplannable::new(
             Exit::Usage,
             format!(
-                "user data, the host unit and `worker.drain` together are longer than EC2's {LIMIT} bytes, gzip or not"
+                "user data, the host unit and `worker.drain` together are {bytes} bytes as gzip, and EC2 takes {LIMIT}"
             ),
             "move what is long into the image or the release",
         ));
     }
     let instance_profile = hosts.instance_profile.clone().or_else(|| template.and_then(|t| t.instance_profile.clone()));
     if instance_profile.is_none() && birth.fleet.worker.as_ref().is_some_and(|worker| worker.logs_to.is_some()) {
-        return Err(lacking(
-            "instance profile, without which no host may write to `worker.logs_to`",
-            "instance_profile",
+        return Err(Unplannable::new(
+            Exit::Usage,
+            "no host may write to `worker.logs_to`: neither the spec nor the template instance names an instance profile",
+            "add `fleet.instance_profile` to the spec",
         ));
     }
     Ok(Settings {

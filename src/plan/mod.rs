@@ -49,7 +49,7 @@ pub mod waves;
 use crate::exit::Exit;
 use crate::journal::Fold;
 use crate::model::{
-    CopyRequest, FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, RefreshWish, Region, ScheduledAction,
+    CopyRequest, FleetKey, GroupRequest, ImageRequest, InstanceId, Mark, RefreshPreferences, Region, ScheduledAction,
     TemplateRequest,
 };
 use schemars::JsonSchema;
@@ -275,7 +275,7 @@ pub enum Action {
         /// The group.
         group: String,
         /// Within which bounds.
-        wish: RefreshWish,
+        preferences: RefreshPreferences,
     },
     /// Replace these hosts, a few at a time; never run itself, each round of it is a launch or a smaller fleet of its own.
     Renew {

@@ -2,7 +2,7 @@
 //! bounds that its preferences set.
 
 use super::{Action, Plan, Step, Until};
-use crate::model::{Group, Instance, Refresh, RefreshWish, count};
+use crate::model::{Group, Instance, Refresh, RefreshPreferences, count};
 use crate::spec::Fleet;
 use crate::spec::fleet::{GroupSpec, HostsSpec};
 use jiff::{SignedDuration, Timestamp};
@@ -13,13 +13,13 @@ pub const STEP: &str = "refresh";
 /// Clocks here and at AWS may be apart by so much: a refresh that began so much before it was asked for may be ours.
 const APART: SignedDuration = SignedDuration::from_secs(60);
 
-/// The largest `MaxHealthyPercentage`.
+/// The largest `MaxHealthyPercentage` (RefreshPreferences, API reference: 100 to 200).
 const MOST: u32 = 200;
 
 /// What the refresh is asked for: never fewer in service than the group wants, and no more than `surge` beside them. What is
 /// on its way out does not count for AWS.
-pub fn wish(spec: &GroupSpec, desired: u32, surge: u32, skip_matching: bool) -> RefreshWish {
-    RefreshWish {
+pub fn preferences(spec: &GroupSpec, desired: u32, surge: u32, skip_matching: bool) -> RefreshPreferences {
+    RefreshPreferences {
         min_healthy: 100,
         // Rounded down: never more than was asked for. At 100 AWS launches one before it ends one.
         max_healthy: (100 + surge.saturating_mul(100) / desired.max(1)).min(MOST),
@@ -32,7 +32,7 @@ pub fn wish(spec: &GroupSpec, desired: u32, surge: u32, skip_matching: bool) -> 
 pub fn plan(
     fleet: &Fleet,
     hosts: &HostsSpec,
-    (group, wish): (&Group, RefreshWish),
+    (group, preferences): (&Group, RefreshPreferences),
     live: &[Instance],
     (until, follow): (Until, (Vec<Step>, Vec<String>)),
     request: String,
@@ -51,7 +51,7 @@ pub fn plan(
         Step::new(
             STEP,
             format!("Auto Scaling replaces the hosts of {name}"),
-            Action::Refresh { group: name.clone(), wish },
+            Action::Refresh { group: name.clone(), preferences },
         ),
         Step::new(
             "accept",
@@ -71,9 +71,16 @@ pub fn plan(
         ),
     ]);
     plan.notes.push(if fleet.worker.is_some() {
-        format!("what ends drains by its host unit, within `fleet.group.drain_within`; Auto Scaling waits {} s for each new host and asks for nothing else", wish.warmup)
+        format!(
+            "what ends drains by its host unit, within `fleet.group.drain_within`; Auto Scaling waits {} s for each new host \
+             and asks for nothing else",
+            preferences.warmup
+        )
     } else {
-        format!("Auto Scaling drains nothing, and waits {} s for each new host without asking whether it works", wish.warmup)
+        format!(
+            "Auto Scaling drains nothing, and waits {} s for each new host without asking whether it works",
+            preferences.warmup
+        )
     });
     plan
 }
@@ -83,7 +90,7 @@ pub fn plan(
 pub enum Whose<'r> {
     /// This step began it, or an earlier run did and it goes on.
     Ours(&'r Refresh),
-    /// Somebody else's is under way.
+    /// Somebody else's is under way, or one of ours with other preferences.
     Foreign(&'r Refresh),
     /// There is none: begin one.
     Nobodys,
@@ -104,20 +111,20 @@ pub struct Known {
 
 /// Tells whose refresh is there, newest first as AWS lists them. Refreshes bear no tags: one whose call was never answered is
 /// known by its preferences and by when it began.
-pub fn whose<'r>(seen: &'r [Refresh], known: &Known, wish: &RefreshWish) -> Whose<'r> {
+pub fn whose<'r>(seen: &'r [Refresh], known: &Known, preferences: &RefreshPreferences) -> Whose<'r> {
     if let Some(id) = &known.mine {
         return seen.iter().find(|one| one.id == *id).map_or_else(|| Whose::Unseen(id.clone()), Whose::Ours);
     }
     let ours = |one: &Refresh| known.all.contains(&one.id);
     let asked = |one: &&Refresh| {
         let since = known.asked.zip(one.started).is_some_and(|(asked, began)| began >= asked - APART);
-        since && one.wish.as_ref() == Some(wish) && !ours(one)
+        since && one.preferences.as_ref() == Some(preferences) && !ours(one)
     };
     if let Some(one) = seen.iter().find(asked) {
         return Whose::Ours(one);
     }
     match seen.iter().find(|one| !one.over()) {
-        Some(one) if ours(one) => Whose::Ours(one),
+        Some(one) if ours(one) && one.preferences.as_ref() == Some(preferences) => Whose::Ours(one),
         Some(one) => Whose::Foreign(one),
         None => Whose::Nobodys,
     }
@@ -127,27 +134,35 @@ pub fn whose<'r>(seen: &'r [Refresh], known: &Known, wish: &RefreshWish) -> Whos
 mod tests {
     use super::*;
 
-    const WISH: RefreshWish = RefreshWish { min_healthy: 100, max_healthy: 125, warmup: 60, skip_matching: false };
+    const PREFERENCES: RefreshPreferences =
+        RefreshPreferences { min_healthy: 100, max_healthy: 125, warmup: 60, skip_matching: false };
 
     fn at(second: i64) -> Timestamp {
         Timestamp::from_second(1_800_000_000 + second).unwrap()
     }
 
-    fn one(id: &str, status: &str, started: i64, wish: RefreshWish) -> Refresh {
-        let wish = Some(wish);
-        Refresh { id: id.into(), status: status.into(), reason: None, started: Some(at(started)), percent: 0, wish }
+    fn one(id: &str, status: &str, started: i64, preferences: RefreshPreferences) -> Refresh {
+        let preferences = Some(preferences);
+        Refresh {
+            id: id.into(),
+            status: status.into(),
+            reason: None,
+            started: Some(at(started)),
+            percent: 0,
+            preferences,
+        }
     }
 
     #[test]
     fn a_refresh_is_ours_by_its_id_or_by_what_was_asked_and_when() {
-        let other = RefreshWish { max_healthy: 150, ..WISH };
-        let seen = [one("b", "InProgress", 100, WISH), one("a", "Successful", 0, WISH)];
+        let other = RefreshPreferences { max_healthy: 150, ..PREFERENCES };
+        let seen = [one("b", "InProgress", 100, PREFERENCES), one("a", "Successful", 0, PREFERENCES)];
         let known = |mine: Option<&str>, asked: Option<i64>, all: &[&str]| Known {
             mine: mine.map(str::to_owned),
             asked: asked.map(at),
             all: all.iter().map(|id| (*id).to_owned()).collect(),
         };
-        let told = |known: &Known, seen: &[Refresh]| match whose(seen, known, &WISH) {
+        let told = |known: &Known, seen: &[Refresh]| match whose(seen, known, &PREFERENCES) {
             Whose::Ours(one) => format!("ours {}", one.id),
             Whose::Foreign(one) => format!("foreign {}", one.id),
             Whose::Nobodys => "nobodys".to_owned(),
@@ -167,6 +182,11 @@ mod tests {
             assert_eq!(told(&known, &seen), told_as, "{known:?}");
         }
         assert_eq!(told(&known(None, Some(100), &[]), &[one("b", "InProgress", 100, other)]), "foreign b");
+        assert_eq!(
+            told(&known(None, None, &["b"]), &[one("b", "InProgress", 100, other)]),
+            "foreign b",
+            "asked for else"
+        );
         assert_eq!(told(&known(None, None, &[]), &seen[1..]), "nobodys");
         // Another run's is not taken for the one that this step asked for.
         assert_eq!(told(&known(None, Some(0), &["a"]), &seen[1..]), "nobodys");
@@ -177,8 +197,8 @@ mod tests {
     fn no_more_than_the_surge_and_no_fewer_than_the_size() {
         let spec = crate::spec::testing::of_file("tests/specs/it/group.yaml").fleet.unwrap().group.unwrap();
         let bounds = |desired, surge| {
-            let wish = wish(&spec, desired, surge, false);
-            (wish.min_healthy, wish.max_healthy)
+            let preferences = preferences(&spec, desired, surge, false);
+            (preferences.min_healthy, preferences.max_healthy)
         };
         for (desired, surge, most) in [(4, 1, 125), (3, 1, 133), (3, 2, 166), (1, 1, 200), (500, 1, 100), (2, 9, 200)] {
             assert_eq!(bounds(desired, surge), (100, most), "{surge} beside {desired}");

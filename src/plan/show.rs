@@ -47,12 +47,12 @@ fn details(action: &Action) -> String {
             group.types.join(" "),
             group.subnets.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "),
         ),
-        Action::Refresh { wish, .. } => format!(
+        Action::Refresh { preferences, .. } => format!(
             ": {} to {} % healthy, {} s each{}",
-            wish.min_healthy,
-            wish.max_healthy,
-            wish.warmup,
-            if wish.skip_matching { ", those that match stay" } else { "" },
+            preferences.min_healthy,
+            preferences.max_healthy,
+            preferences.warmup,
+            if preferences.skip_matching { ", those that match stay" } else { "" },
         ),
         Action::Image(request) => {
             format!(" of {}{}", request.instance, if request.no_reboot { "" } else { " (it is rebooted)" })

@@ -186,7 +186,7 @@ impl Driver for Steps {
                     let place = group.as_deref().map(|group| (group, *left));
                     self.end_some(id, hosts, *drained, place).await
                 }
-                Action::Refresh { group, wish } => self.refresh(id, group, *wish).await,
+                Action::Refresh { group, preferences } => self.refresh(id, group, *preferences).await,
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),
                 Action::Extend { until, grouped } => self.extend(id, *until, *grouped).await,
                 Action::Mark { host, mark, since } => self.put_mark(id, host, *mark, *since).await,

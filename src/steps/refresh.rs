@@ -9,7 +9,7 @@ use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::{History, IntentState, Outcome};
-use crate::model::{FaultKind, Group, InstanceId, Refresh, RefreshWish, tags};
+use crate::model::{FaultKind, Group, InstanceId, Refresh, RefreshPreferences, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::refresh::{Known, Whose, whose};
 use jiff::Timestamp;
@@ -17,19 +17,28 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-/// Between two looks.
+/// Between two looks: a host takes minutes, and six calls a minute are far below any of Auto Scaling's limits.
 const LOOK: Duration = Duration::from_secs(10);
 
 impl Steps {
     /// Has the group's hosts replaced by Auto Scaling, and waits until that came to an end.
-    pub(super) async fn refresh(&self, step: &str, name: &str, wish: RefreshWish) -> Result<Done, Failure> {
+    pub(super) async fn refresh(
+        &self,
+        step: &str,
+        name: &str,
+        preferences: RefreshPreferences,
+    ) -> Result<Done, Failure> {
         let begun = self.clock.now();
-        let mut told = None;
+        let (mut told, mut watched) = (None, None::<String>);
         loop {
             let read_at = self.clock.now();
             let what = format!("look at the instance refreshes of {name}");
-            let seen = self.read(&what, async || self.clients.refreshes(name).await).await?;
-            let one = match whose(&seen, &self.known_refreshes(step)?, &wish) {
+            let seen = self.read(&what, async || self.clients.refreshes(name).await).await;
+            let seen = seen.map_err(|failure| match &watched {
+                Some(id) => goes_on(failure, name, id),
+                None => failure,
+            })?;
+            let one = match whose(&seen, &self.known_refreshes(step)?, &preferences) {
                 Whose::Ours(one) => one,
                 Whose::Foreign(one) => return Err(foreign(name, one)),
                 Whose::Unseen(id) if self.clock.now().duration_since(begun) < CONSISTENT => {
@@ -38,14 +47,16 @@ impl Steps {
                     continue;
                 }
                 Whose::Unseen(id) => {
-                    return Err(Failure::to(Exit::Unavailable, format!("see the instance refresh {id} of {name}")));
+                    let text = format!("see the instance refresh {id} of {name}: it was begun, and no look shows it");
+                    return Err(goes_on(Failure::to(Exit::Unavailable, text), name, &id));
                 }
                 Whose::Nobodys => {
-                    self.begin_refresh(step, name, &wish, read_at).await?;
+                    self.begin_refresh(step, name, &preferences, read_at).await?;
                     continue;
                 }
             };
             self.remember(step, one)?;
+            watched = Some(one.id.clone());
             if told.as_ref() != Some(&one.reason)
                 && let Some(reason) = &one.reason
             {
@@ -101,11 +112,11 @@ impl Steps {
         &self,
         step: &str,
         name: &str,
-        wish: &RefreshWish,
+        preferences: &RefreshPreferences,
         read_at: Timestamp,
     ) -> Result<(), Failure> {
         let group = self.group_now(name).await?.ok_or_else(|| {
-            Failure::new(Exit::Refused, format!("the group {name} is gone"))
+            Failure::to(Exit::Refused, format!("begin an instance refresh of {name}: the group is gone"))
                 .hint("fleetwright launch     # makes it anew")
         })?;
         let protected = self.unshielded(&group).await?;
@@ -114,7 +125,7 @@ impl Steps {
             .end_owned(
                 step,
                 &format!("let Auto Scaling replace the hosts of {name}"),
-                async || self.clients.draft_refresh(&owned, wish).await,
+                async || self.clients.draft_refresh(&owned, preferences).await,
                 async |permit| self.clients.start_refresh(permit).await.map(|id| vec![id]),
             )
             .await;
@@ -173,16 +184,16 @@ fn ids(intent: &IntentState) -> impl Iterator<Item = &str> {
 
 fn foreign(name: &str, one: &Refresh) -> Failure {
     let text = format!(
-        "replace the hosts of {name}: no journal here knows the instance refresh {} that is under way ({}, {} %)",
+        "replace the hosts of {name}: instance refresh {} is under way, begun by nobody here or for something else ({}, {} %)",
         one.id, one.status, one.percent
     );
-    Failure::new(Exit::Refused, text)
+    Failure::to(Exit::Refused, text)
         .hint("the same command again, once it is over")
         .hint(format!("aws autoscaling cancel-instance-refresh --auto-scaling-group-name {name}     # stops it"))
 }
 
 fn goes_on(failure: Failure, name: &str, id: &str) -> Failure {
     failure
-        .hint(format!("instance refresh {id} goes on in AWS; the same command again watches it"))
+        .hint(format!("the same command again     # watches instance refresh {id}, which goes on in AWS"))
         .hint(format!("aws autoscaling cancel-instance-refresh --auto-scaling-group-name {name}     # stops it"))
 }
