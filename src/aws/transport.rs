@@ -1,5 +1,5 @@
-//! How bytes get to AWS, and to those that are told how a verb ended: through the proxy that the environment names, though never to this machine itself, and trusting the
-//! certificates of AWS_CA_BUNDLE where it is set.
+//! How bytes get to AWS, and to those that are told how a verb ended: through the proxy that the environment names, though
+//! never to this machine itself, and trusting the certificates of AWS_CA_BUNDLE where it is set.
 //!
 //! HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY are read as the SDK reads them. Beyond that, loopback (the rehearsal
 //! cloud) and link-local addresses (the metadata services of EC2 and ECS, where credentials come from) never go through a

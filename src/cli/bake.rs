@@ -5,7 +5,8 @@ use super::request::Bake;
 /// Make an image of the verified template
 ///
 /// The image carries the release and the digest of the verification. A template that the spec has built is launched,
-/// provisioned and verified first where it is not there, and ended when its image is. A bake that was not finished is gone on with.
+/// provisioned and verified first where it is not there, and ended when its image is. A bake that was not finished is gone
+/// on with.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright bake

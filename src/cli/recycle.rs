@@ -68,9 +68,10 @@ struct RemoveArgs {}
 
 /// Replace the fleet's hosts now, a few at a time
 ///
-/// New hosts are launched and waited for, until their workers run where the spec names a worker; then as many of the old ones, oldest first, are drained and ended, until all have
-/// given way. There are never fewer than the fleet's size and never more than that and --surge. What carries
-/// fleetwright:protect stays. Where it is killed or fails, the same command goes on.
+/// New hosts are launched and waited for, until their workers run where the spec names a worker; then as many of the old
+/// ones, oldest first, are drained and ended, until all have given way. There are never fewer than the fleet's size and
+/// never more than that and --surge. What carries fleetwright:protect stays. Where it is killed or fails, the same command
+/// goes on.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright recycle now
@@ -103,7 +104,8 @@ struct NowArgs {
     /// Let Auto Scaling replace the hosts of a fleet in a group of its own, and watch it
     ///
     /// It goes on by itself when this command ends. New hosts get `fleet.group.grace` to warm up and are asked for nothing
-    /// else until all are replaced; what ends drains by the host unit where the spec names a worker.
+    /// else until all are replaced; what ends drains by the host unit where the spec names a worker. --surge is taken in whole
+    /// percent, rounded down: one at a time where that is less than one, never more than as many again.
     #[arg(long, conflicts_with_all = ["older_than", "no_drain"])]
     instance_refresh: bool,
     /// Leave hosts alone that the group would launch the same again

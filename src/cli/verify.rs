@@ -4,8 +4,9 @@ use super::request::Verify;
 
 /// Check the template, reboot included
 ///
-/// Launches and provisions the template first where the spec has it built. Runs the verify playbook on it over SSH, reboots it and sees the worker come back, and completes a few
-/// real items through a private queue. What it finds is written down and stamped on the image.
+/// Launches and provisions the template first where the spec has it built. Runs the verify playbook on it over SSH, reboots
+/// it and sees the worker come back, and completes a few real items through a private queue. What it finds is written down
+/// and stamped on the image.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright verify

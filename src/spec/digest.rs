@@ -8,14 +8,16 @@ use std::io;
 
 /// SHA-256, hex, over everything that decides what a host of the fleet is.
 ///
-/// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and `ssh.port`; of
-/// `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups, instance profile, key pair, root volume,
-/// metadata options and `expires`; the bytes of the user data file, not its path; what the host unit does with
-/// the worker: `worker.service`, `worker.restart_every`, `worker.logs_to`, the bytes of `worker.drain`.
+/// In it: account, region and name; the owner's tags; `template.instance`; `image.name`; `image.encrypt`; `ssh.user` and
+/// `ssh.port`; of `fleet` the mode, the spot share and its fallback, types or requirements, subnets, security groups,
+/// instance profile, key pair, root volume, metadata options and `expires`; the bytes of the user data file, not its path;
+/// what the host unit does with the worker: `worker.service`, `worker.restart_every`, `worker.logs_to`, the bytes of
+/// `worker.drain`.
 ///
-/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is shared, how many SSH connections are made and with which
-/// keys, release, the rest of worker, queue, feed, done, budget, notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a
-/// change of size or pace is no other fleet. Paths are left out, so two checkouts in different folders agree.
+/// Not in it: `fleet.size`, `fleet.group`, `accept`, `max_price`, image retention, regions of copies, where state is
+/// shared, how many SSH connections are made and with which keys, release, the rest of worker, queue, feed, done, budget,
+/// notify, recycle, rehearsal and the verify playbook. None of them makes another host, so a change of size or pace is no
+/// other fleet. Paths are left out, so two checkouts in different folders agree.
 pub(crate) fn of(fleet: &Fleet, drain: Option<&Playbook>) -> io::Result<String> {
     let mut hosts = match &fleet.fleet {
         None => serde_json::Value::Null,

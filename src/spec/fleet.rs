@@ -296,7 +296,7 @@ pub struct Worker {
     pub command: Option<String>,
     /// `drain:` playbook that lets a host finish what it has and take no more; its service is stopped if absent.
     pub drain: Option<PathBuf>,
-    /// `restart_every:` the longest that the service stays up on a host, 10m to 30d; as long as it likes if absent.
+    /// `restart_every:` how long the service stays up on a host before it is restarted, 10m to 30d; as long as it likes if absent.
     #[serde(default)]
     pub restart_every: Option<Duration>,
     /// `logs_to:` where in S3 the service's log goes before its host ends; it ends with the host if absent.

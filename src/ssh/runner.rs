@@ -63,7 +63,8 @@ impl<'a> Runner<'a> {
         self
     }
 
-    /// How long the host waits between tries, those of the lock among them, and before it looks whether a restarted service is still there; 1 s.
+    /// How long the host waits between tries, those of the lock among them, and before it looks whether a restarted service
+    /// is still there; 1 s.
     #[must_use]
     pub fn pause(mut self, pause: Duration) -> Self {
         self.pause = pause;

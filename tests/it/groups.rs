@@ -1,4 +1,5 @@
-//! A fleet in its own Auto Scaling group: one group of N whatever is killed, nothing left after `down`, nothing foreign touched.
+//! A fleet in its own Auto Scaling group: one group of N whatever is killed, nothing left after `down`, nothing foreign
+//! touched.
 
 use crate::env::{Cloud, IMAGE, call_to, expect};
 use serde_json::{Value, json};

@@ -1,5 +1,5 @@
-//! A group of the fleet's own and its image: what `bake` makes is what it launches from then on, and Auto Scaling's own instance
-//! refresh is begun once, attached to and believed only when it is done.
+//! A group of the fleet's own and its image: what `bake` makes is what it launches from then on, and Auto Scaling's own
+//! instance refresh is begun once, attached to and believed only when it is done.
 
 use crate::env::{Cloud, IMAGE, call_to, expect};
 use fleetwright::exit::Exit;

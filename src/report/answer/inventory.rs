@@ -126,7 +126,8 @@ fn hosts_line(host: &InventoryHost) -> String {
 /// The group of hosts that nobody but their investigator should touch.
 const QUARANTINED: &str = "quarantined";
 
-/// One group, named as Ansible wants names of groups, and one of hosts in quarantine, where there are any. JSON is YAML, too, and needs no other rules of quoting.
+/// One group, named as Ansible wants names of groups, and one of hosts in quarantine, where there are any. JSON is YAML,
+/// too, and needs no other rules of quoting.
 fn ansible<'a>(
     fleet: &str,
     hosts: impl Iterator<Item = (&'a InventoryHost, &'a Vec<(&'static str, String)>)>,

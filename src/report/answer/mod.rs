@@ -131,7 +131,8 @@ pub fn schemas() -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// The schema that a verb's answer keeps to, as named by [`schemas`]; a verb of two words is joined by a hyphen; `dry_run` shows a plan whatever the verb.
+/// The schema that a verb's answer keeps to, as named by [`schemas`]; a verb of two words is joined by a hyphen; `dry_run`
+/// shows a plan whatever the verb.
 pub fn schema_of(verb: &str, dry_run: bool) -> Option<&'static str> {
     Some(match verb {
         "exec" => "exec",

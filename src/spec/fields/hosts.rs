@@ -65,7 +65,8 @@ pub(super) const FIELDS: &[Field] = &[
         "fleet.group.grace",
         duration(0, 7_200),
         "10m",
-        "How long a new host may look unhealthy before the group replaces it.",
+        "How long a new host may look unhealthy before the group replaces it; `recycle now --instance-refresh` also waits so \
+         long for each new host.",
     )
     .default("5m")
     .source("https://docs.aws.amazon.com/autoscaling/ec2/userguide/health-check-grace-period.html"),

@@ -163,8 +163,10 @@ pub static FLEET: Document = Document {
 pub static PLAYBOOK: Document = Document {
     name: "playbook",
     title: "playbook",
-    about: "Lists the steps of `template.verify`, `template.build.playbook` or `release.playbook`. Values are templates of the owner's own `vars` and of what \
-            is known of a host: `instance_id`, `slot`, `address`, `fleet`, `region`, `release` and `queue_url`. A file that needs no `vars` may be the list of steps alone.",
+    about: "Lists the steps of `template.verify`, `template.build.playbook`, `release.playbook` or `worker.drain`. Values are \
+            templates of the owner's own `vars` and of what is known of a host: `instance_id`, `slot`, `address`, `fleet`, \
+            `region`, `release` (in `release.playbook` only) and `queue_url`; a drain playbook knows neither `slot`, \
+            `address` nor `queue_url`. A file that needs no `vars` may be the list of steps alone.",
     bare: Some("steps"),
     any_of: &[],
     parts: &[playbook::FIELDS],

@@ -66,7 +66,7 @@ pub(super) const FIELDS: &[Field] = &[
         "steps.unpack",
         SECTION,
         "{to: \"/srv/releases/{{ release }}\"}",
-        "Unpacks the release archive into a new folder. Not in a verify playbook, which has no release.",
+        "Unpacks the release archive into a new folder. Only in `release.playbook`: no other has a release.",
     ),
     Field::new("steps.unpack.to", Kind::Template, "\"/srv/releases/{{ release }}\"", "The folder on the host.")
         .required(),
@@ -92,7 +92,7 @@ pub(super) const FIELDS: &[Field] = &[
         "steps.reboot",
         SECTION,
         "{within: 10m}",
-        "Reboots the host; another boot id must answer. In a verify playbook it is the reboot proof.",
+        "Reboots the host; another boot id must answer. In a verify playbook it is the reboot proof; not in a drain playbook.",
     ),
     Field::new("steps.reboot.within", duration(10, 3600), "2m", "How long it may take.").default("10m"),
     Field::new("steps.check", COMMAND, "systemctl is-active crawl-worker", "Must exit 0, and changes nothing.")

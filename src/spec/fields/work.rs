@@ -81,17 +81,17 @@ pub(super) const FIELDS: &[Field] = &[
         "playbooks/drain.yaml",
         "The playbook that lets a host finish what it has in hand and take no more, before it ends: over SSH by `scale` and \
          its like, by the host unit where EC2 or Auto Scaling takes the host back. User data carries it there, so it knows \
-         neither `slot`, `address` nor `queue_url`, and all of it must fit into EC2's 16 KiB. Its last step should be a check that nothing \
-         is left.",
+         neither `slot`, `address` nor `queue_url`, and all of it must fit into EC2's 16 KiB. Its last step should be a \
+         check that nothing is left.",
     )
     .absent("the service is stopped, and no process of it may be left"),
     Field::new(
         "worker.restart_every",
         duration(600, 30 * 86_400),
         "6h",
-        "The longest that the service stays up on a host: the host unit restarts it before, as the service manager does with \
-         its own limit for the stop, and up to a quarter earlier by the host's id, so that not all hosts do at once. Not \
-         while the host is drained, and not where the service was stopped.",
+        "How long the service stays up on a host before the host unit restarts it, as the service manager does with its own \
+         limit for the stop: up to a quarter earlier by the host's id, so that not all hosts do at once, and at most a \
+         minute later. Not while the host is drained, and not where the service was stopped.",
     )
     .absent("it is not restarted"),
     Field::new(

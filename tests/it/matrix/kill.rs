@@ -1,5 +1,5 @@
-//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, at one of its journal's syncs, by strace, or when
-//! it has told something, which is how the phases of its work on hosts are met.
+//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, at one of its journal's syncs, by strace, or
+//! when it has told something, which is how the phases of its work on hosts are met.
 
 use crate::crash::kill;
 use crate::env::Cloud;

@@ -1,4 +1,5 @@
-//! What a paper shows of a command's output, held against what came: the same but for ids, times, sums of money and the order of hosts.
+//! What a paper shows of a command's output, held against what came: the same but for ids, times, sums of money and the
+//! order of hosts.
 
 use regex::Regex;
 use std::sync::LazyLock;
