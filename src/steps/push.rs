@@ -145,10 +145,11 @@ impl Steps {
         Ok(if good == pushed.reports.len() { Done::new(output, detail) } else { Done::warning(output, detail) })
     }
 
-    /// Writes the release down on the hosts that have it, where the account can see it. A push is not undone for a tag.
+    /// Writes the release down on the hosts that have it, where the account can see it: also on those that had it before,
+    /// since a push that was killed may have come that far and no further. A push is not undone for a tag.
     async fn mark(&self, step: &str, report: &FanReport, release: &str) {
         let ids: Vec<String> =
-            report.reports.iter().filter(|r| r.result == HostResult::Changed).map(|r| r.host.id.to_string()).collect();
+            report.reports.iter().filter(|r| r.result.good()).map(|r| r.host.id.to_string()).collect();
         for chunk in ids.chunks(1000) {
             let tags = crate::model::Tags::default().with(crate::model::tags::RELEASE, release);
             let tagged: Result<(), Failure> = self

@@ -138,7 +138,7 @@ pub(super) const GROUPED: &[Scene] = &[
             refresh::verified(cloud);
         },
         verb: |cloud, _| laptop(cloud, &["bake", "--no-login"]),
-        most: 0,
+        most: 4,
         check: |after| {
             after.alive(4);
             assert_eq!(after.ours.images.len(), 1 + after.over, "images");
@@ -159,7 +159,7 @@ pub(super) const GROUPED: &[Scene] = &[
         stage: as_it_is,
         before: kiln,
         verb: |cloud, _| laptop(cloud, &refresh::REFRESH),
-        most: 0,
+        most: 8,
         check: |after| {
             after.alive(4);
             let old = ids(after.was);

@@ -124,7 +124,7 @@ fn cell(scene: &Scene, at: &[&Kill]) -> Option<(Column, usize)> {
     assert_foreign_untouched(&foreign, &now);
     let ours = ours(&foreign, &now);
     assert!(peak(&cloud) <= scene.most, "{} hosts lived at once, {} are the most", peak(&cloud), scene.most);
-    let grouped = scene.spec == GROUP && !ours.templates.is_empty();
+    let grouped = [GROUP, crate::refresh::SPEC].contains(&scene.spec) && !ours.templates.is_empty();
     assert_eq!(ours.groups.len(), usize::from(grouped), "groups: {:#?}", ours.groups);
     let answer = serde_json::from_slice(&last.stdout).unwrap_or_default();
     (scene.check)(&After { cloud: &cloud, was: &was, world: &world, foreign: &foreign, ours: &ours, over, answer });

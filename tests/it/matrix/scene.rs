@@ -449,7 +449,7 @@ pub(super) const SCENES: &[Scene] = &[
             assert_eq!(releases.len(), 1, "{releases:?}");
             let release = releases.first().unwrap();
             let whole = format!(
-                "test \"$(ls -A /opt/job)\" = {release} && test \"$(find /opt/job/{release} -type f)\" = \
+                "test \"$(ls -A /opt/job)\" = {release} && test \"$(find /opt/job/{release} -type f ! -name .fleetwright)\" = \
                  /opt/job/{release}/tests/specs/it/job/items.txt && test \"$(wc -l </opt/job/{release}/tests/specs/it/job/items.txt)\" = {}",
                 std::fs::read_to_string(repo("tests/specs/it/job/items.txt")).unwrap().lines().count(),
             );
