@@ -7,12 +7,17 @@ For each number of hosts (40, 1000 and 5000 unless named): our own launch and te
 loop that many scripts have: one RunInstances a host, then polls of DescribeInstances until all run. Hosts are none; world
 time is what the cloud's own clock says, wall time is this machine's.
 
-Measured on 2026-11-21, debug build, two cores that other builds kept busy, launch at 60 world seconds a wall second (world
-time is then mostly this machine's slowness: AWS's buckets ask for 2,000 s) and down at 5:
+Measured on 2026-11-22, release build, two cores, nothing else running; launch at 60 world seconds a wall second, down at 5:
 
-                      hosts   calls throttled   world s   wall s
-    fleetwright launch   5000      78         0     18912    316.9   10 CreateFleet, 56 DescribeInstances
-    fleetwright down     5000     135        38       771    154.8   10 TerminateInstances that went through, 38 throttled
+                        hosts   calls throttled   world s   wall s
+    fleetwright launch     40      20         0        22      0.4
+    fleetwright down       40      35         0        31      6.1
+    boto3 loop             40      50         7       186      3.3
+    fleetwright launch   1000      31         0        57      1.0
+    fleetwright down     1000      40         0        35      6.9
+    boto3 loop           1000    1200       195      6298    105.1
+    fleetwright launch   5000     103         0      3319     55.5
+    fleetwright down     5000     148         0       386     77.3
 """
 
 import collections
