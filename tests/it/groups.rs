@@ -3,6 +3,7 @@
 
 use crate::env::{Cloud, IMAGE, call_to, expect};
 use serde_json::{Value, json};
+use std::process::Output;
 
 const SPEC: &str = "tests/specs/it/group.yaml";
 const NAME: &str = "fleetwright-crew";
@@ -34,14 +35,14 @@ fn sizes(cloud: &Cloud) -> (i64, i64, i64) {
 }
 
 /// Kills the verb at a call, lets the call go, and runs the same command again to its end.
-fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &str) {
+pub(crate) fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &str) -> Output {
     cloud.arm(action, point);
     let mut child = cloud.cli("laptop", arguments).spawn().unwrap();
     assert!(cloud.held(&mut child), "{action} {point}: {arguments:?} ended before it");
     child.kill().unwrap();
     child.wait().unwrap();
     cloud.release();
-    expect(&mut cloud.cli("laptop", arguments), 0);
+    expect(&mut cloud.cli("laptop", arguments), 0)
 }
 
 /// Nothing of the fleet is left.

@@ -2,6 +2,7 @@
 //! instance refresh is begun once, attached to and believed only when it is done.
 
 use crate::env::{Cloud, IMAGE, call_to, expect};
+use crate::groups::killed;
 use fleetwright::exit::Exit;
 use fleetwright::journal::{Begun, FleetDir, Holder};
 use fleetwright::model::{FleetKey, RunId};
@@ -81,17 +82,6 @@ pub(crate) fn verified(cloud: &Cloud) {
     let found = json!({ "digest": "d", "instance": "i-0123456789abcdef0", "boot_id": "b", "playbook": null });
     journal.step("scan", json!({ "attestation": found }), at).unwrap();
     journal.end(Exit::Done, at).unwrap();
-}
-
-/// Kills the verb at a call, lets the call go, and runs the same command again to its end.
-fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &str) -> Output {
-    cloud.arm(action, point);
-    let mut child = cloud.cli("laptop", arguments).spawn().unwrap();
-    assert!(cloud.held(&mut child), "{action} {point}: {arguments:?} ended before it");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    cloud.release();
-    expect(&mut cloud.cli("laptop", arguments), 0)
 }
 
 #[test]

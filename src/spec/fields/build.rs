@@ -1,8 +1,8 @@
 //! `template.build:` a template instance that fleetwright makes.
 
 use super::Field;
-use super::hosts::{GROUP, SUBNET, TYPE};
-use super::kind::{Form, Kind, SECTION, line, list, text};
+use super::hosts::{GROUP, PROFILE, SUBNET, TYPE};
+use super::kind::{Kind, SECTION, line, list, text};
 
 const LAUNCH: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/LaunchingAndUsingInstances.html";
 
@@ -56,12 +56,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html"),
     Field::new(
         "template.build.instance_profile",
-        Kind::Text(Form {
-            words: "instance profile's name (at most 128 characters) or ARN",
-            pattern: "^(arn:.+:instance-profile/)?[A-Za-z0-9_+=,.@/-]{1,128}$",
-            length: None,
-            bare: true,
-        }),
+        PROFILE,
         "digest-worker",
         "What it may do in AWS while it is provisioned and checked.",
     )

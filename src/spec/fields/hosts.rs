@@ -23,6 +23,12 @@ pub(super) const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$")
 const PATTERN: Kind = text("instance type, perhaps with `*`", "^[a-z0-9.*-]{1,64}$");
 pub(super) const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");
 pub(super) const GROUP: Kind = text("security group id", "^sg-[a-z0-9-]{1,40}$");
+pub(super) const PROFILE: Kind = Kind::Text(Form {
+    words: "instance profile's name (at most 128 characters) or ARN",
+    pattern: "^(arn:.+:instance-profile/)?[A-Za-z0-9_+=,.@/-]{1,128}$",
+    length: None,
+    bare: true,
+});
 
 /// A number for at least so many, or a range.
 const fn between(words: &'static str, pattern: &'static str) -> Kind {
@@ -201,12 +207,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source("https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"),
     Field::new(
         "fleet.instance_profile",
-        Kind::Text(Form {
-            words: "instance profile's name (at most 128 characters) or ARN",
-            pattern: "^(arn:.+:instance-profile/)?[A-Za-z0-9_+=,.@/-]{1,128}$",
-            length: None,
-            bare: true,
-        }),
+        PROFILE,
         "digest-worker",
         "What the hosts may do in AWS. docs/iam-policy-worker.json is all that `fleetwright work` needs.",
     )
