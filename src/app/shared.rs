@@ -43,9 +43,16 @@ impl Drop for Bucket {
 impl Bucket {
     /// One call, repeated while that may help.
     async fn ask<T>(&self, what: &str, call: impl AsyncFn(&Clients) -> Result<T, Fault>) -> Result<T, Failure> {
-        let clients = self.clients.get_or_try_init(|| Clients::connect(&self.settings)).await;
-        let clients = clients.map_err(|fault| Failure::call("reach AWS", fault))?;
+        let clients = self.clients.get_or_try_init(|| self.connect()).await?;
         self.tools.read(what, async || call(clients).await).await
+    }
+
+    /// Clients of the region that the bucket is in, which need not be the fleet's.
+    async fn connect(&self) -> Result<Clients, Failure> {
+        let here = Clients::connect(&self.settings).await.map_err(|fault| Failure::call("reach AWS", fault))?;
+        let what = format!("find the region of s3://{}", self.name);
+        let region = self.tools.read(&what, async || here.bucket_region(&self.name).await).await?;
+        Ok(region.map_or_else(|| here.clone(), |region| here.in_region(&region)))
     }
 
     /// Calls so far, by action.

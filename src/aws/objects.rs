@@ -3,12 +3,15 @@
 use super::Clients;
 use super::classify::garbled;
 use super::convert::{need, pages, read};
-use crate::model::Fault;
+use crate::model::{Fault, Region};
 use aws_sdk_s3::primitives::ByteStream;
 
 const PUT: &str = "PutObject";
 const GET: &str = "GetObject";
 const LIST: &str = "ListObjectsV2";
+const HEAD: &str = "HeadBucket";
+/// The header that tells where a bucket is, whatever became of the call.
+const PLACE: &str = "x-amz-bucket-region";
 
 /// On what condition an object is written.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,27 @@ pub struct Got {
 }
 
 impl Clients {
+    /// The region that a bucket is in; none where S3 does not say, so that the next call does. Told even to who may not look
+    /// into it, and by the refusal of another region (<https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>).
+    ///
+    /// # Errors
+    ///
+    /// As the call, where it may be repeated.
+    pub async fn bucket_region(&self, bucket: &str) -> Result<Option<Region>, Fault> {
+        let told = match self.s3().head_bucket().bucket(bucket).send().await {
+            Ok(answer) => answer.bucket_region,
+            Err(error) => {
+                let place = error.raw_response().and_then(|raw| raw.headers().get(PLACE)).map(str::to_owned);
+                let fault = super::classify::fault(HEAD, &error);
+                if place.is_none() && fault.kind.retryable() {
+                    return Err(fault);
+                }
+                place
+            }
+        };
+        Ok(told.map(Region::new))
+    }
+
     /// Writes an object; its ETag, or none when the condition did not hold. Writing the same again is safe: a write whose
     /// answer was lost meets its own object.
     ///
@@ -135,6 +159,22 @@ mod tests {
         assert!(sent[0].starts_with("put /ops/a/b%201"), "path style at an endpoint of one's own: {}", sent[0]);
         assert!(sent[0].contains("if-none-match: *"), "{}", sent[0]);
         assert!(sent[1].contains("if-match: \"e-1\""), "{}", sent[1]);
+    }
+
+    #[tokio::test]
+    async fn a_bucket_says_where_it_is_even_when_it_refuses() {
+        let told = |status: u16| Canned::new(status, "").with_headers("x-amz-bucket-region: eu-west-1\r\n");
+        let silent = |status: u16| Canned::new(status, "");
+        let server =
+            Responder::start([told(200), told(301), told(400), told(403), silent(403), silent(404), silent(503)]).await;
+        let clients = server.clients().await;
+        let there = Ok(Some(Region::new("eu-west-1")));
+        for status in [200, 301, 400, 403] {
+            assert_eq!(clients.bucket_region("ops").await, there, "{status}");
+        }
+        assert_eq!(clients.bucket_region("ops").await, Ok(None), "403");
+        assert_eq!(clients.bucket_region("ops").await, Ok(None), "404");
+        assert!(clients.bucket_region("ops").await.is_err_and(|fault| fault.kind.retryable()), "503");
     }
 
     #[tokio::test]

@@ -10,6 +10,9 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 
+/// Batches that are read at once: each takes S3 some tens of milliseconds, and a long feed writes thousands.
+const AT_ONCE: usize = 16;
+
 /// What is shared of one run.
 #[derive(Debug, Default)]
 struct Far {
@@ -69,14 +72,19 @@ fn one(dir: &RunDir, depot: &dyn Depot, far: &Far, claimed: bool) -> Result<(), 
         store::ensure_path(dir.path())?;
         let mut bytes = if here == 0 { Vec::new() } else { store::read_only(&dir.journal())? };
         let mut end = 0;
+        let mut missing = Vec::new();
         for (number, size) in &far.segments {
-            let begin = end;
-            end += size;
-            if end > here {
-                // A file that was cut short by a crash may have a part of the batch.
-                bytes.truncate(usize::try_from(begin).unwrap_or(usize::MAX));
-                bytes.extend(whole(depot, &shared::segment(&run, *number), *size)?);
+            if end + size > here {
+                if missing.is_empty() {
+                    // A file that was cut short by a crash may have a part of the batch.
+                    bytes.truncate(usize::try_from(end).unwrap_or(usize::MAX));
+                }
+                missing.push((shared::segment(&run, *number), *size));
             }
+            end += size;
+        }
+        for some in missing.chunks(AT_ONCE) {
+            bytes.extend(together(depot, some)?);
         }
         store::replace(&dir.journal(), &bytes)?;
     } else if here > there && claimed {
@@ -122,6 +130,19 @@ fn publish(dir: &RunDir, depot: &dyn Depot, far: &Far) -> Result<(), JournalErro
         Some(whole) if good < bytes.len() => store::replace(&dir.journal(), whole),
         Some(_) | None => Ok(()),
     }
+}
+
+/// Objects of the sizes that were listed, one after the other in what comes back, read all at once.
+fn together(depot: &dyn Depot, objects: &[(String, u64)]) -> Result<Vec<u8>, JournalError> {
+    std::thread::scope(|scope| {
+        let read = |(name, size): &(String, u64)| whole(depot, name, *size);
+        let readers: Vec<_> = objects.iter().map(|object| scope.spawn(move || read(object))).collect();
+        let mut bytes = Vec::new();
+        for reader in readers {
+            bytes.extend(reader.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))?);
+        }
+        Ok(bytes)
+    })
 }
 
 /// An object of the size that was listed.

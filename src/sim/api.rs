@@ -68,14 +68,16 @@ pub(crate) struct ApiError {
     pub(crate) code: String,
     /// AWS's wording, as close as is known.
     pub(crate) message: String,
-    /// 400, 403, 412, 500, 503.
+    /// 301, 400, 403, 412, 500, 503.
     pub(crate) status: u16,
+    /// What S3 tells beside it: names and values.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl ApiError {
     /// A client error, HTTP 400.
     pub(crate) fn new(code: &str, message: impl Into<String>) -> Self {
-        Self { code: code.to_owned(), message: message.into(), status: 400 }
+        Self { code: code.to_owned(), message: message.into(), status: 400, headers: Vec::new() }
     }
 
     /// The same with another HTTP status.

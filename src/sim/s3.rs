@@ -1,6 +1,6 @@
 //! S3, as far as state needs it: objects that are put on a condition, read, listed and deleted.
 //!
-//! Sources: the S3 API reference and the user guide's "conditional requests". Calls are carried out one at a time, so the
+//! Sources: the S3 API reference and the user guide's "conditional requests" and "Request redirection". Calls are carried out one at a time, so the
 //! answer `409 ConditionalRequestConflict` to writes that cross comes by a fault script only.
 
 use super::api::{ApiError, Call, Handled, Object, Payload, Reply};
@@ -29,16 +29,24 @@ struct Stored {
     at: Timestamp,
 }
 
-/// Every bucket.
+/// One bucket.
+#[derive(Debug)]
+struct Bucket {
+    region: String,
+    objects: BTreeMap<String, Stored>,
+}
+
+/// Every bucket of every region: their names are one space.
 #[derive(Debug)]
 pub(crate) struct S3 {
-    buckets: BTreeMap<String, BTreeMap<String, Stored>>,
+    buckets: BTreeMap<String, Bucket>,
 }
 
 impl S3 {
-    /// Empty buckets of these names.
-    pub(crate) fn new(buckets: &[String]) -> Self {
-        Self { buckets: buckets.iter().map(|name| (name.clone(), BTreeMap::new())).collect() }
+    /// Empty buckets of these names in one region.
+    pub(crate) fn new(buckets: &[String], region: &str) -> Self {
+        let empty = || Bucket { region: region.to_owned(), objects: BTreeMap::new() };
+        Self { buckets: buckets.iter().map(|name| (name.clone(), empty())).collect() }
     }
 
     /// Carries a call out.
@@ -47,20 +55,29 @@ impl S3 {
             return Err(ApiError::new("InvalidRequest", "S3 is spoken to in REST"));
         };
         let asked = Asked(parameters);
-        let (bucket, key) = (asked.text("Bucket"), asked.text("Key"));
+        let (name, key) = (asked.text("Bucket"), asked.text("Key"));
         if call.action == "CreateBucket" {
-            if self.buckets.contains_key(bucket) {
+            if self.buckets.contains_key(name) {
                 let message = "Your previous request to create the named bucket succeeded and you already own it.";
                 return Err(ApiError::new("BucketAlreadyOwnedByYou", message).with_status(409));
             }
-            self.buckets.insert(bucket.to_owned(), BTreeMap::new());
-            let headers = vec![("location", format!("/{bucket}"))];
+            self.buckets.insert(name.to_owned(), Bucket { region: call.region.clone(), objects: BTreeMap::new() });
+            let headers = vec![("location", format!("/{name}"))];
             return Ok(object(Vec::new(), headers));
         }
-        let Some(objects) = self.buckets.get_mut(bucket) else {
+        let Some(bucket) = self.buckets.get_mut(name) else {
             return Err(ApiError::new("NoSuchBucket", "The specified bucket does not exist").with_status(404));
         };
+        let place = vec![("x-amz-bucket-region", bucket.region.clone())];
+        if call.region != bucket.region {
+            let message = "The bucket you are attempting to access must be addressed using the specified endpoint. \
+                           Please send all future requests to this endpoint.";
+            let elsewhere = ApiError::new("PermanentRedirect", message).with_status(301);
+            return Err(ApiError { headers: place, ..elsewhere });
+        }
+        let objects = &mut bucket.objects;
         match call.action.as_str() {
+            "HeadBucket" => Ok(object(Vec::new(), place)),
             "PutObject" => put(objects, key, &asked, bytes, call.now),
             "GetObject" => get(objects, key, &asked),
             "DeleteObject" => {
@@ -68,7 +85,7 @@ impl S3 {
                 let ended = objects.remove(key).map(|_| key.to_owned());
                 Ok(Reply { ended: ended.into_iter().collect(), ..Reply::default() })
             }
-            "ListObjectsV2" => list(objects, bucket, &asked),
+            "ListObjectsV2" => list(objects, name, &asked),
             other => Err(unimplemented(&format!("the rehearsal cloud's S3 has no {other}"))),
         }
     }
@@ -76,7 +93,7 @@ impl S3 {
     /// The ground truth: keys with sizes and ETags, by bucket.
     pub(crate) fn world(&self) -> Value {
         let object = |(key, stored): (&String, &Stored)| json!({"key": key, "size": stored.bytes.len(), "etag": stored.etag, "at": stored.at});
-        let bucket = |(name, objects): (&String, &BTreeMap<String, Stored>)| json!({"name": name, "objects": objects.iter().map(object).collect::<Vec<_>>()});
+        let bucket = |(name, bucket): (&String, &Bucket)| json!({"name": name, "region": bucket.region, "objects": bucket.objects.iter().map(object).collect::<Vec<_>>()});
         self.buckets.iter().map(bucket).collect()
     }
 }
@@ -251,7 +268,7 @@ mod tests {
 
     #[test]
     fn a_write_on_a_condition_is_made_once() {
-        let mut s3 = S3::new(&["ops".to_owned()]);
+        let mut s3 = S3::new(&["ops".to_owned()], "us-east-1");
         let first = put(&mut s3, "k", &[("IfNoneMatch", "*")], b"one").unwrap();
         assert_eq!(first, "\"f97c5d29941bfb1b2fdab0874906ab82\"", "md5 of `one`");
         assert_eq!(put(&mut s3, "k", &[("IfNoneMatch", "*")], b"two"), failed("PreconditionFailed", 412));
@@ -268,7 +285,7 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_named_and_what_came_damaged_is_refused() {
-        let mut s3 = S3::new(&["ops".to_owned()]);
+        let mut s3 = S3::new(&["ops".to_owned()], "us-east-1");
         let code = |handled: Handled| handled.map(drop).map_err(|error| error.code);
         let got = call(&mut s3, "GetObject", json!({"Bucket": "ops", "Key": "k"}), b"");
         assert_eq!(code(got), Err("NoSuchKey".to_owned()));
@@ -277,7 +294,7 @@ mod tests {
         assert_eq!(put(&mut s3, "k", &[("ChecksumCRC32", "AAAAAA==")], b"x"), failed("BadDigest", 400));
         assert_eq!(put(&mut s3, "k", &[("ContentMD5", "AAAAAA==")], b"x"), failed("BadDigest", 400));
         assert_eq!(put(&mut s3, &"k".repeat(1025), &[], b"x"), failed("KeyTooLongError", 400));
-        assert_eq!(s3.world(), json!([{"name": "ops", "objects": []}]));
+        assert_eq!(s3.world(), json!([{"name": "ops", "region": "us-east-1", "objects": []}]));
         assert_eq!(
             code(call(&mut s3, "CreateBucket", json!({"Bucket": "ops"}), b"")),
             Err("BucketAlreadyOwnedByYou".to_owned())
@@ -285,9 +302,22 @@ mod tests {
         call(&mut s3, "CreateBucket", json!({"Bucket": "new"}), b"").unwrap();
     }
 
+    /// "If a request arrives at the wrong Amazon S3 location ... a permanent redirect" (301), with the bucket's region beside it.
+    #[test]
+    fn a_bucket_of_another_region_says_which() {
+        let mut s3 = S3::new(&["ops".to_owned()], "eu-west-1");
+        for action in ["HeadBucket", "GetObject", "PutObject", "ListObjectsV2"] {
+            let error = call(&mut s3, action, json!({"Bucket": "ops", "Key": "k"}), b"").unwrap_err();
+            assert_eq!((error.code.as_str(), error.status), ("PermanentRedirect", 301), "{action}");
+            assert_eq!(error.headers, [("x-amz-bucket-region", "eu-west-1".to_owned())], "{action}");
+        }
+        let here = call(&mut S3::new(&["ops".to_owned()], "us-east-1"), "HeadBucket", json!({"Bucket": "ops"}), b"");
+        assert_eq!(here.unwrap().object.unwrap().headers, [("x-amz-bucket-region", "us-east-1".to_owned())]);
+    }
+
     #[test]
     fn listings_are_in_order_and_in_pages() {
-        let mut s3 = S3::new(&["ops".to_owned()]);
+        let mut s3 = S3::new(&["ops".to_owned()], "us-east-1");
         for key in ["b/3", "a/1", "b/1", "b/2 x", "c"] {
             put(&mut s3, key, &[], b"12345").unwrap();
         }

@@ -92,7 +92,7 @@ impl State {
             sqs,
             abroad: BTreeMap::new(),
             buckets: BTreeMap::new(),
-            s3: S3::new(&origin.seed.buckets),
+            s3: S3::new(&origin.seed.buckets, &origin.seed.region),
             events: HostEvents::new(&script, now),
             control: script.control(origin.seed.lag_seconds),
             faults: Faults::new(script, origin.rng_seed),

@@ -301,11 +301,23 @@ pub(crate) fn call_to(service: &str, authority: &str, form: &str) -> (u16, Strin
 
 /// One signed request: its line, further headers and body; status and body of the answer.
 pub(crate) fn signed(service: &str, authority: &str, line: &str, headers: &str, form: &str) -> (u16, String) {
+    signed_in("us-east-1", service, authority, line, headers, form)
+}
+
+/// The same in some region.
+pub(crate) fn signed_in(
+    region: &str,
+    service: &str,
+    authority: &str,
+    line: &str,
+    headers: &str,
+    form: &str,
+) -> (u16, String) {
     let mut stream = TcpStream::connect(authority).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
     let head = format!(
-        "{line} HTTP/1.1\r\nhost: {service}.us-east-1.amazonaws.com\r\nconnection: close\r\n\
-         {headers}authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/us-east-1/{service}/aws4_request, SignedHeaders=host, \
+        "{line} HTTP/1.1\r\nhost: {service}.{region}.amazonaws.com\r\nconnection: close\r\n\
+         {headers}authorization: AWS4-HMAC-SHA256 Credential=TEST/20260101/{region}/{service}/aws4_request, SignedHeaders=host, \
          Signature=00\r\ncontent-length: {}\r\n\r\n{form}",
         form.len()
     );

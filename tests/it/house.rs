@@ -233,8 +233,8 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
     });
     let action = format!("{client}:{}", words.collect::<String>());
     match action.as_str() {
-        // Everybody may ask who they are.
-        "sts:GetCallerIdentity" => Vec::new(),
+        // Everybody may ask who they are, and S3 tells where a bucket is in a refusal, too.
+        "sts:GetCallerIdentity" | "s3:HeadBucket" => Vec::new(),
         // "Granting permissions for SendMessage also grants SendMessageBatch", and so for deleting and for visibility.
         "sqs:SendMessageBatch" => vec!["sqs:SendMessage".to_owned()],
         "sqs:ChangeMessageVisibilityBatch" => vec!["sqs:ChangeMessageVisibility".to_owned()],

@@ -2,7 +2,7 @@
 //! at once.
 
 use crate::crash::kill;
-use crate::env::{Cloud, expect};
+use crate::env::{Cloud, expect, signed_in};
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/shared.yaml";
@@ -79,6 +79,22 @@ fn a_machine_that_slept_stops_once_another_went_on() {
     assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, N));
     expect(&mut cloud.launch("laptop"), 0);
     assert_eq!(cloud.ever_made(), N);
+}
+
+#[test]
+fn the_bucket_may_be_in_another_region() {
+    let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
+    let (status, told) = signed_in("eu-west-1", "s3", cloud.authority(), "PUT /euro-state", "", "");
+    assert_eq!(status, 200, "{told}");
+    cloud.set("state=s3://euro-state/fleetwright");
+    expect(&mut cloud.launch("laptop"), 0);
+    assert_eq!(runs(&cloud, "desktop"), runs(&cloud, "laptop"));
+    let buckets = cloud.world()["buckets"].clone();
+    let objects = |name: &str| {
+        let bucket = buckets.as_array().unwrap().iter().find(|bucket| bucket["name"] == name).unwrap();
+        bucket["objects"].as_array().unwrap().len()
+    };
+    assert!(objects("euro-state") > 1 && objects("ops-state") == 0, "{buckets}");
 }
 
 #[test]

@@ -65,6 +65,15 @@ class Objects(Case):
         self.assertEqual([page["KeyCount"] for page in pages], [2, 2, 1])
         self.assertNotIn("Contents", self.s3.list_objects_v2(Bucket="ops", Prefix="none"))
 
+    def test_a_bucket_of_another_region(self):
+        there = client("s3", s3={"addressing_style": "path"}, region="eu-west-1")
+        there.create_bucket(Bucket="euro", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
+        there.put_object(Bucket="euro", Key="k", Body=b"x")
+        # botocore goes where the refusal says.
+        self.assertEqual(self.s3.get_object(Bucket="euro", Key="k")["Body"].read(), b"x")
+        self.assertEqual([call["status"] for call in self.audit() if call["action"] == "GetObject"], [301, 200])
+        self.assertEqual(there.head_bucket(Bucket="euro")["BucketRegion"], "eu-west-1")
+
     def test_faults_and_audit(self):
         self.faults(rules=[{"action": "PutObject", "times": 1, "do": {"error": {"code": "ConditionalRequestConflict", "message": "crossed", "status": 409}}}])
         self.refused("ConditionalRequestConflict", self.put, "k", IfNoneMatch="*", status=409)

@@ -113,7 +113,8 @@ pub(super) fn wrap(
     put("content-type", &kind);
     if style == Style::S3 {
         put("x-amz-request-id", request_id);
-        for (name, value) in object.into_iter().flat_map(|object| &object.headers) {
+        let told = handled.as_ref().map_or_else(|error| Some(&error.headers), |_| object.map(|object| &object.headers));
+        for (name, value) in told.into_iter().flatten() {
             put(name, value);
         }
     } else {

@@ -70,6 +70,7 @@ pub(super) fn read(head: &Parts, body: &[u8]) -> Result<(&'static str, Payload),
         (&Method::GET, false, false) => "GetObject",
         (&Method::DELETE, false, false) => "DeleteObject",
         (&Method::PUT, false, true) => "CreateBucket",
+        (&Method::HEAD, false, true) => "HeadBucket",
         (&Method::GET, false, true) if parameters.get("ListType") == Some(&Value::from("2")) => "ListObjectsV2",
         (method, ..) => return refuse(&format!("the rehearsal cloud's S3 has no {method} {}", head.uri.path())),
     };
@@ -127,6 +128,7 @@ mod tests {
             ("ListObjectsV2", &"a/b".into(), &"2".into())
         );
         assert_eq!(asked("DELETE", "127.0.0.1", "/ops/k", &[]).unwrap().0, "DeleteObject");
+        assert_eq!(asked("HEAD", "127.0.0.1", "/ops", &[]).unwrap().0, "HeadBucket");
     }
 
     #[test]

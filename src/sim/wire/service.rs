@@ -59,7 +59,7 @@ const SERVICES: &[Service] = &[
     Service { name: "ec2", style: Style::Ec2, speaks: "2016-11-15", reach: Reach::Regions },
     Service { name: "sqs", style: SQS, speaks: "AmazonSQS", reach: Reach::Here },
     Service { name: "sts", style: STS, speaks: "2011-06-15", reach: Reach::Here },
-    Service { name: "s3", style: Style::S3, speaks: "", reach: Reach::Here },
+    Service { name: "s3", style: Style::S3, speaks: "", reach: Reach::Regions },
     Service {
         name: "autoscaling",
         style: Style::Query { namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/" },

@@ -47,7 +47,7 @@ pub(super) const FIELDS: &[Field] = &[
         "state",
         S3,
         "s3://ops-state/fleetwright",
-        "A bucket in the fleet's region where journals and the claim on the fleet are shared: two machines never work on \
+        "A bucket, of whichever region, where journals and the claim on the fleet are shared: two machines never work on \
          it at once, and what a run on one began another goes on with. Each batch of the journal is there before the \
          call that it tells of is made. Needs what docs/iam-policy-state.json allows.",
     )
