@@ -35,8 +35,10 @@ impl Context {
     pub(super) async fn bake_held(&self, held: &Held, wanted: Bake) -> Result<Baked, Failure> {
         self.need(Need::Template)?;
         let release = self.release_digest()?;
-        let ending = self.template_ending(held)?;
-        if (wanted.if_changed || ending)
+        if let Some(image) = Box::pin(self.earlier_bake(held, wanted, release.as_deref())).await? {
+            return Ok(image);
+        }
+        if wanted.if_changed
             && let Some(image) = self.same_image(release.as_deref()).await?
         {
             if !wanted.keep {
@@ -77,11 +79,8 @@ impl Context {
                 "nobody logs in to {instance}: keys and credentials on its disk are copied to every host"
             ));
         }
-        let regions: Vec<&str> = self.fleet.image.copy_to.iter().map(Region::as_str).collect();
-        let mut arguments = format!("{wanted:?}");
-        // Other copies are another bake, though the hosts are the same.
-        arguments.extend(regions.iter().flat_map(|region| [" ", region]));
-        let order = Order { verb: "bake", arguments, options: Options::default() };
+        let order = self.bake_order(wanted);
+        self.settle_others(held, &order).await?;
         let ran = self
             .run(held, order, async |look| {
                 let mut plan = plan(&Input {
@@ -100,16 +99,27 @@ impl Context {
                 Ok(plan)
             })
             .await?;
+        let baked = ran.journal.and_then(|journal| journal.with_fold(|fold| self.baked_by(fold)));
+        baked.ok_or_else(|| Failure::to(Exit::Bug, "find the image that was made"))
+    }
+
+    /// What a bake is asked for.
+    pub(super) fn bake_order(&self, wanted: Bake) -> Order<'static> {
+        // Other copies are another bake, though the hosts are the same.
+        let regions = self.fleet.image.copy_to.iter().map(Region::as_str);
+        let arguments = regions.fold(format!("{wanted:?}"), |all, region| format!("{all} {region}"));
+        Order { verb: "bake", arguments, options: Options::default() }
+    }
+
+    /// What a bake has made, once it has.
+    pub(super) fn baked_by(&self, fold: &Fold) -> Option<Baked> {
         let read = |output: &Value| serde_json::from_value::<Made>(output.clone()).ok();
-        let left = |fold: &Fold| {
-            let copy = |region: &str| Some((region.to_owned(), read(fold.steps.get(&format!("copy-{region}"))?)?));
-            let copies = regions.iter().filter_map(|region| copy(region));
-            Some((made(fold).and_then(read)?, copies.map(|(region, made)| (region, made.image.to_string())).collect()))
-        };
-        match ran.journal.and_then(|journal| journal.with_fold(left)) {
-            Some((made, copies)) => Ok(self.baked(&made.image, copies)),
-            None => Err(Failure::to(Exit::Bug, "find the image that was made")),
-        }
+        let regions = self.fleet.image.copy_to.iter().map(Region::to_string);
+        let copies = regions.filter_map(|region| {
+            let made = read(fold.steps.get(&format!("copy-{region}"))?)?;
+            Some((region, made.image.to_string()))
+        });
+        Some(self.baked(&made(fold).and_then(read)?.image, copies.collect()))
     }
 
     /// Lets the fleet's own group launch from the image from then on, where a launch would.

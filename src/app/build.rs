@@ -14,8 +14,8 @@ use crate::spec::Fleet;
 use crate::spec::build::Build;
 use crate::steps::{Options, past};
 use crate::survey::For;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 
 /// What becomes of a built template after work that ended well.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -181,8 +181,8 @@ impl Context {
         entrance: &mut Option<Host>,
     ) -> Result<Self, Failure> {
         let mut there = self.with(Arc::new(build::with_template(&self.fleet, id.clone())));
-        // What was begun on another template is never gone on with.
-        there.global.replan = true;
+        // What was begun on another template is never gone on with, whoever named it.
+        (there.global.replan, there.resuming) = (true, Mutex::default());
         if let Some(id) = id.filter(|_| !self.planning()) {
             let clients = self.clients().await?;
             let what = format!("look at template {id}");
@@ -216,19 +216,21 @@ impl Context {
         Ok(())
     }
 
-    /// Whether the last `bake` made its image and was stopped while its template ended.
-    pub(super) fn template_ending(&self, held: &Held) -> Result<bool, Failure> {
+    /// Whether the end of the template was begun and not finished.
+    pub(super) fn template_ending(&self) -> Result<bool, Failure> {
         let Some(dir) = self.builder_dir()? else { return Ok(false) };
-        let down = Self::whole_history(&dir)?.unfinished().next().and_then(|past| past.fold.begun.clone());
-        let baked = Self::whole_history(&held.state)?.runs().next().is_some_and(|past| {
-            past.fold.ended == Some(Exit::Done) && past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "bake")
-        });
-        Ok(baked && down.is_some_and(|begun| begun.verb == "down"))
+        let history = Self::whole_history(&dir)?;
+        let last = history.unfinished().next().and_then(|past| past.fold.begun.as_ref());
+        Ok(last.is_some_and(|begun| begun.verb == "down"))
     }
 
     /// Ends a template that was built, where anything is left of one.
     pub(super) async fn end_template(&self, adopt: bool, asked: bool) -> Result<(), Failure> {
-        if self.builder_dir()?.is_none() {
+        let (clients, key) = (self.clients().await?, build::key(&self.fleet.key()));
+        // A machine that lost its journals, and a spec that no longer builds one, say nothing about what is there.
+        if self.builder_dir()?.is_none()
+            && !self.read("look for a template that was built", async || clients.any_of_fleet(&key.name).await).await?
+        {
             return Ok(());
         }
         let mut builder = Box::pin(self.builder(build::empty(&self.fleet))).await?;

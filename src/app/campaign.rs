@@ -76,7 +76,7 @@ pub(super) struct Held {
 
 impl Held {
     /// The claim; nothing is begun without one.
-    fn claim(&self) -> Result<&Claim, Failure> {
+    pub(super) fn claim(&self) -> Result<&Claim, Failure> {
         self.claim.as_ref().ok_or_else(|| Failure::to(Exit::Bug, "change something without a claim on the fleet"))
     }
 }
@@ -255,22 +255,7 @@ impl Context {
         self.record_events(&held.state, run);
         let said = order.options.push.as_ref().map(|push| push.said.as_str()).unwrap_or_default();
         self.started(run, &format!("{}{said}", order.verb), resumed);
-        let steps = Steps {
-            run,
-            fleet: Arc::clone(&self.fleet),
-            plan: plan.clone(),
-            verify: self.verify.clone(),
-            deploy: self.deploy.clone(),
-            drain: self.drain.clone(),
-            clients: self.clients().await?,
-            caller: held.caller.clone(),
-            journal: Arc::clone(&journal),
-            state: Arc::clone(&held.state),
-            claim_held: true,
-            tools: self.tools.clone(),
-            reach: self.reach(&held.state)?,
-            options: order.options,
-        };
+        let steps = self.steps(held, run, plan.clone(), Arc::clone(&journal), order.options).await?;
         let result = run::run(&plan, &steps, &journal, &self.tools).await;
         let (exit, summary) = match &result {
             Ok(()) => (Exit::Done, format!("{} done", order.verb)),
@@ -296,6 +281,33 @@ impl Context {
             Ok(()) => Ok(Ran { run: Some(run), journal: Some(journal) }),
             Err(failure) => Err(Self::told(failure, &journal, resumable(exit, open))),
         }
+    }
+
+    /// What a run's steps work with.
+    pub(super) async fn steps(
+        &self,
+        held: &Held,
+        run: RunId,
+        plan: Plan,
+        journal: Arc<Journal>,
+        options: Options,
+    ) -> Result<Steps, Failure> {
+        Ok(Steps {
+            run,
+            fleet: Arc::clone(&self.fleet),
+            plan,
+            verify: self.verify.clone(),
+            deploy: self.deploy.clone(),
+            drain: self.drain.clone(),
+            clients: self.clients().await?,
+            caller: held.caller.clone(),
+            journal,
+            state: Arc::clone(&held.state),
+            claim_held: true,
+            tools: self.tools.clone(),
+            reach: self.reach(&held.state)?,
+            options,
+        })
     }
 
     /// Adds what is there now and how to go on.

@@ -60,7 +60,7 @@ impl Context {
                 .hint(again);
         };
         let thing = |kind: &str, id: String| Thing { kind: kind.to_owned(), id };
-        let hosts = survey.instances.iter().filter(|host| host.state != InstanceState::Terminated);
+        let hosts = survey.instances.iter().chain(&survey.built).filter(|host| host.state != InstanceState::Terminated);
         let mut things: Vec<Thing> = hosts.map(|host| thing("instance", host.id.to_string())).collect();
         things.extend(survey.launch_template.iter().map(|made| thing("launch-template", made.id.to_string())));
         let failure = Failure::to(Exit::Residue, format!("finish within --timeout {after}"));

@@ -8,6 +8,7 @@ mod context;
 mod diff;
 mod doctor;
 mod down;
+mod earlier;
 mod exec;
 mod extend;
 mod fed;

@@ -8,6 +8,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, History, PastRun};
 use crate::model::{FleetKey, FleetName, Ours, count};
+use crate::plan::build::with_builder;
 use crate::plan::orphans::{self, Fate, PAUSE};
 use crate::report::Answer;
 use crate::report::answer::{OrphanLine, OrphanPage, Spared};
@@ -35,9 +36,9 @@ impl Context {
         let endable = orphans::endable(&found.orphans);
         // A reap that was killed at its end left nothing to be found, and is finished all the same.
         let mut fleets: BTreeMap<FleetName, Vec<Ours>> = BTreeMap::new();
-        for name in [Some(&self.fleet.name), fleet].into_iter().flatten() {
-            if wanted.reap && self.reaps_unfinished(name)? {
-                fleets.insert(name.clone(), Vec::new());
+        for name in [Some(&self.fleet.name), fleet].into_iter().flatten().flat_map(with_builder) {
+            if wanted.reap && self.reaps_unfinished(&name)? {
+                fleets.insert(name, Vec::new());
             }
         }
         if !wanted.reap || self.global.dry_run || endable.is_empty() && fleets.is_empty() {
@@ -117,7 +118,10 @@ impl Context {
             lasting: many(Fate::Lasting),
         };
         let seen = things.len();
-        let named = |thing: &Ours| fleet.is_none_or(|fleet| thing.fleet() == fleet.as_str());
+        // Whoever names a fleet means the template that was built for it, too.
+        let meant = fleet.map(with_builder);
+        let of = |thing: &Ours, names: &[FleetName]| names.iter().any(|name| name.as_str() == thing.fleet());
+        let named = |thing: &Ours| meant.as_ref().is_none_or(|names| of(thing, names));
         let orphan = |(thing, fate): &(Ours, Fate)| *fate == Fate::Orphan && named(thing);
         let orphans = things.into_iter().zip(fates).filter(orphan).map(|(thing, _)| thing).collect();
         Ok(Found { seen, orphans, spared })

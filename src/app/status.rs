@@ -20,7 +20,7 @@ impl Context {
         let (survey, queue) = tokio::join!(self.own_survey(For::Telling), self.counters(&clients));
         let survey = survey?;
         let history = History::read(&self.state_dir()?).map_err(state)?;
-        let (template, launches) = Box::pin(self.built_template()).await?;
+        let launches = self.builder_dir()?.map(|dir| History::read(&dir).map_err(state)).transpose()?;
         let live: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
         let slots = slots::assign(&past::slots(&history), &live);
         // The hosts are worth showing all the same.
@@ -83,7 +83,7 @@ impl Context {
                 Some(group) => Some(self.group_line(group).await?),
                 None => None,
             },
-            template,
+            template: survey.built.iter().find(|host| host.state != InstanceState::Terminated).map(built),
             cost: self.spent(&survey, &history, &mut None).await,
             images: images(&survey),
             unfinished,
@@ -104,24 +104,6 @@ impl Context {
             let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
             format!("{failure}{why}")
         }))
-    }
-
-    /// The template that was built and is not gone yet, and the runs that launch and end it; nothing where none is built.
-    async fn built_template(&self) -> Result<(Option<BuiltLine>, Option<History>), Failure> {
-        let Some(dir) = self.builder_dir()? else { return Ok((None, None)) };
-        let history = History::read(&dir).map_err(state)?;
-        let (clients, name) = (self.clients().await?, build::key(&self.fleet.key()).name);
-        let seen =
-            self.read("look for a template that was built", async || clients.instances_of_fleet(&name).await).await?;
-        let line = |host: Instance| BuiltLine {
-            id: host.id.to_string(),
-            state: host.state.to_string(),
-            instance_type: host.instance_type,
-            image: host.image.to_string(),
-            address: host.private_ip.or(host.ipv6),
-            expires: host.tags.get(tags::EXPIRES).map(str::to_owned),
-        };
-        Ok((seen.into_iter().find(|host| host.state != InstanceState::Terminated).map(line), Some(history)))
     }
 
     /// The fleet's group, and why it lacks hosts, if it does.
@@ -160,6 +142,17 @@ impl Context {
             sent: cursor.map_or(0, |cursor| count(cursor.next())),
             total: cursor.map(|cursor| count(cursor.total())),
         }))
+    }
+}
+
+fn built(host: &Instance) -> BuiltLine {
+    BuiltLine {
+        id: host.id.to_string(),
+        state: host.state.to_string(),
+        instance_type: host.instance_type.clone(),
+        image: host.image.to_string(),
+        address: host.private_ip.clone().or_else(|| host.ipv6.clone()),
+        expires: host.tags.get(tags::EXPIRES).map(str::to_owned),
     }
 }
 

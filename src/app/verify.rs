@@ -45,6 +45,7 @@ impl Context {
             options.items = Some(items.items);
         }
         let order = Order { verb: "verify", arguments: format!("{wanted:?}"), options };
+        self.settle_others(held, &order).await?;
         let ran = self
             .run(held, order, async |look| {
                 let reboots = self.reboots();

@@ -37,6 +37,15 @@ impl Clients {
         self.instances_with(&Tags::default().with(keys::FLEET, fleet.as_str())).await
     }
 
+    /// Every instance that carries the tag of one of these fleets, in any state.
+    pub async fn instances_of_fleets(&self, fleets: &[FleetName]) -> Result<Vec<Instance>, Fault> {
+        let names = fleets.iter().map(FleetName::as_str);
+        let mut found = self.instances(vec![filter(&format!("tag:{}", keys::FLEET), names)]).await?;
+        let ours = |fleet: &str| fleets.iter().any(|name| name.as_str() == fleet);
+        found.retain(|instance| instance.tags.get(keys::FLEET).is_some_and(ours));
+        Ok(found)
+    }
+
     /// Every instance that carries all of these tags, in any state; there must be at least one tag. What EC2 takes for a
     /// wildcard finds nothing more than what is written.
     pub async fn instances_with(&self, tags: &Tags) -> Result<Vec<Instance>, Fault> {

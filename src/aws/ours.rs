@@ -49,6 +49,20 @@ impl Clients {
         Ok(found)
     }
 
+    /// Whether anything in EC2 carries the tag of this fleet, or did until moments ago.
+    pub async fn any_of_fleet(&self, fleet: &FleetName) -> Result<bool, Fault> {
+        let (key, value) = (filter("key", [keys::FLEET]), filter("value", [fleet.as_str()]));
+        let rows = pages(TAGS, |token| {
+            let call = self.ec2().describe_tags().filters(key.clone()).filters(value.clone());
+            let call = call.max_results(1000).set_next_token(token);
+            async {
+                let answer = read(TAGS, call.send()).await?;
+                Ok((answer.tags.unwrap_or_default(), answer.next_token))
+            }
+        });
+        Ok(!rows.await?.is_empty())
+    }
+
     /// A fleet's group as its tags tell it. Who may not look at groups has none.
     async fn group_of(&self, fleet: &str) -> Result<Option<Ours>, Fault> {
         let group = match self.group_alone(&of_fleet(fleet)).await {

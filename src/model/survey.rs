@@ -62,6 +62,9 @@ pub struct Survey {
     pub template: Option<Instance>,
     /// Every instance with our fleet tag, in any state.
     pub instances: Vec<Instance>,
+    /// The same of the fleet whose one host is a template that is built for this one.
+    #[serde(default)]
+    pub built: Vec<Instance>,
     /// The fleet's launch template, where it is there.
     pub launch_template: Option<LaunchTemplate>,
     /// The fleet's own Auto Scaling group, where it is there; of an account without one nobody asks.
@@ -85,6 +88,7 @@ impl Survey {
             region,
             template: None,
             instances: Vec::new(),
+            built: Vec::new(),
             launch_template: None,
             group: None,
             hook: None,

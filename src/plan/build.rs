@@ -27,6 +27,12 @@ pub fn key(fleet: &FleetKey) -> FleetKey {
     FleetKey { name: FleetName::new(format!("{}{SUFFIX}", fleet.name)), ..fleet.clone() }
 }
 
+/// A fleet and the builder of its template, which may be there whatever the spec says by now.
+pub fn with_builder(fleet: &FleetName) -> Vec<FleetName> {
+    let builder = (!fleet.as_str().ends_with(SUFFIX)).then(|| FleetName::new(format!("{fleet}{SUFFIX}")));
+    std::iter::once(fleet.clone()).chain(builder).collect()
+}
+
 /// The verb of a run as people are told it: `build launch` and `build down` are those of a builder.
 pub fn told(begun: &Begun) -> String {
     if begun.fleet.name.as_str().ends_with(SUFFIX) { format!("build {}", begun.verb) } else { begun.verb.clone() }

@@ -49,21 +49,8 @@ impl Steps {
         if first.is_empty() {
             return Err(Failure::to(Exit::Usage, "run the canary: the feed has no items"));
         }
-        let request =
-            QueueRequest { name: queue.to_owned(), visibility: VISIBILITY, redrive: None, tags: self.queue_tags() };
-        let made: MadeQueue = self
-            .mutate(
-                step,
-                &format!("create queue {queue}"),
-                Repeat::Safe,
-                async || self.clients.draft_create_queue(&request).await,
-                async |permit| {
-                    let url = self.clients.create_queue(permit).await?;
-                    Ok((vec![url.clone()], MadeQueue { url }))
-                },
-            )
-            .await?;
-        let ended = format!("{step}:end");
+        let made = self.private_queue(step, queue).await?;
+        let ended = end_of(step);
         let (passed, ending) = self
             .journal
             .with_fold(|fold| (fold.cursors.get(step) == Some(&json!(PASSED)), fold.of_step(&ended).next().is_some()));
@@ -90,6 +77,32 @@ impl Steps {
         deleted?;
         let n = first.len();
         Ok(Done::new(json!({ "items": n }), format!("{n} of {} completed by the template alone", count(n, "item"))))
+    }
+
+    /// The private queue, which is made once.
+    async fn private_queue(&self, step: &str, queue: &str) -> Result<MadeQueue, Failure> {
+        let request =
+            QueueRequest { name: queue.to_owned(), visibility: VISIBILITY, redrive: None, tags: self.queue_tags() };
+        self.mutate(
+            step,
+            &format!("create queue {queue}"),
+            Repeat::Safe,
+            async || self.clients.draft_create_queue(&request).await,
+            async |permit| {
+                let url = self.clients.create_queue(permit).await?;
+                Ok((vec![url.clone()], MadeQueue { url }))
+            },
+        )
+        .await
+    }
+
+    /// Ends the private queue of a run that nobody goes on with, where it may be there.
+    pub(super) async fn canary_over(&self, step: &str, queue: &str) -> Result<(), Failure> {
+        if !self.perhaps_made(step) {
+            return Ok(());
+        }
+        let made = self.private_queue(step, queue).await?;
+        self.delete_canary_queue(&end_of(step), &made.url).await
     }
 
     /// Has a worker of our own on the private queue until that is empty. The worker ends with its connection, so that the
@@ -214,6 +227,11 @@ impl Steps {
             }
         }
     }
+}
+
+/// What the end of the queue goes by in the journal.
+fn end_of(step: &str) -> String {
+    format!("{step}:end")
 }
 
 /// A call that is in the journal already is never drafted again.

@@ -26,8 +26,8 @@ impl Steps {
         let there = self.at(&request.region);
         let source: Made = self.output_of(&request.of)?;
         let old = there.forgotten(step, REPLAY_LIMIT).is_some();
-        if old && let Some(image) = there.image_after_unknown(&request.name, &request.tags).await? {
-            return there.adopted(step, &image);
+        if old && let Some(done) = there.settle_image(step, &request.name, &request.tags).await? {
+            return Ok(done);
         }
         let what = format!("copy image {} to {}", source.image, request.region);
         let made: Result<Made, Failure> = there

@@ -171,19 +171,8 @@ impl Steps {
         let launch_template =
             self.read("read the launch template", async || self.clients.launch_template(&wanted.name).await).await?;
         let history = History::read(&self.state).map_err(state)?;
-        let survey = Survey {
-            at: self.clock.now(),
-            account: self.fleet.account.clone(),
-            region: self.fleet.region.clone(),
-            template: None,
-            instances: Vec::new(),
-            launch_template,
-            group: None,
-            hook: None,
-            images: Vec::new(),
-            subnets: Vec::new(),
-        };
-        Ok(without_ended(survey, &history))
+        let nothing = Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone());
+        Ok(without_ended(Survey { launch_template, ..nothing }, &history))
     }
 
     fn check_owner(&self, template: Option<&LaunchTemplate>) -> Result<(), Failure> {

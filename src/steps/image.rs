@@ -7,8 +7,8 @@ use crate::engine::run::Done;
 use crate::engine::tools::Until;
 use crate::engine::wait::Seen;
 use crate::exit::Exit;
-use crate::journal::{Fold, Outcome};
-use crate::model::{FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Tags, Thing, tags};
+use crate::journal::{Fold, IntentState, Outcome};
+use crate::model::{Fault, FaultKind, Image, ImageId, ImageRequest, ImageState, Residue, Tags, Thing, tags};
 use crate::plan::CONSISTENT;
 use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
@@ -28,9 +28,8 @@ const PATIENCE: SignedDuration = SignedDuration::from_hours(2);
 impl Steps {
     /// CreateImage has no ClientToken: its key is the name. Looks first, creates next, adopts a duplicate that is ours.
     pub(super) async fn make_image(&self, step: &str, request: &ImageRequest) -> Result<Done, Failure> {
-        let tried = self.journal.with_fold(|fold| fold.of_step(step).any(crate::journal::IntentState::open));
-        if tried && let Some(image) = self.image_after_unknown(&request.name, &request.tags).await? {
-            return self.adopted(step, &image);
+        if let Some(done) = self.settle_image(step, &request.name, &request.tags).await? {
+            return Ok(done);
         }
         if let Some(image) = self.image_named(&request.name, &request.tags).await? {
             return self.adopted(step, &image);
@@ -54,20 +53,39 @@ impl Steps {
                 Ok(Done::new(super::output(&made)?, detail))
             }
             Err(failure) => {
-                let kind = failure.fault.as_ref().map(|fault| fault.kind);
-                let perhaps_made = kind.is_some_and(|kind| kind == FaultKind::Exists || kind.outcome_unknown());
-                let found =
-                    if perhaps_made { self.image_after_unknown(&request.name, &request.tags).await? } else { None };
-                match found {
-                    Some(image) => self.adopted(step, &image),
-                    None => Err(failure),
-                }
+                let found = match failure.fault.as_ref().map(|fault| fault.kind) {
+                    Some(FaultKind::Exists) => {
+                        let there = self.image_after_unknown(&request.name, &request.tags).await?;
+                        there.map(|image| self.adopted(step, &image)).transpose()?
+                    }
+                    Some(kind) if kind.outcome_unknown() => {
+                        self.settle_image(step, &request.name, &request.tags).await?
+                    }
+                    Some(_) | None => None,
+                };
+                found.ok_or(failure)
             }
         }
     }
 
+    /// Finds out how the step's calls of unknown outcome came out: the image that bears the name, or nothing.
+    pub(super) async fn settle_image(&self, step: &str, name: &str, tags: &Tags) -> Result<Option<Done>, Failure> {
+        let open: Vec<_> =
+            self.journal.with_fold(|fold| fold.of_step(step).filter(|one| one.open()).cloned().collect());
+        if open.is_empty() {
+            return Ok(None);
+        }
+        if let Some(image) = self.image_after_unknown(name, tags).await? {
+            return self.adopted(step, &image).map(Some);
+        }
+        for intent in open {
+            self.journal.settle(intent.id, Outcome::Failed(absent(&intent, name)), self.clock.now()).map_err(state)?;
+        }
+        Ok(None)
+    }
+
     /// Looks for the image for as long as a fresh one may be invisible.
-    pub(super) async fn image_after_unknown(&self, name: &str, tags: &Tags) -> Result<Option<Image>, Failure> {
+    async fn image_after_unknown(&self, name: &str, tags: &Tags) -> Result<Option<Image>, Failure> {
         let deadline = self.clock.now() + CONSISTENT;
         loop {
             if let Some(image) = self.image_named(name, tags).await? {
@@ -98,7 +116,7 @@ impl Steps {
     }
 
     /// The name is the run's own: whatever was tried under it made this image, or nothing.
-    pub(super) fn adopted(&self, step: &str, image: &Image) -> Result<Done, Failure> {
+    fn adopted(&self, step: &str, image: &Image) -> Result<Done, Failure> {
         self.events.note(format!("image {} was created by an earlier try", image.id));
         let made = super::output(&Made { image: image.id.clone() })?;
         let open = |fold: &Fold| fold.of_step(step).filter(|intent| intent.open()).map(|intent| intent.id).collect();
@@ -158,5 +176,17 @@ impl Steps {
             let exit = if failed.get() { Exit::Partial } else { failure.exit };
             (Failure { exit, ..failure }, failed.get())
         })
+    }
+}
+
+/// Why a call of unknown outcome counts as not carried out.
+fn absent(intent: &IntentState, name: &str) -> Fault {
+    Fault {
+        kind: FaultKind::Gone,
+        action: intent.call.action.clone(),
+        code: "absent".to_owned(),
+        message: format!("asked at {}, never answered, and {CONSISTENT:#} later no image {name} is there", intent.last),
+        reason: "it was not carried out: it is made anew".to_owned(),
+        request_id: None,
     }
 }

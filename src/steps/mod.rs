@@ -1,5 +1,6 @@
 //! What each step of a plan does, one file per kind; the engine drives them through [`Steps`].
 
+mod abandoned;
 mod accept;
 mod adopt;
 mod call;

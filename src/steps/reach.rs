@@ -55,6 +55,13 @@ impl Steps {
         Ok(Host { slot: 0, id: id.clone(), address, user: self.fleet.ssh.user.clone() })
     }
 
+    /// Whether the template instance has ended.
+    pub(super) async fn template_gone(&self) -> Result<bool, Failure> {
+        let Some(id) = self.fleet.template_instance() else { return Ok(false) };
+        let found = self.read(&format!("look at template {id}"), async || self.clients.instance(id).await).await?;
+        Ok(found.is_none_or(|instance| !instance.state.live()))
+    }
+
     /// Logs in to the template.
     pub(super) async fn enter_template(&self) -> Result<(Host, Session), Failure> {
         let host = self.template_host().await?;

@@ -70,6 +70,9 @@ impl Steps {
                     session.close().await;
                     return Ok(Done::new(json!({}), format!("{} runs", self.worker()?.service)));
                 }
+                Err(_) if self.template_gone().await? => {
+                    return Ok(Done::unchanged(json!({}), "the template is gone, and its worker with it"));
+                }
                 Err(failure) if failure.exit == Exit::Refused || self.clock.now() > deadline => return Err(failure),
                 Err(_) => {
                     self.pause(Duration::from_secs(5)).await?;

@@ -6,7 +6,10 @@ pub mod offers;
 pub use doctor::examine;
 
 use crate::aws::Clients;
-use crate::model::{Caller, Fault, Group, Image, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey};
+use crate::model::{
+    Caller, Fault, Group, Image, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey, tags,
+};
+use crate::plan::build::with_builder;
 use crate::plan::group::group_name;
 use crate::plan::launch::template_name;
 use crate::spec::Fleet;
@@ -79,15 +82,16 @@ impl Look {
 
 async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -> Result<Survey, Fault> {
     let name = template_name(fleet.name.as_str());
-    let template = || clients.launch_template(&name);
+    let (template, names) = (|| clients.launch_template(&name), with_builder(&fleet.name));
     let (caller, instances, placed, launch_template, images) = tokio::join!(
         Box::pin(parts.caller.get_or_try_init(|| clients.caller())),
-        Box::pin(parts.instances.get_or_try_init(|| clients.instances_of_fleet(&fleet.name))),
+        Box::pin(parts.instances.get_or_try_init(|| clients.instances_of_fleets(&names))),
         Box::pin(parts.placed.get_or_try_init(|| placed(clients, fleet))),
         when(what_for == For::Planning, parts.launch_template.get_or_try_init(template)),
         Box::pin(parts.images.get_or_try_init(|| clients.images_of_fleet(&fleet.name))),
     );
-    let (caller, mut instances) = (caller?, instances?.clone());
+    let own = |host: &Instance| host.tags.get(tags::FLEET) == Some(fleet.name.as_str());
+    let (caller, (mut instances, built)) = (caller?, instances?.iter().cloned().partition::<Vec<_>, _>(own));
     let ((template, subnets), mut images) = (placed?.clone(), images?.clone());
     let launch_template = launch_template.transpose()?.cloned().flatten();
     let group = Box::pin(group(clients, fleet, &instances, launch_template.as_ref())).await?;
@@ -108,6 +112,7 @@ async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -
         region: fleet.region.clone(),
         template,
         instances,
+        built,
         launch_template,
         group: group.map(Box::new),
         hook,

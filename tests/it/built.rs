@@ -3,6 +3,7 @@
 
 use crate::env::{Cloud, expect};
 use serde_json::{Value, json};
+use std::process::Stdio;
 
 const SPEC: &str = "tests/specs/it/built.yaml";
 const MOULD: &str = "built.build";
@@ -55,8 +56,20 @@ fn a_template_is_built_verified_baked_and_ended() {
     let status = answer(&cloud, &["status"], 0);
     assert_eq!((&status["template"]["id"], &status["hosts"]), (&json!(id), &json!([])), "{status:#}");
 
-    // The same one is baked: neither launched nor provisioned again.
+    // The same one is baked: neither launched nor provisioned again. Killed with all done but the template's end, the same
+    // command ends it.
+    cloud.arm("DescribeImageAttribute", "after-commit");
+    let mut child = cloud.cli("laptop", &["bake"]).stderr(Stdio::null()).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    cloud.arm("DescribeLaunchTemplates", "before-commit");
+    cloud.release_held();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    assert_eq!(cloud.live(MOULD).len(), 1);
     let baked = answer(&cloud, &["bake"], 0);
+    assert_eq!(images(&cloud).len(), 1);
     let image = images(&cloud).remove(0);
     assert_eq!((&image["id"], &image["source"]), (&baked["image"], &json!(id)), "{image:#}");
     assert_eq!(image["tags"]["fleetwright:build"], tags["fleetwright:build"]);
@@ -69,6 +82,78 @@ fn a_template_is_built_verified_baked_and_ended() {
     let mut verbs: Vec<&str> = runs.iter().map(|run| run["verb"].as_str().unwrap()).collect();
     verbs.sort_unstable();
     assert_eq!(verbs, ["bake", "build down", "build launch", "provision", "verify"], "each was done once");
+}
+
+/// Kills a command at a call of this action, carried out or not.
+fn killed_at(cloud: &Cloud, machine: &str, arguments: &[&str], action: &str, point: &str) {
+    cloud.arm(action, point);
+    let mut child = cloud.cli(machine, arguments).stderr(Stdio::null()).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+}
+
+fn somebody_ends_the_template(cloud: &Cloud) {
+    let [id] = &cloud.live(MOULD)[..] else { panic!("one template: {:?}", cloud.live(MOULD)) };
+    cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}"));
+}
+
+#[test]
+fn a_bake_whose_template_goes_under_it_comes_to_one_image() {
+    let cloud = Cloud::with_hosts(SPEC, 60, &json!({}), "real");
+    let bake = ["bake", "--no-login", "--unverified"];
+    killed_at(&cloud, "laptop", &bake, "CreateImage", "before-commit");
+    somebody_ends_the_template(&cloud);
+    assert_eq!(images(&cloud), Vec::<Value>::new());
+
+    // There is no image, so another template is built; and nothing waits for what was never made.
+    cloud.arm("CreateFleet", "before-commit");
+    cloud.control("POST", "clock", &json!({ "speed": 3000 }));
+    let mut child = cloud.cli("laptop", &bake).stderr(Stdio::null()).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    cloud.control("POST", "clock", &json!({ "speed": 60 }));
+    cloud.arm("CreateImage", "after-commit");
+    cloud.release_held();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    somebody_ends_the_template(&cloud);
+
+    // There is one: it needs no template.
+    let baked = answer(&cloud, &bake, 0);
+    let made: Vec<Value> = images(&cloud).into_iter().map(|image| image["id"].clone()).collect();
+    assert_eq!((made.as_slice(), templates(&cloud).len()), (&[baked["image"].clone()][..], 2));
+    nothing_is_left(&cloud);
+}
+
+#[test]
+fn a_template_that_no_journal_and_no_spec_knows_is_found_by_its_tags() {
+    let cloud = Cloud::start(SPEC, 60, &json!({})).leaping();
+    let named = ["--set", "template={instance: i-0123456789abcdef0}"];
+    let other = |arguments: &[&str], code| {
+        let output = expect(&mut cloud.cli("desktop", &[&named, arguments].concat()), code);
+        (serde_json::from_slice::<Value>(&output.stdout).unwrap_or_default(), String::from_utf8(output.stderr).unwrap())
+    };
+    killed_at(&cloud, "laptop", &["bake"], "CreateFleet", "after-commit");
+    let id = cloud.live(MOULD).remove(0);
+    let (status, _) = other(&["status"], 0);
+    assert_eq!((&status["template"]["id"], &status["hosts"]), (&json!(id), &json!([])), "{status:#}");
+    let (_, talk) = other(&["down"], 8);
+    assert!(talk.contains("--adopt") && talk.contains(&id), "{talk}");
+    assert_eq!(cloud.live(MOULD), [id]);
+    other(&["down", "--adopt"], 0);
+    nothing_is_left(&cloud);
+
+    // Left by a machine that never came back, and past its end.
+    killed_at(&cloud, "gone", &["bake"], "CreateFleet", "after-commit");
+    cloud.control("POST", "clock", &json!({ "advance": "4h" }));
+    let (found, _) = other(&["orphans", "--fleet", "built"], 10);
+    let fleets: Vec<&Value> = found["orphans"].as_array().unwrap().iter().map(|one| &one["fleet"]).collect();
+    assert_eq!(fleets, [MOULD; 4], "{found:#}");
+    other(&["orphans", "--fleet", "built", "--reap", "--max", "4"], 0);
+    nothing_is_left(&cloud);
 }
 
 #[test]
