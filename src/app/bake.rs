@@ -34,6 +34,11 @@ impl Context {
     /// Bakes under a claim that is held already.
     pub(super) async fn bake_held(&self, held: &Held, wanted: Bake) -> Result<Baked, Failure> {
         self.need(Need::Template)?;
+        Box::pin(Box::pin(self.based()).await?.bake_based(held, wanted)).await
+    }
+
+    /// Bakes, the base image known.
+    async fn bake_based(&self, held: &Held, wanted: Bake) -> Result<Baked, Failure> {
         let release = self.release_digest()?;
         if let Some(image) = Box::pin(self.earlier_bake(held, wanted, release.as_deref())).await? {
             return Ok(image);

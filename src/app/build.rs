@@ -145,7 +145,8 @@ impl Context {
 
     /// The builder's one host, launched where it is not there; none while that is only planned.
     async fn launch_template(&self, held: &Held, wanted: &Build, made_of: &str) -> Result<Option<InstanceId>, Failure> {
-        let launch = Launch { image: Some(wanted.base_image.to_string()), unattested: true, ..Launch::default() };
+        let image = wanted.base_image.id().map(ToString::to_string);
+        let launch = Launch { image, unattested: true, ..Launch::default() };
         let request = self.request(&self.launch_order(&launch));
         let survey = self.look(For::Telling).await?;
         let history = Self::whole_history(&held.state)?;

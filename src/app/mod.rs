@@ -2,6 +2,7 @@
 
 mod adopt;
 mod bake;
+mod base;
 mod build;
 mod campaign;
 mod context;

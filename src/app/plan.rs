@@ -56,8 +56,12 @@ impl Context {
         let known = |plan: &Plan| plan.is_empty() || !plan.request.is_empty();
         let savable = |plan: &&Plan| known(plan) && !["extend", "down", "resume"].contains(&plan.verb.as_str());
         let ([plan], Some(run)) = (plans, self.with_planning(|planning| planning.run)) else {
-            return Err(Failure::to(Exit::Usage, "save the plan: it is that of several verbs, or of none")
-                .hint("fleetwright plan launch --out FILE     # a part of `up` can be saved"));
+            let built = plans.iter().any(|plan| plan.fleet != self.fleet.key());
+            return Err(Failure::to(Exit::Usage, "save the plan: it is that of several verbs, or of none").hint(if built {
+                "fleetwright bake     # builds the template first: what follows rests on it, and is planned when it is there"
+            } else {
+                "fleetwright plan launch --out FILE     # a part of `up` can be saved"
+            }));
         };
         if let Some(plan) = Some(plan).filter(savable) {
             let survey = self.with_planning(|planning| planning.survey.clone());

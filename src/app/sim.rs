@@ -263,7 +263,7 @@ fn bodies(
         env: env.clone(),
         helper,
         template_setup: fleet
-            .and_then(|fleet| fleet.build().map(|build| build.base_image.to_string()))
+            .and_then(|fleet| fleet.build().map(|_| world::base_image(fleet)))
             .or_else(|| seed.template.as_ref().map(|template| template.id.clone()))
             .zip(setup)
             .map(|(id, script)| TemplateSetup { id, script }),

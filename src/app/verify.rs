@@ -25,7 +25,7 @@ impl Context {
         let held = self.hold("verify").await?;
         let after = After::unless(wanted.keep, After::Stays);
         let work = async |there: &Self| there.verify_held(&held, wanted).await;
-        let answer = self.with_template(&held, after, work).await?;
+        let answer = Box::pin(self.based()).await?.with_template(&held, after, work).await?;
         self.tell(Told::good(answer))
     }
 

@@ -9,6 +9,7 @@ use crate::model::{
     CopyRequest, Fault, FleetName, Image, ImageId, ImageRequest, ImageState, InstanceId, Region, tags as keys,
 };
 use aws_sdk_ec2::types::{Filter, ImageAttributeName, PermissionGroup, ResourceType};
+use jiff::Timestamp;
 
 const DESCRIBE: &str = "DescribeImages";
 const CREATE: &str = "CreateImage";
@@ -33,6 +34,36 @@ impl Clients {
         Ok(self.images(vec![filter("name", [name])], true).await?.into_iter().find(|image| image.name == name))
     }
 
+    /// Images of an owner's that bear a name, in which `*` and `?` stand for others, each with when it is deprecated; those
+    /// of another architecture apart. Who owns them is told by EC2: `self`, `amazon`, an account. Those that are deprecated,
+    /// disabled or not there yet are among them only where `all` are asked for; our own that are deprecated always are.
+    pub async fn images_named(
+        &self,
+        owner: &str,
+        name: &str,
+        architecture: Option<&str>,
+        all: bool,
+    ) -> Result<Vec<(Image, Option<Timestamp>)>, Fault> {
+        let mut filters = vec![filter("name", [name]), filter("image-type", ["machine"])];
+        filters.extend(architecture.map(|one| filter("architecture", [one])));
+        if !all {
+            filters.push(filter("state", ["available"]));
+        }
+        let raw = pages(DESCRIBE, |token| {
+            let call = self.ec2().describe_images().owners(owner).set_filters(Some(filters.clone())).max_results(1000);
+            let call = call.set_next_token(token).include_deprecated(all).include_disabled(all);
+            async {
+                let answer = read(DESCRIBE, call.send()).await?;
+                Ok((answer.images.unwrap_or_default(), answer.next_token))
+            }
+        });
+        let dated = |raw: aws_sdk_ec2::types::Image| {
+            let deprecated = raw.deprecation_time().and_then(|text| text.parse().ok());
+            Ok((image(raw)?, deprecated))
+        };
+        raw.await?.into_iter().map(dated).collect()
+    }
+
     /// What tells a fleet's images and snapshots: its tag, and in another region than its own that they are copies.
     pub(super) fn of_fleet(&self, fleet: &FleetName) -> Vec<Filter> {
         let tagged = |key: &str, value: &str| filter(&format!("tag:{key}"), [value]);
@@ -44,7 +75,8 @@ impl Clients {
         let raw = pages(DESCRIBE, |token| {
             let call = self.ec2().describe_images().set_filters(Some(filters.clone())).max_results(1000);
             let call = call.set_next_token(token);
-            let call = if own { call.owners("self") } else { call };
+            // What is deprecated can be launched by its id, and a filter by id does not name it.
+            let call = if own { call.owners("self") } else { call.include_deprecated(true) };
             async {
                 let answer = read(DESCRIBE, call.send()).await?;
                 Ok((answer.images.unwrap_or_default(), answer.next_token))

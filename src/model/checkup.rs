@@ -22,10 +22,10 @@ pub struct Caller {
 /// Environment variables that decide how AWS is reached, as far as they are set.
 pub type Way = BTreeMap<&'static str, String>;
 
-/// Why no type is known that meets the requirements.
+/// Why nothing is known that meets what the spec asks for: no type of the requirements, no image of a name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum NotChosen {
-    /// They could not be looked at.
+    /// It could not be looked for.
     Unseen(Fault),
     /// There is none: why, and what to do.
     None(String, String),
@@ -186,7 +186,7 @@ pub struct Checkup {
     /// The template instance, none where it is not there.
     pub template: Option<Seen<Option<Instance>>>,
     /// The image that the template is built of, none where it is not there.
-    pub base: Option<Seen<Option<Image>>>,
+    pub base: Option<Result<Option<Image>, NotChosen>>,
     /// Whether SSH enters the template: none where it was not tried, else why it did not and what to do.
     pub ssh: Option<Result<(), (String, String)>>,
     /// The fleet's images, newest first.

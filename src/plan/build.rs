@@ -44,7 +44,7 @@ pub fn digest_of(fleet: &Fleet, build: &Build, playbook: &str) -> String {
         build;
     let groups: Vec<&str> = security_groups.iter().map(AsRef::as_ref).collect();
     digest(&[
-        base_image.as_str(),
+        &base_image.id().map_or_else(|| base_image.to_string(), ToString::to_string),
         playbook,
         instance_type,
         subnet.as_str(),
@@ -136,7 +136,9 @@ pub fn provision(fleet: &Fleet, playbook: &Path, made_of: &str, request: String)
     let file = playbook.file_name().unwrap_or(playbook.as_os_str()).to_string_lossy();
     let steps = vec![Step::new(STEP, format!("run {file} on {id}"), Action::Checks)];
     let digest: String = made_of.chars().take(12).collect();
-    let notes = vec![format!("digest {digest}: of base image, playbook and settings; another makes another template")];
+    let told = fleet.build().and_then(|build| build.base_image.told()).map(str::to_owned);
+    let digest = format!("digest {digest}: of base image, playbook and settings; another makes another template");
+    let notes = told.into_iter().chain([digest]).collect();
     Plan { steps, notes, ..Plan::new(VERB, fleet.key(), request) }
 }
 
@@ -189,6 +191,23 @@ mod tests {
         let host = |tags: &[(&str, &str)]| Instance { tags: tags.iter().copied().collect(), ..Instance::sample("i-1") };
         assert!(!is_stale(&host(&[(tags::BUILD, &one)]), &one));
         assert!(is_stale(&host(&[(tags::BUILD, "other")]), &one) && is_stale(&host(&[]), &one));
+    }
+
+    #[test]
+    fn the_newest_image_of_a_name_is_as_good_as_its_id_and_another_one_another_template() {
+        use crate::spec::build::BaseImage;
+        let mut fleet = read("");
+        let by_id = digest_of(&fleet, fleet.build().unwrap(), "p1");
+        let found = |id: &str| BaseImage::Found { id: id.into(), told: format!("base image {id}: the newest") };
+        let mut based = |base| {
+            fleet.template.as_mut().unwrap().build.as_mut().unwrap().base_image = base;
+            (digest_of(&fleet, fleet.build().unwrap(), "p1"), fleet.clone())
+        };
+        assert_eq!(based(found("ami-0123456789abcdef0")).0, by_id);
+        let (other, fleet) = based(found("ami-0fff"));
+        assert_ne!(other, by_id);
+        let plan = provision(&fleet, Path::new("provision.yaml"), &other, String::new());
+        assert_eq!(plan.notes[0], "base image ami-0fff: the newest");
     }
 
     #[test]

@@ -5,6 +5,7 @@
 
 pub mod adopt;
 pub mod bake;
+pub mod base;
 pub mod bill;
 pub mod birth;
 pub mod boot;

@@ -2,6 +2,7 @@
 
 use crate::sim::seed::{Seed, SeedImage, SeedMount, SeedQueue, SeedSubnet, SeedTemplate, SeedType};
 use crate::spec::Fleet;
+use crate::spec::build::BaseImage;
 use crate::spec::fleet::MountSource;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -62,6 +63,13 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         _ => vec!["m7i.large".to_owned()],
     };
     let types = distinct(types, build.map(|build| build.instance_type.clone()));
+    let (owner, name) = match build.map(|build| &build.base_image) {
+        Some(BaseImage::Newest { owner, name }) => {
+            let owner = if owner == "self" { fleet.account.to_string() } else { owner.clone() };
+            (Some(owner), Some(name.replace(['*', '?'], "0")))
+        }
+        Some(BaseImage::Named(_) | BaseImage::Found { .. }) | None => (None, None),
+    };
     let template = fleet.template_instance().map(|id| SeedTemplate {
         id: id.to_string(),
         instance_type: types.first().cloned().unwrap_or_default(),
@@ -81,9 +89,9 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         key_pairs: keys.into_iter().map(|key| (key, public_key.to_owned())).collect(),
         instance_profiles: profiles,
         images: vec![SeedImage {
-            id: build.map_or_else(|| BASE_IMAGE.to_owned(), |build| build.base_image.to_string()),
-            name: "rehearsal-base".to_owned(),
-            owner: "amazon".to_owned(),
+            id: base_image(fleet),
+            name: name.unwrap_or_else(|| "rehearsal-base".to_owned()),
+            owner: owner.unwrap_or_else(|| "amazon".to_owned()),
             architecture: build
                 .map(|build| &build.instance_type)
                 .or(types.first())
@@ -103,6 +111,13 @@ pub fn seed(fleet: &Fleet, public_key: &str, folders: &Folders) -> Seed {
         start: None,
         lag_seconds: 0,
     }
+}
+
+/// The image that everything in the world is started from: the base image of a template that is built, where the spec says
+/// its id.
+pub fn base_image(fleet: &Fleet) -> String {
+    let named = fleet.build().and_then(|build| build.base_image.id());
+    named.map_or_else(|| BASE_IMAGE.to_owned(), ToString::to_string)
 }
 
 /// The buckets that the spec names, each once.

@@ -241,6 +241,27 @@ pub(crate) fn instance_profile(text: &str) -> Read<String> {
     })
 }
 
+/// Whose images are meant: a word of EC2's for many owners, or an account.
+pub(crate) fn image_owner(text: &str) -> Read<String> {
+    let digits = text.len() == 12 && text.bytes().all(|b| b.is_ascii_digit());
+    if digits || ["amazon", "aws-marketplace", "self"].contains(&text) {
+        return Ok(text.to_owned());
+    }
+    let wrong = Wrong::bad("`amazon`, `aws-marketplace`, `self` or an AWS account of 12 digits");
+    Err(wrong.help("Canonical, for one, is \"099720109477\"; account numbers are written in quotes"))
+}
+
+/// An image's name, in which `*` and `?` stand for others.
+pub(crate) fn image_pattern(text: &str) -> Read<String> {
+    let good = |c: char| c.is_ascii_alphanumeric() || "()[] ./-'@_*?".contains(c);
+    let ok = (3..=128).contains(&text.len()) && text.chars().all(good);
+    ok.then(|| text.to_owned()).ok_or_else(|| {
+        Wrong::bad(
+            "an image's name of 3 to 128 letters, digits, spaces and any of `()[]./-'@_`; `*` and `?` stand for others",
+        )
+    })
+}
+
 /// The fleet's name: goes into names of AWS things, files and folders.
 pub(crate) fn fleet_name(text: &str) -> Read<&str> {
     let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

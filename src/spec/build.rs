@@ -3,6 +3,7 @@
 use super::fleet::{Fleet, RootVolume};
 use crate::model::{ImageId, InstanceId, SecurityGroupId, SubnetId};
 use serde::{Deserialize, Serialize};
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use std::time::Duration;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Build {
     /// `base_image:` what the instance is launched from.
-    pub base_image: ImageId,
+    pub base_image: BaseImage,
     /// `instance_type:`
     pub instance_type: String,
     /// `playbook:` what makes a template of it.
@@ -27,6 +28,54 @@ pub struct Build {
     pub root: RootVolume,
     /// When it powers itself off: as hosts do.
     pub expires: Duration,
+}
+
+/// `base_image:` by its id, or the newest of many.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum BaseImage {
+    /// By its id.
+    Named(ImageId),
+    /// The newest of an owner's that bear a name.
+    Newest {
+        /// `owner:` `self`, `amazon`, `aws-marketplace` or an account.
+        owner: String,
+        /// `name:` in which `*` stands for any characters and `?` for one.
+        name: String,
+    },
+    /// The one that was found to be the newest.
+    Found {
+        /// Its id.
+        id: ImageId,
+        /// Which it is and why, for people.
+        told: String,
+    },
+}
+
+impl BaseImage {
+    /// Its id, once it is known.
+    pub fn id(&self) -> Option<&ImageId> {
+        match self {
+            Self::Named(id) | Self::Found { id, .. } => Some(id),
+            Self::Newest { .. } => None,
+        }
+    }
+
+    /// Which was found, and why.
+    pub fn told(&self) -> Option<&str> {
+        match self {
+            Self::Found { told, .. } => Some(told),
+            Self::Named(_) | Self::Newest { .. } => None,
+        }
+    }
+}
+
+impl fmt::Display for BaseImage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Named(id) | Self::Found { id, .. } => write!(f, "{id}"),
+            Self::Newest { owner, name } => write!(f, "the newest of {owner}'s {name}"),
+        }
+    }
 }
 
 /// What a template that is not there yet is called in plans.

@@ -84,7 +84,8 @@ pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timest
     recent
 }
 
-/// Every host of this campaign, with what decides its cost: those that live, and those that its launches brought.
+/// Every host of this campaign, with what decides its cost: those that live, and those that its launches brought. A template
+/// that was built is among them while it is there.
 pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
     let ended: BTreeMap<&str, Timestamp> = done(history, &END).collect();
     let mut used: BTreeMap<InstanceId, Used> = BTreeMap::new();
@@ -101,7 +102,7 @@ pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
             }
         }
     }
-    for instance in &survey.instances {
+    for instance in survey.instances.iter().chain(&survey.built) {
         let known = used.get(&instance.id).map(|host| host.end);
         let end = match known {
             Some(End::At(at)) => End::At(at),

@@ -1,5 +1,6 @@
 //! A doctor's look at the account: everything that the spec needs, side by side, each read failing for itself.
 
+use super::base::base_image;
 use super::offers::offers;
 use super::when;
 use crate::aws::Clients;
@@ -34,10 +35,14 @@ async fn things(clients: &Clients, fleet: &Fleet, checkup: &mut Checkup) {
     let id = fleet.template_instance();
     let hosts = fleet.fleet.is_some();
     let name = template_name(fleet.name.as_str());
+    let now = checkup.at;
     let (base, template, images, instances, made) = tokio::join!(
         async {
             match fleet.build() {
-                Some(build) => Some(clients.image(&build.base_image).await),
+                Some(build) => Some(match base_image(clients, build, now).await {
+                    Ok(found) => found.map_err(|none| NotChosen::None(none.message, none.hints.join("; "))),
+                    Err(fault) => Err(NotChosen::Unseen(fault)),
+                }),
                 None => None,
             }
         },

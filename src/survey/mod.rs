@@ -1,5 +1,6 @@
 //! One read-only look at the account.
 
+pub mod base;
 mod doctor;
 pub mod offers;
 

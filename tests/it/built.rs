@@ -43,6 +43,16 @@ fn a_template_is_built_verified_baked_and_ended() {
     assert_eq!(told, ["launch built.build", "provision built", "verify built", "bake built", "down built.build"]);
     assert!(plans[0]["estimate"]["per_hour"].is_object(), "{:#}", plans[0]);
     assert_eq!(templates(&cloud).len(), 0, "a plan makes nothing");
+    let by_name = |owner: &str| format!("template.build.base_image={{owner: {owner}, name: rehearsal-*}}");
+    let newest = answer(&cloud, &["plan", "bake", "--set", &by_name("amazon")], 0);
+    let note = newest["plans"][1]["notes"][0].as_str().unwrap();
+    assert!(note.starts_with("base image ami-0b5e0b5e0b5e0b5e0 (rehearsal-base of 20"), "{note}");
+    let none = expect(&mut cloud.cli("laptop", &["plan", "bake", "--set", &by_name("self")]), 2);
+    let talk = String::from_utf8(none.stderr).unwrap();
+    assert!(talk.contains("self's rehearsal-* for x86_64: there is none"), "{talk}");
+    let saved = expect(&mut cloud.cli("laptop", &["plan", "--out", "plan.json", "bake"]), 2);
+    let talk = String::from_utf8(saved.stderr).unwrap();
+    assert!(talk.contains("fleetwright bake     # builds the template first"), "{talk}");
 
     let verified = answer(&cloud, &["verify"], 0);
     let id = verified["template"].as_str().unwrap().to_owned();
@@ -140,6 +150,7 @@ fn a_template_that_no_journal_and_no_spec_knows_is_found_by_its_tags() {
     let id = cloud.live(MOULD).remove(0);
     let (status, _) = other(&["status"], 0);
     assert_eq!((&status["template"]["id"], &status["hosts"]), (&json!(id), &json!([])), "{status:#}");
+    assert_eq!(status["cost"]["hosts"], 1, "{status:#}");
     let (_, talk) = other(&["down"], 8);
     assert!(talk.contains("--adopt") && talk.contains(&id), "{talk}");
     assert_eq!(cloud.live(MOULD), [id]);

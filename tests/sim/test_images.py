@@ -71,6 +71,20 @@ class Images(Case):
         with self.assertRaises(self.ec2.exceptions.ClientError):
             self.ec2.create_image(InstanceId=id, Name="late")
 
+    def test_what_is_deprecated_or_disabled(self):
+        id = self.create()
+        self.refused("InvalidAMIID.Unavailable", self.ec2.disable_image, ImageId=id)
+        self.advance("3m")
+        at = self.image(id)["CreationDate"][:4]
+        self.ec2.enable_image_deprecation(ImageId=id, DeprecateAt=f"{int(at) + 1}-01-01T00:00:00Z")
+        self.assertTrue(self.image(id)["DeprecationTime"].startswith(f"{int(at) + 1}-01-01T00:00:00"))
+        self.ec2.disable_image(ImageId=id)
+        listed = self.ec2.describe_images(Owners=["self"])["Images"]
+        self.assertEqual(listed, [])
+        [image] = self.ec2.describe_images(Owners=["self"], IncludeDisabled=True)["Images"]
+        self.assertEqual(image["State"], "disabled")
+        self.refused("InvalidAMIID.Unavailable", self.run_instances, ImageId=id)
+
     def test_foreign_images_can_be_read_not_ended(self):
         self.assertEqual(self.image(IMAGE)["ImageOwnerAlias"], "amazon")
         self.refused("AuthFailure", self.ec2.deregister_image, ImageId=IMAGE)

@@ -4,8 +4,9 @@ use super::finding::Notes;
 use super::wanted;
 use crate::exit::Exit;
 use crate::model::checkup::{Checkup, NotChosen};
-use crate::model::{ImageId, ImageState, InstanceState};
+use crate::model::{ImageState, InstanceState};
 use crate::spec::Fleet;
+use crate::spec::build::BaseImage;
 
 pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
     if let Some(build) = fleet.build() {
@@ -58,19 +59,23 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
 }
 
 /// The image that the template is built of.
-fn base(id: &ImageId, fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
+fn base(wanted: &BaseImage, fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
     let correct = "correct `template.build.base_image` in the spec";
     match &checkup.base {
         None => notes.unchecked("base-image", "not looked for"),
-        Some(Err(fault)) => notes.needed("base-image", fault),
+        Some(Err(NotChosen::Unseen(fault))) => notes.needed("base-image", fault),
+        Some(Err(NotChosen::None(why, fix))) => notes.problem("base-image", Exit::Usage, why.clone(), fix.clone()),
         Some(Ok(None)) => {
-            let why = format!("{id} is not in {}, or its owner lets us not use it", fleet.region);
+            let why = format!("{wanted} is not in {}, or its owner lets us not use it", fleet.region);
             notes.problem("base-image", Exit::Usage, why, correct);
         }
         Some(Ok(Some(image))) if image.state != ImageState::Available => {
-            notes.problem("base-image", Exit::Usage, format!("{id} is {}", image.state.as_str()), correct);
+            notes.problem("base-image", Exit::Usage, format!("{wanted} is {}", image.state.as_str()), correct);
         }
-        Some(Ok(Some(image))) => notes.ok("base-image", format!("{id} is there: {}, of {}", image.name, image.owner)),
+        Some(Ok(Some(image))) => {
+            let found = if wanted.id().is_some() { "there".to_owned() } else { image.id.to_string() };
+            notes.ok("base-image", format!("{wanted} is {found}: {}, of {}", image.name, image.owner));
+        }
     }
     notes.unchecked("ssh", "the template is entered when it is built");
 }

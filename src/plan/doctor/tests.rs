@@ -3,8 +3,8 @@
 use super::testing::{fault, fleet, fleet_in, healthy, key, now};
 use super::*;
 use crate::model::FaultKind;
-use crate::model::checkup::{KeyFacts, Permission, ProfileFacts, Refused, Trial, Way};
-use crate::spec::build::Build;
+use crate::model::checkup::{KeyFacts, NotChosen, Permission, ProfileFacts, Refused, Trial, Way};
+use crate::spec::build::{BaseImage, Build};
 use crate::spec::fleet::Template;
 
 fn launch_refused(action: &str, explicit: Option<bool>) -> impl Fn(&mut Checkup) {
@@ -446,7 +446,7 @@ fn of_a_template_that_is_built_its_base_image_is_looked_at() {
     let mut fleet = fleet();
     let hosts = fleet.fleet.clone().unwrap();
     let build = Build {
-        base_image: "ami-0b5e".into(),
+        base_image: BaseImage::Named("ami-0b5e".into()),
         instance_type: "m7i.large".to_owned(),
         playbook: "provision.yaml".into(),
         subnet: hosts.subnets[0].clone(),
@@ -471,7 +471,9 @@ fn of_a_template_that_is_built_its_base_image_is_looked_at() {
     assert_eq!(exit(&judge(&fleet, &checkup)), Exit::Usage);
     checkup.base = None;
     assert_eq!(said(&checkup).0, State::NotChecked);
-    checkup.base = Some(Err(fault(FaultKind::Denied, "UnauthorizedOperation")));
+    checkup.base = Some(Err(NotChosen::None("no such image".to_owned(), "look".to_owned())));
+    assert_eq!(said(&checkup), (State::Problem, "no such image".to_owned()));
+    checkup.base = Some(Err(NotChosen::Unseen(fault(FaultKind::Denied, "UnauthorizedOperation"))));
     assert_eq!(said(&checkup).0, State::Problem);
 }
 

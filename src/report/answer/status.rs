@@ -26,7 +26,8 @@ pub struct Status {
     /// The template that was built and is not gone yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<BuiltLine>,
-    /// What it has cost since the last `down`, and what it costs an hour; a template that was built is not in it.
+    /// What it has cost since the last `down`, and what it costs an hour; a template that was built is in it while it is
+    /// there.
     pub cost: Spent,
     /// Its images.
     pub images: Vec<ImageLine>,

@@ -39,6 +39,8 @@ fn handler(action: &str) -> Result<Handler, ApiError> {
         "DescribeImages" => |ec2, ask| ec2.describe_images(ask),
         "DescribeImageAttribute" => |ec2, ask| ec2.describe_image_attribute(ask),
         "DeregisterImage" => Ec2::deregister_image,
+        "EnableImageDeprecation" => Ec2::enable_image_deprecation,
+        "DisableImage" => Ec2::disable_image,
         "DescribeSnapshots" => |ec2, ask| ec2.describe_snapshots(ask),
         "CreateSnapshot" => Ec2::create_snapshot,
         "DeleteSnapshot" => Ec2::delete_snapshot,

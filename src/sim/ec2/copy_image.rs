@@ -61,7 +61,7 @@ impl Ec2 {
             return Ok(Reply { body: answer(id), ..Reply::default() });
         }
         let source = ask.offered.clone().ok_or_else(|| ids::unknown("ami", source))?;
-        if source.made != Making::Done {
+        if source.made != Making::Done || source.disabled {
             let message = format!("The specified AMI {} is not available to be copied", source.id);
             return Err(ApiError::new("InvalidAMIID.Unavailable", message));
         }
@@ -150,6 +150,8 @@ impl Ec2 {
             made: Making::Pending,
             doomed,
             created: ask.now,
+            deprecated: None,
+            disabled: false,
             public: false,
             devices,
             source: None,

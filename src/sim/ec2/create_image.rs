@@ -76,6 +76,8 @@ impl Ec2 {
                 made: Making::Pending,
                 doomed: self.control.image_fails,
                 created: ask.now,
+                deprecated: None,
+                disabled: false,
                 public: false,
                 root_device: instance.root_device.clone(),
                 devices,

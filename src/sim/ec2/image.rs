@@ -42,6 +42,7 @@ const KNOWN: [&str; 24] = [
 fn state(image: &Image) -> &'static str {
     match image.made {
         Making::Pending => "pending",
+        Making::Done if image.disabled => "disabled",
         Making::Done => "available",
         Making::Failed => "failed",
     }
@@ -111,7 +112,8 @@ fn write_image(xml: &mut Xml, image: &Image) {
         .opt("sourceInstanceId", image.source.as_ref())
         .opt("sourceImageId", image.source_image.as_ref().map(|(id, _)| id))
         .opt("sourceImageRegion", image.source_image.as_ref().map(|(_, region)| region))
-        .opt("lastLaunchedTime", image.last_launched.map(when));
+        .opt("lastLaunchedTime", image.last_launched.map(when))
+        .opt("deprecationTime", image.deprecated.map(when));
     if image.made == Making::Failed {
         xml.open("stateReason", |xml| {
             xml.text("code", FAILED.0).text("message", FAILED.1);
@@ -138,8 +140,15 @@ impl Ec2 {
         let wanted = ask.wanted("ImageId", "ami", |id| self.images.seen(id, &ask.eye).is_some())?;
         let owners = ask.params.texts("Owner");
         let users = ask.params.texts("ExecutableBy");
+        let mut retired = Vec::new();
+        for (_, image) in self.images.all_seen(&ask.eye) {
+            if !ask.params.texts("ImageId").contains(&image.id) && self.retired(image, ask)? {
+                retired.push(image.id.clone());
+            }
+        }
         let found = self.images.all_seen(&ask.eye).filter(|(_, image)| {
             wanted.takes(&image.id)
+                && !retired.contains(&image.id)
                 && self.owned(&image.owner, &owners)
                 && (users.is_empty()
                     || users.iter().any(|user| match user.as_str() {

@@ -33,6 +33,7 @@ pub(in crate::sim) mod params;
 mod places;
 mod power;
 mod records;
+mod retire;
 mod run;
 mod snapshot;
 mod spec;

@@ -265,6 +265,10 @@ pub(super) struct Image {
     /// Whether it is going to fail.
     pub(super) doomed: bool,
     pub(super) created: Timestamp,
+    /// Since when its owner advises against it.
+    pub(super) deprecated: Option<Timestamp>,
+    /// Whether nobody can launch it.
+    pub(super) disabled: bool,
     pub(super) public: bool,
     pub(super) root_device: String,
     pub(super) devices: Vec<ImageDevice>,

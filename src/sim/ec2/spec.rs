@@ -131,8 +131,8 @@ impl Ec2 {
     fn launchable(&self, id: &str, eye: &Eye) -> Result<Image, ApiError> {
         let image = self.images.seen(id, eye).ok_or_else(|| ids::unknown("ami", id))?;
         match image.made {
-            Making::Done => Ok(image.clone()),
-            Making::Pending | Making::Failed => {
+            Making::Done if !image.disabled => Ok(image.clone()),
+            Making::Done | Making::Pending | Making::Failed => {
                 Err(ApiError::new("InvalidAMIID.Unavailable", format!("The image ID '{id}' is not available")))
             }
         }

@@ -74,6 +74,8 @@ impl Ec2 {
                 made: Making::Done,
                 doomed: false,
                 created: at,
+                deprecated: None,
+                disabled: false,
                 public: !own,
                 root_device: device.device.clone(),
                 devices: vec![device],

@@ -20,12 +20,33 @@ pub(super) const FIELDS: &[Field] = &[
     .source(LAUNCH),
     Field::new(
         "template.build.base_image",
-        text("image id", "^ami-[a-z0-9-]{1,40}$"),
+        Kind::Either(&[text("image id", "^ami-[a-z0-9-]{1,40}$"), SECTION]),
         "ami-0123456789abcdef0",
-        "The image that it is launched from. `ssh.user` is the login of this image.",
+        "The image that it is launched from: its id, or owner and name, by which the newest that can be launched is found when \
+         it is planned. Those that the instance type can't boot, and those that are deprecated or disabled, are left out. A newer \
+         one means another template. `ssh.user` is the login of this image.",
     )
     .required()
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/finding-an-ami.html"),
+    Field::new(
+        "template.build.base_image.owner",
+        text("`amazon`, `aws-marketplace`, `self` or an account of 12 digits", "^(amazon|aws-marketplace|self|[0-9]{12})$"),
+        "amazon",
+        "Whose images are looked through: a name alone anybody can give to an image.",
+    )
+    .required()
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html"),
+    Field::new(
+        "template.build.base_image.name",
+        text(
+            "image name of 3 to 128 characters, in which `*` stands for any characters and `?` for one",
+            r"^[A-Za-z0-9()\[\] ./'@_*?-]{3,128}$",
+        ),
+        "\"al2023-ami-2023.*-x86_64\"",
+        "The name of the images that are looked through; of two of the same moment neither is taken.",
+    )
+    .required()
+    .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeImages.html"),
     Field::new("template.build.instance_type", TYPE, "m7i.large", "Its instance type.")
         .required()
         .source("https://docs.aws.amazon.com/ec2/latest/instancetypes/instance-type-names.html"),

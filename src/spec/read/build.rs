@@ -5,11 +5,11 @@ use super::top::each;
 use super::{SECOND, id};
 use crate::model::{ImageId, SecurityGroupId, SubnetId};
 use crate::spec::aws;
-use crate::spec::build::Build;
+use crate::spec::build::{BaseImage, Build};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Feed, FeedSource, HostsSpec, RootVolume};
 use crate::spec::section::Field;
-use crate::spec::tree::Span;
+use crate::spec::tree::{Kind, Span};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -23,7 +23,7 @@ pub(super) struct Written {
     span: Span,
     /// Keys that are there, good or not.
     given: Vec<String>,
-    base_image: ImageId,
+    base_image: BaseImage,
     instance_type: String,
     playbook: PathBuf,
     subnet: Option<SubnetId>,
@@ -48,7 +48,7 @@ pub(super) fn build(check: &mut Check<'_>, field: &Field<'_>) -> Option<Written>
     Some(Written {
         span: field.key,
         given,
-        base_image: ImageId::new(base_image?),
+        base_image: base_image?,
         instance_type: instance_type?,
         playbook: playbook?,
         subnet,
@@ -58,11 +58,20 @@ pub(super) fn build(check: &mut Check<'_>, field: &Field<'_>) -> Option<Written>
     })
 }
 
-/// An image's id; whoever names a parameter that holds one is told how to read it.
-fn base_image(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
+/// An image's id, or the owner and the name by which the newest is found; whoever names a parameter that holds an id is told
+/// how to read it.
+fn base_image(check: &mut Check<'_>, field: &Field<'_>) -> Option<BaseImage> {
+    if let Kind::Map(_) = field.node.kind {
+        let example = "{owner: amazon, name: \"al2023-ami-2023.*-x86_64\"}";
+        let mut s = check.section(field, example)?;
+        let owner = s.need("owner", "amazon").and_then(|f| check.parsed(&f, aws::image_owner));
+        let name = s.need("name", "\"al2023-ami-2023.*-x86_64\"").and_then(|f| check.parsed(&f, aws::image_pattern));
+        s.close(check, &[]);
+        return Some(BaseImage::Newest { owner: owner?, name: name? });
+    }
     let text = check.text_of(field)?;
     let Some(name) = text.strip_prefix("resolve:").unwrap_or(text).strip_prefix("ssm:") else {
-        return id(check, field, "ami-");
+        return id(check, field, "ami-").map(|id| BaseImage::Named(ImageId::new(id)));
     };
     let message = format!("`{}` must be an image's id, not the parameter that holds one", field.path);
     let name = crate::spec::problem::printable(name);
