@@ -12,6 +12,7 @@ use crate::model::{Image, ImageId, Region, Survey, tags};
 use crate::plan::Plan;
 use crate::plan::bake::{Input, made, maker, plan};
 use crate::plan::group::ours;
+use crate::plan::launch::check_attested;
 use crate::plan::token::digest;
 use crate::report::answer::Baked;
 use crate::spec::Need;
@@ -23,6 +24,8 @@ use std::collections::BTreeMap;
 
 /// A verification older than this says little about the template as it is now.
 const FRESH: SignedDuration = SignedDuration::from_hours(24);
+/// What a group's new image does not do.
+const STAY: &str = "the group's hosts stay as they are; `fleetwright recycle now` replaces them";
 
 impl Context {
     pub(super) async fn bake(&self, wanted: Bake) -> Result<Exit, Failure> {
@@ -44,13 +47,13 @@ impl Context {
             return Ok(image);
         }
         if wanted.if_changed
-            && let Some(image) = self.same_image(release.as_deref()).await?
+            && let Some((image, copies)) = self.same_image(release.as_deref()).await?
         {
             if !wanted.keep {
                 Box::pin(self.end_template(false, true)).await?;
             }
-            self.nothing("bake", format!("image {} has the same release and playbooks", image.image));
-            return Ok(image);
+            self.group_has(held, wanted, &image).await?;
+            return Ok(self.baked(&image.id, copies));
         }
         let after = After::unless(wanted.keep, After::Ends);
         self.with_template(held, after, async |there: &Self| there.bake_template(held, wanted, release).await).await
@@ -127,6 +130,26 @@ impl Context {
         Some(self.baked(&made(fold).and_then(read)?.image, copies.collect()))
     }
 
+    /// Nothing is baked, since this image is what a bake would make: the fleet's own group launches from it all the same, as
+    /// after that bake.
+    async fn group_has(&self, held: &Held, wanted: Bake, image: &Image) -> Result<(), Failure> {
+        let why = format!("image {} has the same release and playbooks", image.id);
+        let grouped = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
+        let attested = check_attested(image, false).is_ok();
+        if !grouped || !attested || self.followed(&self.survey().await?, image, None).await?.0.is_empty() {
+            self.nothing("bake", why);
+            return Ok(());
+        }
+        self.run(held, self.bake_order(wanted), async |look| {
+            let (steps, mut notes) = self.followed(look.survey, image, None).await?;
+            notes.push(why.clone());
+            notes.extend((!steps.is_empty()).then(|| STAY.to_owned()));
+            Ok(Plan { steps, notes, ..Plan::new("bake", self.fleet.key(), look.request) })
+        })
+        .await
+        .map(drop)
+    }
+
     /// Lets the fleet's own group launch from the image from then on, where a launch would.
     async fn to_the_group(&self, plan: &mut Plan, survey: &Survey, attested: bool) -> Result<(), Failure> {
         let Some(group) = ours(&self.fleet, survey) else { return Ok(()) };
@@ -140,10 +163,7 @@ impl Context {
         }
         let image = self.image_to_come(plan, survey.template.as_ref());
         let (steps, notes) = self.followed(survey, &image, Some(maker(plan))).await?;
-        if !steps.is_empty() {
-            plan.notes
-                .push(format!("hosts of {} stay as they are; `fleetwright recycle now` replaces them", group.name));
-        }
+        plan.notes.extend((!steps.is_empty()).then(|| STAY.to_owned()));
         plan.steps.extend(steps);
         plan.notes.extend(notes);
         Ok(())
@@ -155,7 +175,7 @@ impl Context {
 
     /// The newest image that can be launched, when it was made of the same release and playbooks, is encrypted as the spec
     /// wants, and has every copy that it wants.
-    async fn same_image(&self, release: Option<&str>) -> Result<Option<Baked>, Failure> {
+    async fn same_image(&self, release: Option<&str>) -> Result<Option<(Image, BTreeMap<String, String>)>, Failure> {
         let clients = self.clients().await?;
         let mut images =
             self.read("list this fleet's images", async || clients.images_of_fleet(&self.fleet.name).await).await?;
@@ -177,7 +197,7 @@ impl Context {
             let Some(copy) = there.into_iter().find(|image| image.launchable() && run(image)) else { return Ok(None) };
             copies.insert(region.to_string(), copy.id.to_string());
         }
-        Ok(Some(self.baked(&newest.id, copies)))
+        Ok(Some((newest, copies)))
     }
 
     /// Digest of release archive and playbooks; none when the spec names no release.

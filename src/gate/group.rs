@@ -109,6 +109,8 @@ pub struct GroupFacts<'a> {
     pub known_intents: &'a BTreeSet<String>,
     /// How many of the hosts that may end by it a person protected.
     pub protected: usize,
+    /// How many of the hosts that may end by it are not this fleet's.
+    pub foreign: usize,
     /// How many hosts may end by it.
     pub ending: usize,
     /// Most hosts that may be ended in one go.
@@ -138,6 +140,7 @@ pub fn own(facts: &GroupFacts<'_>) -> Result<OwnedGroup, Refusal> {
     let known = tags.get(tags::INTENT).is_some_and(|intent| facts.known_intents.contains(intent));
     let own = [
         (tags.get(tags::FLEET) != Some(look.fleet.as_str()), Reason::NotOurs),
+        (facts.foreign > 0, Reason::NotOurs),
         (facts.protected > 0, Reason::Protected),
         (!known, Reason::UnknownIntent),
         (facts.ending > facts.blast_radius, Reason::BlastRadius),
@@ -221,7 +224,14 @@ mod tests {
             read_at: now,
             claim_held: true,
         };
-        let good = GroupFacts { look: look.clone(), known_intents: &known, protected: 0, ending: 4, blast_radius: 4 };
+        let good = GroupFacts {
+            look: look.clone(),
+            known_intents: &known,
+            protected: 0,
+            foreign: 0,
+            ending: 4,
+            blast_radius: 4,
+        };
         let of = |look| GroupFacts { look, ..good.clone() };
         assert_eq!(own(&good).unwrap().name(), "api-prod");
         let minutes = SignedDuration::from_secs(61);
@@ -235,6 +245,7 @@ mod tests {
             (of(GroupLook { group: &theirs, ..look.clone() }), Reason::NotOurs),
             (of(GroupLook { group: &kept, ..look.clone() }), Reason::Protected),
             (GroupFacts { protected: 1, ..good.clone() }, Reason::Protected),
+            (GroupFacts { foreign: 1, ..good.clone() }, Reason::NotOurs),
             (of(GroupLook { group: &untold, ..look.clone() }), Reason::UnknownIntent),
             (GroupFacts { ending: 5, ..good.clone() }, Reason::BlastRadius),
         ] {

@@ -6,6 +6,8 @@ use crate::model::{Group, Instance, Refresh, RefreshPreferences, count};
 use crate::spec::Fleet;
 use crate::spec::fleet::{GroupSpec, HostsSpec};
 use jiff::{SignedDuration, Timestamp};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 
 /// What the refresh step is called.
 pub const STEP: &str = "refresh";
@@ -90,7 +92,7 @@ pub fn plan(
 pub enum Whose<'r> {
     /// This step began it, or an earlier run did and it goes on.
     Ours(&'r Refresh),
-    /// Somebody else's is under way, or one of ours with other preferences.
+    /// Somebody else's is under way, or one of ours that was asked for something else.
     Foreign(&'r Refresh),
     /// There is none: begin one.
     Nobodys,
@@ -98,33 +100,53 @@ pub enum Whose<'r> {
     Unseen(String),
 }
 
+/// What a refresh is to bring about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Wish {
+    /// How.
+    pub preferences: RefreshPreferences,
+    /// What the group launches: a name of [`super::launch::epoch_name`].
+    pub onto: String,
+}
+
+/// What a run here asked for: written down before the call is made, and again once its id is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// What the group launched then, as in [`Wish`].
+    pub onto: String,
+    /// When it was asked for first.
+    pub since: Timestamp,
+    /// What came of it.
+    pub id: Option<String>,
+}
+
 /// What journals here know of instance refreshes of the group.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Known {
-    /// The one that this step is about, by its id.
-    pub mine: Option<String>,
-    /// When this step asked for one first, whatever the answer was.
-    pub asked: Option<Timestamp>,
-    /// Ids of all that any run here asked for or attached to.
-    pub all: Vec<String>,
+    /// What this step asked for last.
+    pub mine: Option<Asked>,
+    /// Ids of all that any run here asked for or attached to, and onto what each brings the hosts where that was written down.
+    pub all: BTreeMap<String, Option<String>>,
 }
 
-/// Tells whose refresh is there, newest first as AWS lists them. Refreshes bear no tags: one whose call was never answered is
-/// known by its preferences and by when it began.
-pub fn whose<'r>(seen: &'r [Refresh], known: &Known, preferences: &RefreshPreferences) -> Whose<'r> {
-    if let Some(id) = &known.mine {
+/// Tells whose refresh is there, newest first as AWS lists them. Refreshes bear no tags, and AWS does not tell what one brings
+/// the hosts to: one whose call was never answered is known by its preferences and by when it began, and one of an earlier
+/// launch template version is another one's.
+pub fn whose<'r>(seen: &'r [Refresh], known: &Known, wish: &Wish) -> Whose<'r> {
+    let same = |one: &Refresh| one.preferences.as_ref() == Some(&wish.preferences);
+    let mine = known.mine.as_ref().filter(|asked| asked.onto == wish.onto);
+    if let Some(id) = mine.and_then(|asked| asked.id.as_ref()) {
         return seen.iter().find(|one| one.id == *id).map_or_else(|| Whose::Unseen(id.clone()), Whose::Ours);
     }
-    let ours = |one: &Refresh| known.all.contains(&one.id);
     let asked = |one: &&Refresh| {
-        let since = known.asked.zip(one.started).is_some_and(|(asked, began)| began >= asked - APART);
-        since && one.preferences.as_ref() == Some(preferences) && !ours(one)
+        let since = mine.zip(one.started).is_some_and(|(asked, began)| began >= asked.since - APART);
+        since && same(one) && !known.all.contains_key(&one.id)
     };
     if let Some(one) = seen.iter().find(asked) {
         return Whose::Ours(one);
     }
     match seen.iter().find(|one| !one.over()) {
-        Some(one) if ours(one) && one.preferences.as_ref() == Some(preferences) => Whose::Ours(one),
+        Some(one) if same(one) && known.all.get(&one.id) == Some(&Some(wish.onto.clone())) => Whose::Ours(one),
         Some(one) => Whose::Foreign(one),
         None => Whose::Nobodys,
     }
@@ -157,12 +179,12 @@ mod tests {
     fn a_refresh_is_ours_by_its_id_or_by_what_was_asked_and_when() {
         let other = RefreshPreferences { max_healthy: 150, ..PREFERENCES };
         let seen = [one("b", "InProgress", 100, PREFERENCES), one("a", "Successful", 0, PREFERENCES)];
+        let wish = Wish { preferences: PREFERENCES, onto: "lt-1:2".to_owned() };
         let known = |mine: Option<&str>, asked: Option<i64>, all: &[&str]| Known {
-            mine: mine.map(str::to_owned),
-            asked: asked.map(at),
-            all: all.iter().map(|id| (*id).to_owned()).collect(),
+            mine: asked.map(|second| Asked { onto: wish.onto.clone(), since: at(second), id: mine.map(str::to_owned) }),
+            all: all.iter().map(|id| ((*id).to_owned(), Some(wish.onto.clone()))).collect(),
         };
-        let told = |known: &Known, seen: &[Refresh]| match whose(seen, known, &PREFERENCES) {
+        let told = |known: &Known, seen: &[Refresh]| match whose(seen, known, &wish) {
             Whose::Ours(one) => format!("ours {}", one.id),
             Whose::Foreign(one) => format!("foreign {}", one.id),
             Whose::Nobodys => "nobodys".to_owned(),
@@ -191,6 +213,22 @@ mod tests {
         // Another run's is not taken for the one that this step asked for.
         assert_eq!(told(&known(None, Some(0), &["a"]), &seen[1..]), "nobodys");
         assert_eq!(told(&known(None, Some(0), &[]), &seen[1..]), "ours a", "it was over before anybody looked");
+
+        // Whatever it is known by: what brings the hosts to an earlier version does not do what is wanted now.
+        let older = |known: Known| Known {
+            mine: known.mine.map(|asked| Asked { onto: "lt-1:1".to_owned(), ..asked }),
+            all: known.all.into_keys().map(|id| (id, Some("lt-1:1".to_owned()))).collect(),
+        };
+        for (known, told_as) in [
+            (known(None, None, &["b"]), "foreign b"),
+            (known(Some("b"), Some(90), &["b"]), "foreign b"),
+            (known(None, Some(90), &[]), "foreign b"),
+        ] {
+            assert_eq!(told(&older(known), &seen), told_as);
+        }
+        assert_eq!(told(&older(known(Some("a"), Some(0), &["a"])), &seen[1..]), "nobodys", "another one is begun");
+        let untold = Known { mine: None, all: BTreeMap::from([("b".to_owned(), None)]) };
+        assert_eq!(told(&untold, &seen), "foreign b");
     }
 
     #[test]

@@ -147,8 +147,7 @@ impl Steps {
         }
         // Asked before its worker is stopped: a host that can't be ended must go on working.
         let id = &instance.id;
-        let what = format!("read whether {id} is protected");
-        if self.read(&what, async || self.clients.termination_protected(id).await).await? {
+        if self.guarded(id).await? {
             return Ok(Err("its termination protection is on".to_owned()));
         }
         if !self.learn(id).await? {

@@ -3,6 +3,7 @@
 use super::Steps;
 use super::call::state;
 use super::epoch::Epoch;
+use super::members::Spared;
 use super::past;
 use crate::aws::by_age;
 use crate::engine::failure::Failure;
@@ -11,7 +12,7 @@ use crate::exit::Exit;
 use crate::gate::{self, Candidate, GroupFacts, GroupLook, OwnedGroup, Reason};
 use crate::journal::{History, Outcome};
 use crate::model::group::KIND;
-use crate::model::{FaultKind, Group, GroupRequest, Hook, InstanceId, Residue, Tags, Thing, count, tags};
+use crate::model::{FaultKind, Group, GroupRequest, Hook, InstanceId, Mark, Residue, Tags, Thing, count, tags};
 use crate::plan::group::{DEADMAN, deadman, differences, follows, hook_differs, suspended};
 use crate::plan::{CONSISTENT, Deadline};
 use jiff::{SignedDuration, Timestamp};
@@ -180,7 +181,7 @@ impl Steps {
                 self.events.warn(format!("{name}: its process ScheduledActions is suspended, so that it has no end"));
             }
             let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-            let Some(owned) = self.own(&group, read_at, 0, 0)? else { continue };
+            let Some(owned) = self.own(&group, read_at, 0, &Spared::default())? else { continue };
             let refused = self
                 .change(
                     step,
@@ -263,13 +264,14 @@ impl Steps {
         group: &Group,
         read_at: Timestamp,
         ending: usize,
-        protected: usize,
+        spared: &Spared,
     ) -> Result<Option<OwnedGroup>, Failure> {
         let history = History::read(&self.state).map_err(state)?;
         let facts = GroupFacts {
             look: self.group_look(group, read_at),
             known_intents: &past::known_intents(&history),
-            protected,
+            protected: spared.kept.len(),
+            foreign: spared.foreign.len(),
             ending,
             blast_radius: self.blast_radius(&history),
         };
@@ -279,13 +281,12 @@ impl Steps {
             Err(refusal) => {
                 let why = format!("change the group {}: {}", group.name, refusal.reason);
                 let failure = Failure::to(Exit::Refused, why);
-                Err(match refusal.reason {
+                Err(spared.named(match refusal.reason {
                     Reason::UnknownIntent => {
                         failure.hint("fleetwright adopt     # when it is yours all the same; then again")
                     }
-                    Reason::Protected => failure.hint("fleetwright protect HOST --off     # then the same again"),
                     _ => failure.hint("fleetwright status     # what is there, and whose"),
-                })
+                }))
             }
         }
     }
@@ -293,6 +294,13 @@ impl Steps {
     /// Takes hosts out of the group together with their places, so that nothing takes their place; they end by that.
     pub(super) async fn leave_group(&self, step: &str, name: &str, going: &[InstanceId]) -> Result<(), Failure> {
         let deadline = self.clock.now() + PATIENCE;
+        // Auto Scaling ends a member whatever EC2 was told. Asked before the look, which must not grow old meanwhile.
+        let mut guarded = BTreeSet::new();
+        for id in going {
+            if self.guarded(id).await? {
+                guarded.insert(id.clone());
+            }
+        }
         loop {
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(()) };
@@ -315,7 +323,7 @@ impl Steps {
             let candidate = |i: &crate::model::Instance| Candidate {
                 id: i.id.to_string(),
                 tags: i.tags.clone(),
-                termination_protected: false,
+                termination_protected: guarded.contains(&i.id),
             };
             let candidates: Vec<Candidate> = seen.iter().filter(|i| i.state.live()).map(candidate).collect();
             if candidates.is_empty() {
@@ -324,7 +332,10 @@ impl Steps {
             }
             let Some(passed) = self.gate(candidates, read_at)? else { continue };
             super::terminate::keep_report(passed.kept)?;
-            let (Some(owned), Some(hosts)) = (self.own(&group, read_at, ids.len(), 0)?, passed.owned) else { continue };
+            let (Some(owned), Some(hosts)) = (self.own(&group, read_at, ids.len(), &Spared::default())?, passed.owned)
+            else {
+                continue;
+            };
             for host in hosts.chunks(1) {
                 let one = host.ids().join(" ");
                 let sent = self
@@ -354,9 +365,22 @@ impl Steps {
     }
 
     /// Makes the group's size what is left in it, and tells whether that was a change. Only a group that is to have no host is
-    /// made smaller than it is: of hosts that nobody named AWS would choose.
+    /// made smaller than it is: of hosts that nobody named AWS would choose. What a person keeps the group is told to keep
+    /// before that.
     pub(super) async fn shrink_group(&self, step: &str, name: &str, size: u32) -> Result<bool, Failure> {
+        let deadline = self.clock.now() + CONSISTENT;
         loop {
+            let mut spared = Spared::default();
+            if size == 0
+                && let Some(group) = self.group_now(name).await?
+            {
+                spared = self.spared(&group, &[Mark::Protect]).await?;
+                // What was told before is soon seen; a group with anything foreign in it is refused as it is.
+                if spared.foreign.is_empty() && !spared.kept.is_empty() && self.clock.now() < deadline {
+                    self.keep(step, name, &spared).await?;
+                    continue;
+                }
+            }
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(false) };
             let stay = group.members.iter().filter(|member| !member.leaves()).count();
@@ -373,17 +397,8 @@ impl Steps {
             if sized && !held {
                 return Ok(false);
             }
-            let hosts = async || self.clients.instances_of_fleet(&self.fleet.name).await;
-            let protected = match size {
-                0 => self.read("list this fleet's hosts", hosts).await?,
-                // No more places go than hosts have left.
-                _ => Vec::new(),
-            };
-            let members: BTreeSet<&InstanceId> = group.members.iter().map(|member| &member.id).collect();
-            let kept = |i: &&crate::model::Instance| i.tags.get(tags::PROTECT).is_some() && members.contains(&i.id);
-            let protected = protected.iter().filter(|i| i.state.live()).filter(kept).count();
-            let ending = members.len().saturating_sub(usize::try_from(size).unwrap_or(usize::MAX));
-            let Some(owned) = self.own(&group, read_at, ending, protected)? else { continue };
+            let ending = group.members.len().saturating_sub(usize::try_from(size).unwrap_or(usize::MAX));
+            let Some(owned) = self.own(&group, read_at, ending, &spared)? else { continue };
             if held {
                 self.change(
                     step,
@@ -407,6 +422,15 @@ impl Steps {
         }
     }
 
+    /// Tells the group to keep what a person keeps.
+    async fn keep(&self, step: &str, name: &str, spared: &Spared) -> Result<(), Failure> {
+        for (id, how) in &spared.kept {
+            self.events.warn(format!("host {id} stays in {name}: {how}"));
+            self.shield(step, name, id, true).await?;
+        }
+        self.pause(LOOK).await
+    }
+
     /// Lets the group want no host any more, so that it replaces none that end next. What is not ours is left alone.
     pub(super) async fn empty_group(&self, step: &str, name: &str) -> Result<Done, Failure> {
         let Some(group) = self.group_now(name).await? else {
@@ -420,24 +444,30 @@ impl Steps {
         Ok(if shrunk { Done::new(json!({}), "wants no host") } else { Done::unchanged(json!({}), "wants no host") })
     }
 
-    /// Deletes the group once no instance is in it, and waits until it is gone.
+    /// Deletes the group once no instance is in it, and waits until it is gone. One that has nothing but hosts that a person
+    /// keeps stays with them, and wants none.
     pub(super) async fn delete_group(&self, step: &str, name: &str) -> Result<Done, Failure> {
         let deadline = self.clock.now() + PATIENCE;
+        let kept = self.kept()?;
         let mut deleted = false;
         loop {
             let read_at = self.clock.now();
             let group = self.group_now(name).await?;
             let ours = |group: &Group| group.tags.get(tags::FLEET) == Some(self.fleet.name.as_str());
+            let output = json!({ "group": name });
             let Some(group) = group.filter(ours) else {
-                let output = json!({ "group": name });
                 return Ok(if deleted {
                     Done::new(output, "deleted")
                 } else {
                     Done::unchanged(output, "no group of ours is there")
                 });
             };
+            if holds_only(&group, &kept) {
+                let detail = format!("stays with {} that a person keeps, and wants none", count(kept.len(), "host"));
+                return Ok(Done::warning(output, detail));
+            }
             if group.members.is_empty() && group.status.is_none() {
-                let Some(owned) = self.own(&group, read_at, 0, 0)? else { continue };
+                let Some(owned) = self.own(&group, read_at, 0, &Spared::default())? else { continue };
                 let sent = self
                     .end_owned(
                         step,
@@ -465,6 +495,11 @@ impl Steps {
             self.pause(LOOK).await?;
         }
     }
+}
+
+/// Whether all that is in a group is among these hosts, and something is.
+pub(super) fn holds_only(group: &Group, kept: &BTreeSet<InstanceId>) -> bool {
+    !group.members.is_empty() && group.members.iter().all(|member| kept.contains(&member.id))
 }
 
 fn gone(name: &str) -> Failure {

@@ -1,7 +1,7 @@
 //! What hosts leave behind: volumes, launch template, queues, images; and the second look that says it is all gone.
 
 use super::call::state;
-use super::terminate::Terminated;
+use super::group::holds_only;
 use super::{Steps, past};
 use crate::aws::{Snapshot, Volume};
 use crate::engine::failure::Failure;
@@ -9,6 +9,7 @@ use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::Candidate;
 use crate::journal::History;
+use crate::model::group::KIND;
 use crate::model::{
     FaultKind, Image, ImageId, ImageState, Instance, InstanceId, InstanceState, Residue, Tags, Thing, count, tags,
 };
@@ -275,7 +276,9 @@ impl Steps {
                 for step in &self.plan.steps {
                     if let Action::GroupGone { group } = &step.action {
                         let found = self.group_now(group).await?.filter(|group| self.carries(&group.tags));
-                        things.extend(found.map(|group| thing("auto-scaling-group", group.name)));
+                        // One that holds nothing else stays with the hosts that a person keeps.
+                        let found = found.filter(|group| !holds_only(group, kept));
+                        things.extend(found.map(|group| thing(KIND, group.name)));
                     }
                 }
                 things
@@ -288,8 +291,7 @@ impl Steps {
     pub(super) async fn sweep(&self, step: &str) -> Result<Done, Failure> {
         let begun = self.clock.now();
         let deadline = begun + PATIENCE;
-        // A teardown that saw nothing has no step that ends hosts.
-        let kept = self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default();
+        let kept = self.kept()?;
         let mut clean = 0;
         let mut kinds = Kind::ALL.to_vec();
         loop {

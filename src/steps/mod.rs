@@ -17,6 +17,7 @@ mod image;
 pub mod ledger;
 pub mod leftovers;
 mod mark;
+mod members;
 pub mod past;
 mod push;
 mod reach;

@@ -8,13 +8,14 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
-use crate::journal::{History, IntentState, Outcome};
-use crate::model::{FaultKind, Group, InstanceId, Refresh, RefreshPreferences, tags};
+use crate::journal::{Fold, History, Outcome};
+use crate::model::{FaultKind, Group, Mark, Refresh, RefreshPreferences};
 use crate::plan::CONSISTENT;
-use crate::plan::refresh::{Known, Whose, whose};
+use crate::plan::launch::epoch_name;
+use crate::plan::refresh::{Asked, Known, Whose, Wish, whose};
 use jiff::Timestamp;
-use serde_json::{Value, json};
-use std::collections::BTreeSet;
+use serde_json::json;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Between two looks: a host takes minutes, and six calls a minute are far below any of Auto Scaling's limits.
@@ -29,16 +30,17 @@ impl Steps {
         preferences: RefreshPreferences,
     ) -> Result<Done, Failure> {
         let begun = self.clock.now();
+        let (_, onto) = self.launches(name).await?;
+        let wish = Wish { preferences, onto };
         let (mut told, mut watched) = (None, None::<String>);
         loop {
-            let read_at = self.clock.now();
             let what = format!("look at the instance refreshes of {name}");
             let seen = self.read(&what, async || self.clients.refreshes(name).await).await;
             let seen = seen.map_err(|failure| match &watched {
                 Some(id) => goes_on(failure, name, id),
                 None => failure,
             })?;
-            let one = match whose(&seen, &self.known_refreshes(step)?, &preferences) {
+            let one = match whose(&seen, &self.known_refreshes(step)?, &wish) {
                 Whose::Ours(one) => one,
                 Whose::Foreign(one) => return Err(foreign(name, one)),
                 Whose::Unseen(id) if self.clock.now().duration_since(begun) < CONSISTENT => {
@@ -51,11 +53,11 @@ impl Steps {
                     return Err(goes_on(Failure::to(Exit::Unavailable, text), name, &id));
                 }
                 Whose::Nobodys => {
-                    self.begin_refresh(step, name, &preferences, read_at).await?;
+                    self.begin_refresh(step, name, &wish).await?;
                     continue;
                 }
             };
-            self.remember(step, one)?;
+            self.remember(step, one, &wish.onto)?;
             watched = Some(one.id.clone());
             if told.as_ref() != Some(&one.reason)
                 && let Some(reason) = &one.reason
@@ -76,56 +78,90 @@ impl Steps {
         }
     }
 
+    /// What the group launches now, by its name in tags.
+    async fn launches(&self, name: &str) -> Result<(Group, String), Failure> {
+        let group = self.group_now(name).await?.ok_or_else(|| {
+            Failure::to(Exit::Refused, format!("begin an instance refresh of {name}: the group is gone"))
+                .hint("fleetwright launch     # makes it anew")
+        })?;
+        let version = group.version.and_then(|version| i64::try_from(version).ok());
+        let Some((template, version)) = group.template.as_ref().zip(version) else {
+            let text =
+                format!("begin an instance refresh of {name}: it launches from no version that it names by number");
+            return Err(Failure::to(Exit::Refused, text).hint("fleetwright launch     # gives it one"));
+        };
+        let onto = epoch_name(template.as_str(), version);
+        Ok((group, onto))
+    }
+
     /// What the journals know.
     fn known_refreshes(&self, step: &str) -> Result<Known, Failure> {
         let history = History::read(&self.state).map_err(state)?;
-        let all = history.runs().flat_map(|past| {
-            let done = past.fold.intents.iter().filter(|intent| intent.call.action == START).flat_map(ids);
-            done.chain(past.fold.cursors.get(step).and_then(Value::as_str)).map(str::to_owned).collect::<Vec<_>>()
+        let mut all = BTreeMap::new();
+        for past in history.runs() {
+            let asked = asked(&past.fold, step);
+            for (id, at) in made(&past.fold) {
+                let onto = asked.as_ref().filter(|asked| at >= asked.since).map(|asked| asked.onto.clone());
+                all.insert(id, onto);
+            }
+            if let Some(Asked { id: Some(id), onto, .. }) = asked {
+                all.insert(id, Some(onto));
+            }
+        }
+        let mine = self.journal.with_fold(|fold| {
+            let mut mine = asked(fold, step)?;
+            let answered = made(fold).filter(|(_, at)| *at >= mine.since).last();
+            mine.id = mine.id.or(answered.map(|(id, _)| id));
+            Some(mine)
         });
-        let all = all.collect();
-        Ok(self.journal.with_fold(|fold| {
-            let mut calls = fold.of_step(step).filter(|intent| intent.call.action == START);
-            let asked = calls.next().map(|intent| intent.at);
-            let made = fold.of_step(step).filter(|intent| intent.call.action == START).flat_map(ids).last();
-            let mine = fold.cursors.get(step).and_then(Value::as_str).or(made).map(str::to_owned);
-            Known { mine, asked, all }
-        }))
+        Ok(Known { mine, all })
     }
 
     /// Writes down which refresh the step is about, before anything is waited for.
-    fn remember(&self, step: &str, one: &Refresh) -> Result<(), Failure> {
+    fn remember(&self, step: &str, one: &Refresh, onto: &str) -> Result<(), Failure> {
         let (open, known) = self.journal.with_fold(|fold| {
             let open: Vec<_> = fold.of_step(step).filter(|intent| intent.open()).map(|intent| intent.id).collect();
-            (open, fold.cursors.get(step).and_then(Value::as_str) == Some(&one.id))
+            (open, asked(fold, step))
         });
         let now = self.clock.now();
         for id in open {
             let done = Outcome::Done { ids: vec![one.id.clone()], data: json!(1), request_id: None };
             self.journal.settle(id, done, now).map_err(state)?;
         }
-        if known { Ok(()) } else { self.journal.cursor(step, json!(one.id), now).map_err(state) }
+        let since = known.as_ref().filter(|known| known.onto == onto).map_or(now, |known| known.since);
+        self.note(step, known.as_ref(), Asked { onto: onto.to_owned(), since, id: Some(one.id.clone()) })
+    }
+
+    fn note(&self, step: &str, known: Option<&Asked>, now: Asked) -> Result<(), Failure> {
+        if known == Some(&now) {
+            return Ok(());
+        }
+        self.journal.cursor(step, super::output(&now)?, self.clock.now()).map_err(state)
     }
 
     /// Begins a refresh, unless one that nobody here has seen is in its way.
-    async fn begin_refresh(
-        &self,
-        step: &str,
-        name: &str,
-        preferences: &RefreshPreferences,
-        read_at: Timestamp,
-    ) -> Result<(), Failure> {
-        let group = self.group_now(name).await?.ok_or_else(|| {
-            Failure::to(Exit::Refused, format!("begin an instance refresh of {name}: the group is gone"))
-                .hint("fleetwright launch     # makes it anew")
-        })?;
-        let protected = self.unshielded(&group).await?;
-        let Some(owned) = self.own(&group, read_at, group.members.len(), protected)? else { return Ok(()) };
+    async fn begin_refresh(&self, step: &str, name: &str, wish: &Wish) -> Result<(), Failure> {
+        let (group, _) = self.launches(name).await?;
+        let spared = self.spared(&group, &[Mark::Protect, Mark::Quarantine]).await?;
+        let read_at = self.clock.now();
+        let (group, onto) = self.launches(name).await?;
+        let Some(owned) = self.own(&group, read_at, group.members.len(), &spared)? else { return Ok(()) };
+        if onto != wish.onto {
+            let text = format!(
+                "begin an instance refresh of {name}: somebody lets it launch {onto} in place of {}",
+                wish.onto
+            );
+            return Err(Failure::to(Exit::Refused, text).hint("the same command again"));
+        }
+        let known = self.journal.with_fold(|fold| asked(fold, step));
+        let since = known.as_ref().filter(|known| known.onto == onto && known.id.is_none());
+        let since = since.map_or(self.clock.now(), |known| known.since);
+        self.note(step, known.as_ref(), Asked { onto, since, id: None })?;
         let sent = self
             .end_owned(
                 step,
                 &format!("let Auto Scaling replace the hosts of {name}"),
-                async || self.clients.draft_refresh(&owned, preferences).await,
+                async || self.clients.draft_refresh(&owned, &wish.preferences).await,
                 async |permit| self.clients.start_refresh(permit).await.map(|id| vec![id]),
             )
             .await;
@@ -137,18 +173,6 @@ impl Steps {
             }
             Err(failure) => Err(failure),
         }
-    }
-
-    /// How many hosts a person protects of which the group does not know: a refresh would replace them.
-    async fn unshielded(&self, group: &Group) -> Result<usize, Failure> {
-        let hosts = async || self.clients.instances_of_fleet(&self.fleet.name).await;
-        let hosts = self.read("list this fleet's hosts", hosts).await?;
-        let free: BTreeSet<&InstanceId> =
-            group.members.iter().filter(|member| !member.protected).map(|member| &member.id).collect();
-        let kept = |host: &&crate::model::Instance| {
-            host.state.live() && host.tags.get(tags::PROTECT).is_some() && free.contains(&host.id)
-        };
-        Ok(hosts.iter().filter(kept).count())
     }
 
     /// What a refresh that is over came to.
@@ -173,18 +197,26 @@ impl Steps {
     }
 }
 
-/// What a call made, by what its journal says.
-fn ids(intent: &IntentState) -> impl Iterator<Item = &str> {
-    let made = match &intent.outcome {
-        Some(Outcome::Done { ids, .. }) => ids.as_slice(),
-        Some(_) | None => &[],
-    };
-    made.iter().map(String::as_str)
+/// What a run asked for, as it wrote it down.
+fn asked(fold: &Fold, step: &str) -> Option<Asked> {
+    serde_json::from_value(fold.cursors.get(step)?.clone()).ok()
+}
+
+/// The refreshes that calls of a run began, and when each was asked for.
+fn made(fold: &Fold) -> impl Iterator<Item = (String, Timestamp)> {
+    fold.intents.iter().filter(|intent| intent.call.action == START).flat_map(|intent| {
+        let ids = match &intent.outcome {
+            Some(Outcome::Done { ids, .. }) => ids.as_slice(),
+            Some(_) | None => &[],
+        };
+        ids.iter().map(|id| (id.clone(), intent.at))
+    })
 }
 
 fn foreign(name: &str, one: &Refresh) -> Failure {
     let text = format!(
-        "replace the hosts of {name}: instance refresh {} is under way, begun by nobody here or for something else ({}, {} %)",
+        "replace the hosts of {name}: instance refresh {} is under way, begun by nobody here, or onto an earlier launch \
+         template version, or with other bounds ({}, {} %)",
         one.id, one.status, one.percent
     );
     Failure::to(Exit::Refused, text)

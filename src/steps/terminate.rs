@@ -33,7 +33,7 @@ pub(super) struct Terminated {
     ended: usize,
     /// Hosts that a person protected.
     #[serde(default)]
-    pub(super) kept: BTreeSet<InstanceId>,
+    kept: BTreeSet<InstanceId>,
 }
 
 impl Steps {
@@ -179,8 +179,7 @@ impl Steps {
                 Some(fault) if fault.code == "OperationNotPermitted" => {
                     for id in chunk.ids() {
                         let id = InstanceId::new(id.as_str());
-                        let what = format!("read whether {id} is protected");
-                        if self.read(&what, async || self.clients.termination_protected(&id).await).await? {
+                        if self.guarded(&id).await? {
                             guarded.insert(id);
                         }
                     }
@@ -231,6 +230,11 @@ impl Steps {
         let detail =
             if ended == 0 { "no host is there".to_owned() } else { format!("{} gone", count_is(ended, "host")) };
         Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) })
+    }
+
+    /// Hosts that a person keeps, as the step that ends all others found them. A teardown that saw nothing has no such step.
+    pub(super) fn kept(&self) -> Result<BTreeSet<InstanceId>, Failure> {
+        Ok(self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default())
     }
 
     /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.

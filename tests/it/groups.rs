@@ -220,6 +220,40 @@ fn a_protected_host_is_kept_by_its_group_too() {
     assert_eq!(protected(), Vec::<String>::new());
 }
 
+/// As with plain instances: what a person keeps stays, whatever keeps it, and everything else is gone.
+#[test]
+fn a_teardown_ends_all_but_what_a_person_keeps() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let (hosts, ec2) = (cloud.live("crew"), |call: &str| cloud.ec2(&format!("Version=2016-11-15&{call}")));
+    let (marked, guarded) = (hosts[0].clone(), hosts[1].clone());
+    let guard = |on: bool| {
+        ec2(&format!("Action=ModifyInstanceAttribute&InstanceId={guarded}&DisableApiTermination.Value={on}"))
+    };
+    ec2(&format!("Action=CreateTags&ResourceId.1={marked}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=mine"));
+    guard(true);
+    let refused = expect(&mut cloud.cli("laptop", &["down", "--only", &guarded, "--no-drain"]), 8);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("termination protection"), "{refused:?}");
+    cloud.arm("SetInstanceProtection", "after-commit");
+    let mut child = cloud.cli("laptop", &["down"]).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    let output = expect(&mut cloud.cli("laptop", &["down"]), 10);
+    let told = String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(told.contains("2 protected hosts, left running") && told.contains("stays with 2 hosts"), "{told}");
+    assert_eq!((cloud.live("crew"), sizes(&cloud)), (vec![marked.clone(), guarded.clone()], (0, 0, 0)));
+    // Whatever happens to them now, nothing takes their place.
+    guard(false);
+    ec2(&format!("Action=TerminateInstances&InstanceId.1={guarded}"));
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    assert_eq!(cloud.live("crew"), std::slice::from_ref(&marked));
+    expect(&mut cloud.cli("laptop", &["protect", &marked, "--off"]), 0);
+    expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_gone(&cloud);
+}
+
 #[test]
 fn a_teardown_killed_at_any_call_leaves_nothing() {
     for action in ["UpdateAutoScalingGroup", "DeleteAutoScalingGroup", "DeleteLaunchTemplate"] {

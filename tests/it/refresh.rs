@@ -117,6 +117,22 @@ fn the_group_launches_from_what_was_baked_and_from_one_version_whatever_is_kille
     }
     assert_eq!(hosts(&cloud), old, "those that are there stay as they are");
 
+    // With an image that need not be baked again it comes to the same.
+    let images = |cloud: &Cloud| cloud.world()["images"].as_array().unwrap().len();
+    let baked = images(&cloud);
+    expect(&mut cloud.cli("laptop", &["launch", "--unattested", "--image", IMAGE, "--until", "running"]), 0);
+    assert_eq!(versions(&cloud).1, "1");
+    let unchanged = ["bake", "--no-login", "--if-changed"];
+    let plan = expect(&mut cloud.cli_as("laptop", "table", &[&["plan"], &unchanged[..]].concat()), 0);
+    let plan = String::from_utf8_lossy(&plan.stdout).into_owned();
+    assert!(plan.contains("launches from it from now on") && plan.contains("same release"), "{plan}");
+    killed(&cloud, &unchanged, "UpdateAutoScalingGroup", "before-commit");
+    assert_eq!((versions(&cloud), images(&cloud)), ((5, "5".to_owned()), baked));
+    let calls = cloud.audit().len();
+    expect(&mut cloud.cli("laptop", &unchanged), 0);
+    let changed = cloud.audit().split_off(calls).iter().any(|call| call["action"] == "UpdateAutoScalingGroup");
+    assert!(!changed);
+
     // What the group launches by itself is of the newest image, and a launch finds all as it is wanted.
     let gone = old.first().unwrap().clone();
     cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={gone}"));
@@ -171,7 +187,19 @@ fn auto_scaling_replaces_all_once_whatever_is_killed() {
     // By our tag alone Auto Scaling would not spare it.
     asked(&cloud, &format!("Action=SetInstanceProtection&ProtectedFromScaleIn=false&InstanceIds.member.1={kept}"));
     let begun = cloud.calls("StartInstanceRefresh").len();
-    expect(&mut cloud.cli("laptop", &REFRESH), 8);
+    let refused = |how: &str| {
+        let told = talk(&expect(&mut cloud.cli("laptop", &REFRESH), 8));
+        assert!(told.contains(&format!("{kept} ({how})")), "{told}");
+        assert!(told.contains(&format!("fleetwright protect {kept}")), "{told}");
+    };
+    refused("fleetwright:protect");
+    let ec2 = |call: &str| cloud.ec2(&format!("Version=2016-11-15&{call}"));
+    ec2(&format!("Action=DeleteTags&ResourceId.1={kept}&Tag.1.Key=fleetwright%3Aprotect"));
+    // Nor does it heed what EC2 itself was told.
+    ec2(&format!("Action=ModifyInstanceAttribute&InstanceId={kept}&DisableApiTermination.Value=true"));
+    refused("EC2's termination protection");
+    ec2(&format!("Action=CreateTags&ResourceId.1={kept}&Tag.1.Key=fleetwright%3Aquarantine&Tag.1.Value=x"));
+    refused("fleetwright:quarantine");
     assert_eq!(cloud.calls("StartInstanceRefresh").len(), begun);
 }
 
@@ -199,6 +227,23 @@ fn somebody_elses_refresh_is_refused_and_one_that_is_cancelled_is_a_failure() {
     // That one is over: the same command begins another.
     expect(&mut cloud.cli("laptop", &REFRESH), 0);
     assert!(hosts(&cloud).is_disjoint(&old));
+
+    // Ours as well, but onto a launch template version of before.
+    cloud.arm("DescribeInstanceRefreshes", "before-commit");
+    let mut child = cloud.cli("laptop", &[&slow[..], &REFRESH].concat()).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    cloud.release();
+    while group(&cloud)["refreshes"].as_array().unwrap().last().unwrap()["status"] != "InProgress" {
+        std::thread::yield_now();
+    }
+    child.kill().unwrap();
+    child.wait().unwrap();
+    let newer = [&slow[..], &["--set", "fleet.root.size=9GiB"], &REFRESH].concat();
+    let output = expect(&mut cloud.cli("laptop", &[&newer[..], &["--replan"]].concat()), 8);
+    assert!(talk(&output).contains("onto an earlier launch template version"), "{}", talk(&output));
+    asked(&cloud, "Action=CancelInstanceRefresh&WaitForTransitioningInstances=false");
+    let newer = [&["--set", "fleet.root.size=9GiB"], &REFRESH[..]].concat();
+    expect(&mut cloud.cli("laptop", &newer), 0);
     // A fleet without a group has nothing that Auto Scaling could refresh.
     let plain = ["--set", "fleet.mode=instances"];
     expect(&mut cloud.cli("laptop", &[&plain[..], &REFRESH].concat()), 2);

@@ -1,7 +1,7 @@
 //! Calls about instances of groups.
 
 use super::ask::{flag, invalid, list, need, page, texts};
-use super::records::{Group, Member};
+use super::records::{Group, Life, Member};
 use super::{Ask, AutoScaling};
 use crate::sim::api::{ApiError, Handled, Reply};
 use crate::sim::xml::Xml;
@@ -52,8 +52,11 @@ impl AutoScaling {
         }
         let group = self.group(ask)?;
         for id in &ids {
-            if group.member(id).is_none() {
+            let Some(member) = group.member(id) else {
                 return Err(invalid(format!("The instance {id} is not part of Auto Scaling group {}.", group.name)));
+            };
+            if member.life != Life::InService {
+                return Err(invalid(format!("The instance {id} is not in InService or EnteringStandby or Standby.")));
             }
         }
         for id in &ids {
