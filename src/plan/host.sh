@@ -11,8 +11,8 @@ cat >/opt/fleetwright/host <<'HOST'
 service='@service@' every='@every@' logs='@logs@'
 region='@region@' s3=${AWS_ENDPOINT_URL:-https://s3.@region@.@domain@}
 base=${AWS_EC2_METADATA_SERVICE_ENDPOINT:-http://169.254.169.254}
-# Forgotten at a reboot, as what it tells is.
-state=/run/fleetwright
+# Forgotten at a reboot, as what it tells is. The other folder is a push's own.
+state=/run/fleetwright pushed=/var/lib/fleetwright
 fetch() { curl -sf --max-time 5 --noproxy '*' "$@"; }
 meta() { fetch -H "X-aws-ec2-metadata-token: $token" "$base/latest/meta-data/$1"; }
 enter() { token=$(fetch -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 600' "$base/latest/api/token") || token=''; }
@@ -26,23 +26,25 @@ put_log() {
     id=$(meta instance-id) && role=$(meta iam/security-credentials/) && keys=$(meta "iam/security-credentials/$role") ||
         { echo 'the host has no instance profile' && return 1; }
     key() { printf '%s\n' "$keys" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
-    log=$state/log.gz
-    : >"$log" && chmod 600 "$log"
+    log=$(mktemp "$state/log.XXXXXX") || return 1
     timeout 20 journalctl --no-pager -n 100000 -u "$service" | gzip >"$log"
     code=$(printf 'user = "%s:%s"\nheader = "x-amz-security-token: %s"\n' \
         "$(key AccessKeyId)" "$(key SecretAccessKey)" "$(key Token)" |
         curl -sSf -o /dev/null --max-time 30 -K - --aws-sigv4 "aws:amz:$region:s3" -T "$log" \
             -H "x-amz-content-sha256: $(sha256sum <"$log" | cut -d ' ' -f 1)" \
-            -w '%{http_code}' "$s3/$logs/$id/$(date -u +%Y%m%dT%H%M%SZ).log.gz") || return 1
+            -w '%{http_code}' "$s3/$logs/$id/$(date -u +%Y%m%dT%H%M%SZ).log.gz") || code=''
+    rm -f "$log"
+    [ -n "$code" ] || return 1
     # A bucket of another region redirects, which curl takes for success.
     [ "$code" = 200 ] || { echo "S3 answered $code" && return 1; }
 }
 
-# The same, once, where the spec wants it: within 70 s whatever happens, since the host's end waits for it.
+# The same, once, where the spec wants it: within 70 s whatever happens, since the host's end waits for it. What failed is
+# tried again where there is another occasion before the end.
 keep_log() {
     [ -n "$logs" ] && [ ! -e "$state/logged" ] || return 0
-    : >"$state/logged"
     if why=$(put_log 2>&1); then
+        : >"$state/logged"
         say "the worker's log is in s3://$logs"
     else
         say "the worker's log is not in s3://$logs: $why"
@@ -105,17 +107,20 @@ stop_worker() {
 busy() {
     [ -n "$job" ] && kill -0 "$job" 2>/dev/null && return
     # Its number may be another process's by now.
-    job=''
+    job='' restart=''
     return 1
 }
+
+# Whether a restart is under way that a stop takes the place of, as systemd has it; a playbook comes after it.
+gives_way() { [ -n "$restart" ] && [ ! -s /opt/fleetwright/drain ] && command -v systemctl >/dev/null 2>&1; }
 
 # Begins the drain unless it is under way; true once it is over. Tried again while it fails.
 drain() {
     [ -e "$state/drained" ] && return 0
-    busy && return 1
+    busy && ! gives_way && return 1
     say "$1, the worker finishes what it has"
     { stop_worker && keep_log && : >"$state/drained" && say 'the worker has finished'; } &
-    job=$!
+    job=$! restart=''
     return 1
 }
 
@@ -133,20 +138,29 @@ up() {
     fi
 }
 
+# Whether a push is at it: it holds the host's lock, and restarts the worker itself where that has to be.
+pushing() {
+    if command -v flock >/dev/null 2>&1; then
+        [ -e "$pushed/lock" ] && ! flock -n "$pushed/lock" true
+    else
+        read -r owner rest 2>/dev/null <"$pushed/lock.d/owner" && kill -0 "$owner" 2>/dev/null
+    fi
+}
+
 # Restarts a worker that has been up for long enough: up to a quarter earlier by the host's id, so that not all hosts do at
 # once.
 freshen() {
     [ -n "$every" ] && [ ! -e "$state/drained" ] && [ ! -e "$state/draining" ] && ! busy || return 0
     age=$(up) && id=$(meta instance-id) || return 0
     early=$(($(printf %s "$id" | cksum | cut -d ' ' -f 1) % (every / 4)))
-    [ "$age" -ge $((every - early)) ] || return 0
+    [ "$age" -ge $((every - early)) ] && ! pushing || return 0
     say "$service has been up for $age s, restarting it"
     if command -v systemctl >/dev/null 2>&1; then
         systemctl try-restart "$service" &
     else
         rc-service "$service" restart &
     fi
-    job=$!
+    job=$! restart=1
 }
 
 expiry() {
@@ -157,7 +171,7 @@ expiry() {
 }
 
 mkdir -p "$state"
-token='' job='' looks=0
+token='' job='' restart='' looks=0
 # Whoever drains the host over SSH asks for this.
 if [ "$1" = log ]; then
     keep_log
@@ -177,7 +191,7 @@ while :; do
     if [ "$(meta autoscaling/target-lifecycle-state)" = Terminated ]; then
         drain 'Auto Scaling ends this host' && off 'drained for Auto Scaling'
     elif notice=$(meta spot/instance-action); then
-        drain "EC2 takes this host back: $notice"
+        drain "EC2 takes this host back: $notice" && [ $((looks % 12)) -eq 0 ] && keep_log
     elif [ $((looks % 12)) -eq 0 ]; then
         freshen
     fi

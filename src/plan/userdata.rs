@@ -195,11 +195,13 @@ mod tests {
         inner.unwrap().to_owned()
     }
 
-    /// Stands for curl: without the token nothing is answered, and what is not there is an error. S3 takes everything.
-    const CURL: &str = "case $* in\n*--aws-sigv4*) printf 'curl %s\\n' \"$*\" >>\"$HOME/log\"; cat >>\"$HOME/log\"; echo 200; exit ;;\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
+    /// Stands for curl: without the token nothing is answered, and what is not there is an error. S3 takes everything, from the
+    /// second time on where that is wanted.
+    const CURL: &str = "case $* in\n*--aws-sigv4*) [ ! -e \"$HOME/meta/later\" ] || { rm \"$HOME/meta/later\"; echo 000; exit 6; }; printf 'curl %s\\n' \"$*\" >>\"$HOME/log\"; cat >>\"$HOME/log\"; echo 200; exit ;;\n*/latest/api/token) echo token; exit ;;\n*'metadata-token: token '*) ;;\n*) exit 22 ;;\nesac\n\
         cat \"$HOME/meta/$(printf %s \"${*##*/latest/meta-data/}\" | tr / ,)\" 2>/dev/null || exit 22\n";
     /// Stands for sleep: waits until a drain that has begun is over, and ends the loop after the last look.
     const SLEEP: &str = "tries=0\n\
+        while grep -q 'restarting it' \"$HOME/log\" && [ -e \"$HOME/meta/later\" ]; do /bin/sleep 0.01; done\n\
         while grep -q 'worker finishes' \"$HOME/log\" && [ ! -e \"$HOME/run/drained\" ] && [ ! -e \"$HOME/refused\" ] &&\n\
         [ $tries -lt 500 ]; do /bin/sleep 0.01; tries=$((tries + 1)); done\n\
         [ ! -e \"$HOME/refused\" ] || { rm \"$HOME/refused\"; /bin/sleep 0.05; }\n\
@@ -238,7 +240,12 @@ mod tests {
         let stop = format!(
             "up=$(cut -d . -f 1 /proc/uptime)\n\
              [ \"$1\" = show ] && {{ echo \"$3=$(((up - {up}) * 1000000))\"; exit; }}\n\
-             [ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}"
+             [ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}\
+             [ \"$1\" = stop ] && : >\"$HOME/stopped\"\n\
+             [ \"$1\" = try-restart ] && [ -e \"$HOME/meta/later\" ] || exit 0\n\
+             mv \"$HOME/meta/later\" \"$HOME/meta/spot,instance-action\"\n\
+             tries=0\nuntil [ -e \"$HOME/stopped\" ] || [ $tries -gt 500 ]; do /bin/sleep 0.01; tries=$((tries + 1)); done\n\
+             echo over >>\"$HOME/log\"\n"
         );
         for (name, text) in [
             ("curl", CURL),
@@ -246,11 +253,13 @@ mod tests {
             ("logger", tell),
             ("poweroff", tell),
             ("journalctl", "echo a line\n"),
+            ("flock", "exec [ ! -e \"$HOME/meta/pushed\" ]\n"),
             ("systemctl", stop.as_str()),
         ] {
             write(&format!("bin/{name}"), &format!("#!/bin/sh\n{text}"));
         }
         write("looks", "4");
+        write("var/lock", "");
         write("log", "");
         write("meta/tags,instance", "Name");
         for (path, answer) in metadata {
@@ -260,6 +269,7 @@ mod tests {
         let script = loop_of(&String::from_utf8(compose(None, unit)).unwrap());
         let script = script.replace("/opt/fleetwright", &home.path().join("opt").display().to_string());
         let script = script.replace("/run/fleetwright", &home.path().join("run").display().to_string());
+        let script = script.replace("/var/lib/fleetwright", &home.path().join("var").display().to_string());
         let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
         Command::new("sh")
             .args(["-c", &script])
@@ -323,7 +333,7 @@ mod tests {
             (stop.as_str(), finished.as_str()),
             ("systemctl stop crawl", "logger -t fleetwright the worker has finished")
         );
-        assert!(put.contains("-K - --aws-sigv4 aws:amz:us-east-1:s3 -T ") && put.contains("/run/log.gz "), "{put}");
+        assert!(put.contains("-K - --aws-sigv4 aws:amz:us-east-1:s3 -T ") && put.contains("/run/log."), "{put}");
         assert!(put.contains(" https://s3.us-east-1.amazonaws.com/ops-logs/a%2Bb/five/i-0/2"), "{put}");
         assert!(!put.contains("a/b+c") && !put.contains("t="), "{put}");
         assert_eq!(
@@ -333,6 +343,12 @@ mod tests {
         assert_eq!(told, "logger -t fleetwright the worker's log is in s3://ops-logs/a%2Bb/five");
         assert!(off.contains("drained for Auto Scaling") && power == "poweroff", "{took:?}");
         assert_eq!(took.iter().filter(|line| line.starts_with("curl ")).count(), 1, "{took:?}");
+        // What S3 did not take at first it gets before the end.
+        let later = ("later", "");
+        let took = done_by(&unit, 0, &[end, ("instance-id", "i-0"), profile[0], profile[1], later], "inactive");
+        let told = took.iter().filter(|line| line.contains("the worker's log")).collect::<Vec<_>>();
+        assert!(told[0].ends_with("is not in s3://ops-logs/a%2Bb/five:"), "{took:?}");
+        assert!(told[1].ends_with("log is in s3://ops-logs/a%2Bb/five") && told.len() == 2, "{took:?}");
         // Without a profile it is said, and the host ends all the same; with an end of its own the log goes first.
         let expires = ("tags/instance/fleetwright:expires", "2001-01-01T00:00:00Z");
         let took = done_by(&unit, 0, &[expires, ("instance-id", "i-0")], "active");
@@ -357,6 +373,11 @@ mod tests {
         }
         // Neither where somebody stopped it nor while it is drained.
         assert_eq!(done_after(2000, &[id("i-0")], "inactive"), Vec::<String>::new());
+        // Nor while a push is at it.
+        assert_eq!(done_after(2000, &[id("i-0"), ("pushed", "")], "active"), Vec::<String>::new());
+        // One that waits for the item in hand does not keep a drain waiting.
+        let took = done_after(2000, &[id("i-0"), ("later", "{}")], "active");
+        assert!(took[2].contains("EC2 takes this host back") && took[3] == "systemctl stop crawl", "{took:?}");
         let spot = ("spot/instance-action", "{}");
         let took = done_after(2000, &[id("i-0"), spot], "inactive");
         assert!(!took.iter().any(|line| line.contains("restart")), "{took:?}");
