@@ -181,7 +181,7 @@ impl Context {
             }
             plan.notes.push(past::GIVES_WAY.to_owned());
         } else {
-            // A replacement makes the fleet no larger, and a wait stops at the budget by itself.
+            // A replacement makes the fleet no larger, and whoever watches asks for the budget before it.
             self.check_launch_budget(&survey, &history, plan.estimate.as_deref()).await?;
             plan = self.with_windows(plan, survey.group.as_deref()).await?;
         }

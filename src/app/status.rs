@@ -43,7 +43,7 @@ impl Context {
             .map(|instance| HostLine {
                 slot: slots.get(&instance.id).copied(),
                 id: instance.id.to_string(),
-                state: instance.state.to_string(),
+                state: if instance.standby { "standby".to_owned() } else { instance.state.to_string() },
                 instance_type: instance.instance_type.clone(),
                 market: instance.market.to_string(),
                 zone: instance.zone.to_string(),

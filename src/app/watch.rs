@@ -3,12 +3,14 @@
 
 use super::campaign::Held;
 use super::context::{Context, state};
+use super::money::Purse;
 use crate::cli::request::{Launch, Push, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Instance, InstanceId, Survey, count_is};
-use crate::plan::decide::{Decision, Memory, World, decide};
+use crate::model::{Group, Instance, InstanceId, LaunchTemplate, Survey, count_is};
+use crate::plan::decide::{Decision, Memory, World, decide, over};
+use crate::plan::group::born_of;
 use crate::plan::launch::template_name;
 use crate::plan::{CONSISTENT, Until};
 use crate::spec::Need;
@@ -101,29 +103,37 @@ impl Context {
             instances: &look.instances,
             unseen: past::unseen(&history, &look).len(),
             template: true,
+            over: None,
             size,
             since,
             now,
         };
         memory.missed(&world);
+        let (mut template, mut group) = (None, None);
         if decide(&world, memory) != Decision::Steady {
-            world.template = self.template_there(&history).await?;
+            (template, group) = self.born_from().await?;
+            world.template = template.is_some() || Self::launched_just_now(&history, now);
         }
+        let over = group.as_ref().and_then(|group| over(group, now));
+        world.over = over.as_deref();
         let missing = match decide(&world, memory) {
             Decision::Steady | Decision::Look | Decision::Rest { .. } => return Ok(None),
             Decision::Stop { why } => return Ok(Some(why)),
             Decision::Replace { missing } => missing,
         };
+        if let Some(why) = self.unpaid(&format!("{missing} of {} gone", count_is(size, "host"))).await? {
+            return Ok(Some(why));
+        }
         let newest = look.instances.iter().max_by_key(|host| host.launched);
         let launch = Launch {
             n: Some(size),
-            image: newest.map(|host| host.image.to_string()),
+            image: born_of(group.as_ref(), template.as_ref(), newest),
             until: match wish.map(|wish| wish.until) {
                 Some(Until::Running) => CliUntil::Running,
                 Some(Until::Ssh) | None => CliUntil::Ssh,
                 Some(Until::Ready) => CliUntil::Ready,
             },
-            // The same image as the others have.
+            // The same image as the others have, or get.
             unattested: true,
             keep: true,
             ..Launch::default()
@@ -186,22 +196,64 @@ impl Context {
         Ok(history.campaign().any(|past| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "push")))
     }
 
-    /// Whether the launch template is there, or so young that a look may not show it.
-    async fn template_there(&self, history: &History) -> Result<bool, Failure> {
-        let now = self.clock.now();
-        if past::launched(history).values().any(|at| now.duration_since(*at) < CONSISTENT) {
-            return Ok(true);
+    /// Why no replacement is paid any more, if so: a wait stops at the budget by itself, a watch over a launch does not. What
+    /// can't be read now is asked for again before the next one.
+    async fn unpaid(&self, outlook: &str) -> Result<Option<String>, Failure> {
+        if self.fleet.budget.is_none() {
+            return Ok(None);
         }
+        match self.spent_meanwhile(&self.state_dir()?, &mut Purse::default(), None).await {
+            Ok(spent) => Ok(self.over_budget(spent.as_ref(), outlook)),
+            Err(failure) if self.stopped().is_some() => Err(failure),
+            Err(failure) => {
+                self.events.warn(failure.to_string());
+                Ok(None)
+            }
+        }
+    }
+
+    /// The launch template, and the group of the same name where the fleet has one.
+    async fn born_from(&self) -> Result<(Option<LaunchTemplate>, Option<Group>), Failure> {
         let (clients, name) = (self.clients().await?, template_name(self.fleet.name.as_str()));
-        let found = self.read("read the launch template", async || clients.launch_template(&name).await).await?;
-        Ok(found.is_some())
+        let template = self.read("read the launch template", async || clients.launch_template(&name).await).await?;
+        let grouped = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
+        let group = if grouped {
+            self.read(&format!("look at the group {name}"), async || clients.group_alone(&name).await).await?
+        } else {
+            None
+        };
+        Ok((template, group))
+    }
+
+    /// Whether the launch template may be so young that a look does not show it.
+    fn launched_just_now(history: &History, now: jiff::Timestamp) -> bool {
+        past::launched(history).values().any(|at| now.duration_since(*at) < CONSISTENT)
     }
 }
 
-/// What kind of failure it was: two launches that failed alike have the same, whatever hosts they name.
+/// What kind of failure it was: two launches that failed alike have the same, whatever hosts, counts and sums they name.
 fn kind(failure: &Failure) -> String {
     match &failure.fault {
         Some(fault) => format!("{} answered {}", fault.action, fault.code),
-        None => failure.message.split(' ').filter(|word| !word.starts_with("i-")).collect::<Vec<_>>().join(" "),
+        None => {
+            let told = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
+            failure.message.split(' ').filter(told).collect::<Vec<_>>().join(" ")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_cannot_be_paid_is_the_same_failure_however_much_it_is_by_now() {
+        let refused = |host: &str, sum: &str| {
+            let text =
+                format!("launch 1 host like {host}: {sum} spent so far, and the budget is $2.00 (for 3600 s: an hour)");
+            kind(&Failure::to(Exit::Refused, text))
+        };
+        assert_eq!(refused("i-0a", "$1.97"), refused("i-0b", "$2.03"));
+        assert_ne!(refused("i-0a", "$1.97"), kind(&Failure::to(Exit::Refused, "launch 1 host: the image is gone")));
     }
 }

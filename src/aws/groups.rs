@@ -226,6 +226,7 @@ fn group(raw: AutoScalingGroup) -> Result<Group, Fault> {
         mixed: raw.mixed_instances_policy().map(mixed),
         protects_new: raw.new_instances_protected_from_scale_in().unwrap_or(false),
         maintenance: raw.instance_maintenance_policy().is_some(),
+        warm_pool: raw.warm_pool_configuration().is_some(),
         tags,
         status: raw.status.clone(),
         name: need(GROUPS, "name", raw.auto_scaling_group_name)?,

@@ -168,6 +168,7 @@ fn instance(raw: aws_sdk_ec2::types::Instance) -> Result<Instance, Fault> {
         security_groups: groups.map(Into::into).collect(),
         volumes: volumes.map(Into::into).collect(),
         group: tags.get(keys::GROUP).map(str::to_owned),
+        standby: false,
         imds_tokens_required: metadata.and_then(|m| m.http_tokens()).map(|tokens| *tokens == HttpTokensState::Required),
         imds_hop_limit: metadata.and_then(InstanceMetadataOptionsResponse::http_put_response_hop_limit),
         instance_profile: raw.iam_instance_profile.as_ref().and_then(|profile| profile.arn()).map(str::to_owned),

@@ -146,14 +146,14 @@ impl Clients {
         self.draft_actions(group.name(), std::slice::from_ref(action)).await
     }
 
-    /// Drafts the end of one host together with its place in the group.
+    /// Drafts the end of one host, and of its place in the group where it has one.
     ///
     /// # Errors
     ///
     /// `Invalid` unless there is exactly one id: the call names no group, since a host is in one at most.
-    pub async fn draft_leave(&self, _: &OwnedGroup, host: &OwnedIds) -> Result<Draft, Fault> {
+    pub async fn draft_leave(&self, _: &OwnedGroup, host: &OwnedIds, placed: bool) -> Result<Draft, Fault> {
         let call = self.autoscaling().terminate_instance_in_auto_scaling_group();
-        let call = call.instance_id(one(TERMINATE, host)?).should_decrement_desired_capacity(true);
+        let call = call.instance_id(one(TERMINATE, host)?).should_decrement_desired_capacity(placed);
         capture(TERMINATE, None, |hook| call.customize().interceptor(hook).send()).await
     }
 

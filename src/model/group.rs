@@ -85,6 +85,11 @@ impl GroupMember {
         self.state.starts_with("Pending") || self.state == "InService"
     }
 
+    /// Whether somebody set it aside: it does not count, and Auto Scaling neither looks after it nor ends it.
+    pub fn standby(&self) -> bool {
+        self.state.ends_with("Standby")
+    }
+
     /// Whether it is on its way out.
     pub fn leaves(&self) -> bool {
         self.ends() || self.state.starts_with("Detach")
@@ -150,6 +155,9 @@ pub struct Group {
     pub protects_new: bool,
     /// Whether it has an instance maintenance policy.
     pub maintenance: bool,
+    /// Whether it has a warm pool: instances of the group that are in no list of its members.
+    #[serde(default)]
+    pub warm_pool: bool,
     /// Its tags.
     pub tags: Tags,
     /// `Delete in progress`, while it is.
@@ -196,6 +204,7 @@ impl Group {
             mixed: None,
             protects_new: false,
             maintenance: false,
+            warm_pool: false,
             tags: Tags::default(),
             status: None,
         }

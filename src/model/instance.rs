@@ -97,6 +97,9 @@ pub struct Instance {
     pub volumes: Vec<VolumeId>,
     /// The Auto Scaling group it is a member of (tag `aws:autoscaling:groupName`).
     pub group: Option<String>,
+    /// Whether its group has it in standby: somebody set it aside.
+    #[serde(default)]
+    pub standby: bool,
     /// Whether its metadata service wants tokens (IMDSv2), where EC2 says so.
     pub imds_tokens_required: Option<bool>,
     /// How many hops an answer of its metadata service goes, where EC2 says so.
@@ -127,6 +130,7 @@ impl Instance {
             architecture: None,
             volumes: Vec::new(),
             group: None,
+            standby: false,
             imds_tokens_required: None,
             imds_hop_limit: None,
         }
@@ -137,13 +141,33 @@ impl Instance {
         self.tags.get(mark.key())
     }
 
-    /// Whether it takes one of the fleet's N places: live, and not in quarantine. In a group it keeps its place all the same.
+    /// Whether it takes one of the fleet's N places: live, and not set aside. In a group a host in quarantine keeps its place
+    /// all the same.
     pub fn has_place(&self) -> bool {
-        self.state.live() && (self.counts() || self.group.is_some())
+        self.state.live() && !self.standby && (self.counts() || self.group.is_some())
     }
 
-    /// Whether it is one of the fleet's N: live, and not in quarantine.
+    /// Whether it is one of the fleet's N: live, and neither in quarantine nor in its group's standby.
     pub fn counts(&self) -> bool {
-        self.state.live() && self.marked(Mark::Quarantine).is_none()
+        self.state.live() && !self.standby && self.marked(Mark::Quarantine).is_none()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::tags;
+
+    #[test]
+    fn who_takes_a_place_and_who_counts() {
+        let host = Instance::sample("i-1");
+        let group = Some("fleetwright-crew".to_owned());
+        let quarantined = Tags::default().with(tags::QUARANTINE, "x");
+        let told = |host: Instance| (host.has_place(), host.counts());
+        assert_eq!(told(host.clone()), (true, true));
+        assert_eq!(told(Instance { tags: quarantined.clone(), ..host.clone() }), (false, false));
+        assert_eq!(told(Instance { tags: quarantined, group: group.clone(), ..host.clone() }), (true, false));
+        assert_eq!(told(Instance { standby: true, group, ..host.clone() }), (false, false));
+        assert_eq!(told(Instance { state: InstanceState::ShuttingDown, ..host }), (false, false));
     }
 }

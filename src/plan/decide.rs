@@ -2,7 +2,7 @@
 //! not from what an earlier round remembers.
 
 use super::ladder::REMEMBERED;
-use crate::model::{Instance, InstanceId, tags};
+use crate::model::{Group, Instance, InstanceId, tags};
 use jiff::{SignedDuration, Timestamp};
 use std::collections::BTreeMap;
 
@@ -42,6 +42,8 @@ pub struct World<'a> {
     pub unseen: usize,
     /// Whether the fleet's launch template is there, or was made moments ago.
     pub template: bool,
+    /// Why the fleet's own group is to have no host any more, if so.
+    pub over: Option<&'a str>,
     /// Hosts that the fleet should have.
     pub size: u32,
     /// When watching began: what ended before is not ours to replace.
@@ -92,6 +94,9 @@ pub fn decide(world: &World<'_>, memory: &Memory) -> Decision {
     if let Some(why) = equal(memory) {
         return stop(format!("{CIRCUIT} launches failed in the same way: {why}"));
     }
+    if let Some(why) = world.over {
+        return stop(why.to_owned());
+    }
     let gone: Vec<&Instance> = world.instances.iter().filter(|host| !host.state.live()).collect();
     if let Some(at) = gone.iter().filter_map(|host| expired(host, world.now)).min() {
         return stop(format!("the fleet expired at {at}; `fleetwright extend` lets it live longer before that"));
@@ -113,6 +118,14 @@ pub fn decide(world: &World<'_>, memory: &Memory) -> Decision {
         Some(until) => Decision::Rest { until },
         None => Decision::Replace { missing },
     }
+}
+
+/// Why a group is to have no host any more, if so: its hosts bear no end, and leave it one by one while they drain.
+pub fn over(group: &Group, now: Timestamp) -> Option<String> {
+    if let Some(at) = group.tags.ends().filter(|at| *at <= now) {
+        return Some(format!("the fleet expired at {at}; `fleetwright extend` lets it live longer before that"));
+    }
+    (group.desired == 0).then(|| format!("{} wants no host: somebody tears the fleet down", group.name))
 }
 
 /// What the last launches failed of, when that was the same each time.
@@ -162,7 +175,7 @@ mod tests {
     const SPOT: &str = "Server.SpotInstanceTermination";
 
     fn world(instances: &[Instance]) -> World<'_> {
-        World { instances, unseen: 0, template: true, size: 3, since: at(100), now: at(200) }
+        World { instances, unseen: 0, template: true, over: None, size: 3, since: at(100), now: at(200) }
     }
 
     fn stopped(decision: Decision) -> String {
@@ -194,6 +207,13 @@ mod tests {
         let mut memory = Memory { looks: 2, ..Memory::default() };
         assert!(stopped(decide(&World { template: false, ..world(&hosts) }, &memory)).contains("tore"));
         assert!(stopped(decide(&World { now: at(36_000), ..world(&hosts) }, &memory)).contains("expired"));
+        let ends = |end: &str| Tags::default().with(tags::EXPIRES, end);
+        let group = |desired, tags| Group { desired, tags, ..Group::sample("fleetwright-crew") };
+        assert_eq!(over(&group(3, ends(&at(201).to_string())), at(200)), None);
+        for (group, word) in [(group(3, ends(&at(200).to_string())), "expired"), (group(0, Tags::default()), "tears")] {
+            let why = over(&group, at(200)).unwrap();
+            assert!(stopped(decide(&World { over: Some(&why), ..world(&hosts) }, &memory)).contains(word));
+        }
         let by_hand = [0, 1, 2].map(|n| host(n, Terminated, "Client.UserInitiatedShutdown: User initiated shutdown"));
         assert!(stopped(decide(&world(&by_hand), &memory)).contains("by hand"));
         memory.launches = ["a", "b", "b"].map(str::to_owned).to_vec();

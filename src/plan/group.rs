@@ -8,7 +8,8 @@ use super::token::token;
 use super::{Action, Deadline, Step, Unplannable};
 use crate::exit::Exit;
 use crate::model::{
-    Group, GroupRequest, Hook, Instance, ScheduledAction, SubnetId, Survey, TemplateId, TemplateVersion, count, tags,
+    Group, GroupRequest, Hook, Instance, LaunchTemplate, ScheduledAction, SubnetId, Survey, TemplateId,
+    TemplateVersion, count, tags,
 };
 use crate::spec::Fleet;
 use crate::spec::fleet::{GroupSpec, HostsSpec};
@@ -120,11 +121,32 @@ pub fn of<'s>(hosts: &HostsSpec, survey: &'s Survey) -> Result<Option<Option<&'s
             "the same command again in a minute",
         );
     }
+    warm_pool(group)?;
     if group.suspended.iter().any(|process| process == "Launch") {
         let resume = format!("aws autoscaling resume-processes --auto-scaling-group-name {}", group.name);
         return refused(format!("the group {} launches nothing: its process Launch is suspended", group.name), &resume);
     }
     Ok(Some(Some(group)))
+}
+
+/// Refuses a group with a warm pool: its instances are in no list of the group's members, though they carry all tags.
+///
+/// # Errors
+///
+/// When it has one.
+pub fn warm_pool(group: &Group) -> Result<(), Unplannable> {
+    if !group.warm_pool {
+        return Ok(());
+    }
+    let message = format!("the group {} has a warm pool, whose instances nobody here counts", group.name);
+    Err(Unplannable::new(Exit::Refused, message, &warm_pool_end(&group.name)))
+}
+
+/// The command that ends a group's warm pool.
+pub fn warm_pool_end(group: &str) -> String {
+    format!(
+        "aws autoscaling delete-warm-pool --force-delete --auto-scaling-group-name {group}     # then the same again"
+    )
 }
 
 fn there_are(n: usize) -> String {
@@ -143,6 +165,15 @@ pub fn is_as_wanted(survey: &Survey, wanted: &GroupRequest, epoch: Option<&Templ
 /// Whether the group launches from this version.
 pub fn follows(group: &Group, template: &TemplateId, version: i64) -> bool {
     group.template.as_ref() == Some(template) && group.version.and_then(|v| i64::try_from(v).ok()) == Some(version)
+}
+
+/// The image that a host in another's place is born from: what the group launches, which a bake may have changed since; else
+/// that of the newest host.
+pub fn born_of(group: Option<&Group>, template: Option<&LaunchTemplate>, newest: Option<&Instance>) -> Option<String> {
+    let launched = group.zip(template).and_then(|(group, template)| {
+        template.versions.iter().find(|version| follows(group, &template.id, version.number))?.image.clone()
+    });
+    launched.or_else(|| newest.map(|host| host.image.to_string()))
 }
 
 /// What the operator should know before saying yes.
@@ -209,4 +240,35 @@ pub fn steps(hosts: &HostsSpec, wanted: &GroupRequest, size: u32, abort: bool) -
             },
         ),
     ]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::Tags;
+
+    #[test]
+    fn what_takes_a_hosts_place_is_born_as_the_group_launches_it_now() {
+        let version = |number, image: &str| TemplateVersion {
+            number,
+            description: None,
+            created: None,
+            image: Some(image.to_owned()),
+            instance_tags: Tags::default(),
+        };
+        let template = LaunchTemplate {
+            id: "lt-1".into(),
+            name: group_name("crew"),
+            tags: Tags::default(),
+            versions: vec![version(1, "ami-old"), version(2, "ami-baked")],
+        };
+        let group = |version| Group { template: Some("lt-1".into()), version, ..Group::sample("fleetwright-crew") };
+        let host = Instance { image: "ami-old".into(), ..Instance::sample("i-1") };
+        let born = |group: Option<&Group>| born_of(group, Some(&template), Some(&host));
+        assert_eq!(born(Some(&group(Some(2)))).as_deref(), Some("ami-baked"));
+        assert_eq!(born(Some(&group(Some(1)))).as_deref(), Some("ami-old"));
+        assert_eq!(born(None).as_deref(), Some("ami-old"));
+        assert_eq!(born(Some(&group(None))).as_deref(), Some("ami-old"));
+        assert_eq!(born_of(None, None, None), None);
+    }
 }

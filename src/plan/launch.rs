@@ -94,13 +94,16 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let live: Vec<_> = there.iter().filter(|instance| instance.counts()).collect();
     let have = match group::of(hosts, survey)? {
         None => u32::try_from(live.len() + input.unseen.len()).unwrap_or(u32::MAX),
-        Some(group) => group.map_or(0, |group| group.desired.min(u32::try_from(there.len()).unwrap_or(u32::MAX))),
+        Some(group) => {
+            let placed = there.iter().filter(|host| host.has_place()).count();
+            group.map_or(0, |group| group.desired.min(u32::try_from(placed).unwrap_or(u32::MAX)))
+        }
     };
     let mut plan = Plan::new("launch", fleet.key(), input.request.clone());
     let (placed, aside): (Vec<&&Instance>, Vec<&&Instance>) = there.iter().partition(|host| host.has_place());
     let aside: Vec<InstanceId> = aside.iter().map(|host| host.id.clone()).collect();
     if !aside.is_empty() {
-        plan.notes.push(format!("in quarantine and not counted: {}", count(aside.len(), "host")));
+        plan.notes.push(format!("in quarantine or standby and not counted: {}", count(aside.len(), "host")));
     }
     let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = placed
         .iter()

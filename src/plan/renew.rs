@@ -34,13 +34,14 @@ pub fn plan(
         live.iter().filter(|host| now.duration_since(host.launched) >= wanted.older_than).collect();
     old.sort_by_key(|host| (host.launched, host.id.clone()));
     let held = |host: &&Instance| {
-        [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some())
+        host.standby
+            || [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some())
             || group.is_some_and(|group| group.protects(&host.id))
     };
     let (held, old): (Vec<_>, Vec<_>) = old.into_iter().partition(held);
     if !held.is_empty() {
         let ids = held.iter().map(|host| host.id.as_str()).collect::<Vec<_>>().join(" ");
-        plan.notes.push(format!("protected or in quarantine, and left alone: {ids}"));
+        plan.notes.push(format!("protected, in quarantine or standby, and left alone: {ids}"));
     }
     if old.is_empty() {
         plan.notes.push(format!("of {} none has to go", count(live.len(), "host")));

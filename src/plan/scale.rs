@@ -1,6 +1,6 @@
 //! The plan of a smaller fleet: which hosts are drained and ended, and nothing else.
 
-use super::group::group_name;
+use super::group::{group_name, warm_pool};
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
 use crate::model::{Group, Instance, InstanceId, InstanceState, Mark, Zone, count, count_is};
@@ -59,6 +59,7 @@ pub struct Input<'a> {
 ///
 /// When so many hosts are protected that the size can't be reached: then nothing is changed.
 pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
+    input.group.map_or(Ok(()), warm_pool)?;
     // What is in quarantine takes no place, and is looked at by somebody.
     let live: Vec<Instance> = input.live.iter().filter(|host| host.has_place()).cloned().collect();
     let have = live.len() + input.unseen;

@@ -14,6 +14,7 @@ mod extend;
 mod feed;
 mod group;
 mod image;
+mod leave;
 pub mod ledger;
 pub mod leftovers;
 mod mark;

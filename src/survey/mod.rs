@@ -101,10 +101,13 @@ async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -
         None => None,
     };
     // EC2 calls it running while it drains; it takes no place, and nothing is to be begun on it.
-    let ends =
-        |host: &Instance| group.iter().flat_map(|group| &group.members).any(|one| one.id == host.id && one.ends());
-    for host in instances.iter_mut().filter(|host| host.state == InstanceState::Running && ends(host)) {
-        host.state = InstanceState::ShuttingDown;
+    for member in group.iter().flat_map(|group| &group.members) {
+        for host in instances.iter_mut().filter(|host| host.id == member.id) {
+            host.standby = member.standby();
+            if host.state == InstanceState::Running && member.ends() {
+                host.state = InstanceState::ShuttingDown;
+            }
+        }
     }
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     Ok(Survey {

@@ -6,14 +6,14 @@ use serde_json::{Value, json};
 use std::process::Output;
 
 const SPEC: &str = "tests/specs/it/group.yaml";
-const NAME: &str = "fleetwright-crew";
-const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
+pub(crate) const NAME: &str = "fleetwright-crew";
+pub(crate) const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
 
-fn cloud(faults: &Value) -> Cloud {
+pub(crate) fn cloud(faults: &Value) -> Cloud {
     Cloud::start(SPEC, 600, faults)
 }
 
-fn asked(cloud: &Cloud, form: &str) -> String {
+pub(crate) fn asked(cloud: &Cloud, form: &str) -> String {
     let (status, body) = call_to("autoscaling", cloud.authority(), &format!("Version=2011-01-01&{form}"));
     assert_eq!(status, 200, "{form}: {body}");
     body
@@ -28,7 +28,7 @@ fn group(cloud: &Cloud) -> Option<Value> {
     found
 }
 
-fn sizes(cloud: &Cloud) -> (i64, i64, i64) {
+pub(crate) fn sizes(cloud: &Cloud) -> (i64, i64, i64) {
     let group = group(cloud).expect("the group");
     let size = |key: &str| group[key].as_i64().unwrap();
     (size("min"), size("max"), size("desired"))
@@ -46,7 +46,7 @@ pub(crate) fn killed(cloud: &Cloud, arguments: &[&str], action: &str, point: &st
 }
 
 /// Nothing of the fleet is left.
-fn assert_gone(cloud: &Cloud) {
+pub(crate) fn assert_gone(cloud: &Cloud) {
     assert_eq!(cloud.live("crew"), Vec::<String>::new());
     assert_eq!(group(cloud), None);
     let world = cloud.world();
@@ -218,40 +218,6 @@ fn a_protected_host_is_kept_by_its_group_too() {
     assert!(cloud.live("crew").contains(&kept));
     killed(&cloud, &["protect", &kept, "--off"], "SetInstanceProtection", "after-commit");
     assert_eq!(protected(), Vec::<String>::new());
-}
-
-/// As with plain instances: what a person keeps stays, whatever keeps it, and everything else is gone.
-#[test]
-fn a_teardown_ends_all_but_what_a_person_keeps() {
-    let cloud = cloud(&json!({}));
-    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
-    let (hosts, ec2) = (cloud.live("crew"), |call: &str| cloud.ec2(&format!("Version=2016-11-15&{call}")));
-    let (marked, guarded) = (hosts[0].clone(), hosts[1].clone());
-    let guard = |on: bool| {
-        ec2(&format!("Action=ModifyInstanceAttribute&InstanceId={guarded}&DisableApiTermination.Value={on}"))
-    };
-    ec2(&format!("Action=CreateTags&ResourceId.1={marked}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=mine"));
-    guard(true);
-    let refused = expect(&mut cloud.cli("laptop", &["down", "--only", &guarded, "--no-drain"]), 8);
-    assert!(String::from_utf8_lossy(&refused.stderr).contains("termination protection"), "{refused:?}");
-    cloud.arm("SetInstanceProtection", "after-commit");
-    let mut child = cloud.cli("laptop", &["down"]).spawn().unwrap();
-    assert!(cloud.held(&mut child));
-    child.kill().unwrap();
-    child.wait().unwrap();
-    cloud.release();
-    let output = expect(&mut cloud.cli("laptop", &["down"]), 10);
-    let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("2 protected hosts, left running") && told.contains("stays with 2 hosts"), "{told}");
-    assert_eq!((cloud.live("crew"), sizes(&cloud)), (vec![marked.clone(), guarded.clone()], (0, 0, 0)));
-    // Whatever happens to them now, nothing takes their place.
-    guard(false);
-    ec2(&format!("Action=TerminateInstances&InstanceId.1={guarded}"));
-    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
-    assert_eq!(cloud.live("crew"), std::slice::from_ref(&marked));
-    expect(&mut cloud.cli("laptop", &["protect", &marked, "--off"]), 0);
-    expect(&mut cloud.cli("laptop", &["down"]), 0);
-    assert_gone(&cloud);
 }
 
 #[test]

@@ -111,7 +111,10 @@ fn a_host_in_quarantine_is_replaced_and_ended_with_the_others() {
     let told = answer(&cloud, &["quarantine", &bad]);
     assert_eq!(host(&cloud, &bad)["quarantined"], told["since"]);
     let dry = answer(&cloud, &["--dry-run", "launch", "--unattested", "--image", crate::env::IMAGE]);
-    assert!(dry["plans"][0]["notes"].to_string().contains("in quarantine and not counted: 1 host"), "{dry:#}");
+    assert!(
+        dry["plans"][0]["notes"].to_string().contains("in quarantine or standby and not counted: 1 host"),
+        "{dry:#}"
+    );
     let launched: Value = serde_json::from_slice(&expect(&mut cloud.launch("laptop"), 0).stdout).unwrap();
     assert_eq!(launched["hosts"], json!({ "wanted": N, "live": N }));
     assert_eq!(cloud.live("five").len(), N + 1);

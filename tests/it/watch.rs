@@ -88,6 +88,24 @@ fn three_equal_failures_are_enough() {
 }
 
 #[test]
+fn nothing_is_replaced_once_the_budget_is_spent() {
+    let cloud = Cloud::start(SPEC, 120, &json!({}));
+    expect(&mut cloud.launch("laptop"), 0);
+    cloud.control("POST", "clock", &json!({ "advance": "2h" }));
+    let before = cloud.calls("DescribeInstances").len();
+    let launch = ["launch", "--watch", "--unattested", "--image", IMAGE, "--until", "running"];
+    let child = cloud.cli("laptop", &[&["--set", "budget.stop_at=$0.05"], &launch[..]].concat()).spawn().unwrap();
+    while cloud.calls("DescribeInstances").len() < before + 4 {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    end_by_hand(&cloud, &cloud.live("five")[0]);
+    let output = child.wait_with_output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.code() == Some(3) && talk.contains("of the budget's $0.05"), "{talk}");
+    assert_eq!((cloud.live("five").len(), cloud.ever_made()), (4, 5));
+}
+
+#[test]
 fn a_wait_that_watches_keeps_the_size_that_was_last_wanted() {
     let cloud = Cloud::start("tests/specs/it/job.yaml", 60, &json!({}));
     expect(&mut cloud.cli("laptop", &["launch", "-n", "4", "--unattested", "--image", IMAGE, "--until", "running"]), 0);

@@ -172,6 +172,33 @@ class Groups(Case):
         self.assertEqual(self.refresh()["Status"], "Cancelled")
         self.assertEqual(len(self.ids()), 3)
 
+    def test_instances_stand_aside_leave_and_come(self):
+        self.group()
+        web, [one, *others] = {"AutoScalingGroupName": "web"}, self.ids()
+        named = {**web, "InstanceIds": [one]}
+        told = self.groups.enter_standby(**named, ShouldDecrementDesiredCapacity=True)["Activities"]
+        self.assertEqual([activity["StatusCode"] for activity in told], ["Successful"])
+        self.assertEqual((self.seen()["DesiredCapacity"], sorted(self.ids())), (2, sorted(others)))
+        self.assertEqual({each["LifecycleState"] for each in self.seen()["Instances"]}, {"InService", "Standby"})
+        self.groups.exit_standby(**named)
+        self.advance("60s")
+        self.assertEqual((self.seen()["DesiredCapacity"], len(self.ids())), (3, 3))
+        self.groups.detach_instances(**named, ShouldDecrementDesiredCapacity=False)
+        self.advance("60s")
+        self.assertEqual((len(self.ids()), one in self.ids(), self.describe(one)["State"]["Name"]), (3, False, "running"))
+        self.groups.attach_instances(**named)
+        self.advance("60s")
+        self.assertEqual((self.seen()["DesiredCapacity"], one in self.ids()), (4, True))
+        self.refused("ValidationError", self.groups.attach_instances, **named)
+
+    def test_a_warm_pool_is_put_and_deleted(self):
+        self.group(most=3)
+        self.groups.put_warm_pool(AutoScalingGroupName="web", PoolState="Stopped")
+        self.assertEqual(self.seen()["WarmPoolConfiguration"]["PoolState"], "Stopped")
+        self.assertEqual(self.groups.describe_warm_pool(AutoScalingGroupName="web")["Instances"], [])
+        self.groups.delete_warm_pool(AutoScalingGroupName="web")
+        self.assertNotIn("WarmPoolConfiguration", self.seen())
+
     def test_tags_of_a_group_are_put_found_and_taken_away(self):
         self.group()
         tag = {"ResourceId": "web", "ResourceType": "auto-scaling-group", "Key": "team", "Value": "data", "PropagateAtLaunch": True}

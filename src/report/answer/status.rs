@@ -72,7 +72,8 @@ pub struct HostLine {
     pub slot: Option<u32>,
     /// The instance id.
     pub id: String,
-    /// EC2's word: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`.
+    /// EC2's word: `pending`, `running`, `shutting-down`, `terminated`, `stopping`, `stopped`; `standby` of one that its
+    /// group's owner set aside, which does not count.
     pub state: String,
     /// For example `m7i.large`.
     pub instance_type: String,

@@ -69,6 +69,7 @@ impl AutoScaling {
             hooks: super::hooks::born_with(&ask.params)?,
             scaling: Vec::new(),
             refreshes: Vec::new(),
+            warm_pool: None,
             deleting: false,
             evening: None,
             retry: None,
@@ -125,7 +126,7 @@ impl AutoScaling {
         let name = need(&ask.params, "AutoScalingGroupName")?.to_owned();
         let place = self.place(&name)?;
         let group = &mut self.groups[place];
-        if !force && group.active().next().is_some() {
+        if !force && group.staying().next().is_some() {
             return Err(ApiError::new(
                 "ResourceInUse",
                 "You cannot delete an AutoScalingGroup while there are instances or pending Spot instance request(s) still in the group.",

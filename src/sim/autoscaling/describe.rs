@@ -87,6 +87,9 @@ fn write_group(xml: &mut Xml, group: &Group) {
     xml.text("NewInstancesProtectedFromScaleIn", group.protect_new)
         .opt("MaxInstanceLifetime", group.lifetime)
         .opt("CapacityRebalance", group.rebalance);
+    if let Some(pool) = group.warm_pool {
+        pool.write(xml);
+    }
     if let Some((least, most)) = group.maintenance {
         xml.open("InstanceMaintenancePolicy", |xml| {
             xml.text("MinHealthyPercentage", least).text("MaxHealthyPercentage", most);

@@ -21,7 +21,7 @@ impl AutoScaling {
         let less = flag(&ask.params, "ShouldDecrementDesiredCapacity")?
             .ok_or_else(|| invalid("ShouldDecrementDesiredCapacity is required"))?;
         let now = ask.now;
-        let known = |group: &Group| group.active().any(|member| member.id == id);
+        let known = |group: &Group| group.staying().any(|member| member.id == id);
         let place = self.groups.iter().position(known).ok_or_else(|| {
             invalid(format!("Instance Id not found - No managed instance found for instance ID: {id}"))
         })?;
@@ -55,7 +55,7 @@ impl AutoScaling {
             let Some(member) = group.member(id) else {
                 return Err(invalid(format!("The instance {id} is not part of Auto Scaling group {}.", group.name)));
             };
-            if member.life != Life::InService {
+            if !matches!(member.life, Life::InService | Life::Standby) {
                 return Err(invalid(format!("The instance {id} is not in InService or EnteringStandby or Standby.")));
             }
         }

@@ -9,6 +9,7 @@ mod create;
 mod describe;
 mod hooks;
 mod instances;
+mod membership;
 mod policies;
 mod reconcile;
 mod records;
@@ -23,6 +24,7 @@ pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
 mod truth;
+mod warm_pool;
 
 use super::api::{ApiError, Call, Handled, Payload};
 use super::draw;
@@ -84,6 +86,13 @@ impl AutoScaling {
             "TerminateInstanceInAutoScalingGroup" => self.terminate_instance(ask),
             "SetInstanceProtection" => self.set_protection(ask),
             "SetInstanceHealth" => self.set_health(ask),
+            "AttachInstances" => self.attach(ask),
+            "DetachInstances" => self.detach(ask),
+            "EnterStandby" => self.enter_standby(ask),
+            "ExitStandby" => self.exit_standby(ask),
+            "PutWarmPool" => self.put_warm_pool(ask),
+            "DescribeWarmPool" => self.describe_warm_pool(ask),
+            "DeleteWarmPool" => self.delete_warm_pool(ask),
             "SuspendProcesses" => self.suspend(ask),
             "ResumeProcesses" => self.resume(ask),
             "PutScheduledUpdateGroupAction" => self.put_action(ask),

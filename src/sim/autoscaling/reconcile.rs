@@ -64,7 +64,12 @@ impl AutoScaling {
                     Some((_, false)) | None => member.life = Life::InService,
                 },
                 Life::TerminatingWait if over || !live => member.life = Life::Terminating,
-                Life::Pending | Life::PendingWait | Life::InService | Life::TerminatingWait | Life::Terminating => {}
+                Life::Pending
+                | Life::PendingWait
+                | Life::InService
+                | Life::Standby
+                | Life::TerminatingWait
+                | Life::Terminating => {}
             }
             if member.life == Life::InService {
                 member.serving.get_or_insert(now);

@@ -1,6 +1,7 @@
 //! What the world remembers of groups, their members and all that belongs to them.
 
 use super::recurrence::Recurrence;
+use super::warm_pool::WarmPool;
 use crate::sim::ec2::params::Node;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -50,6 +51,8 @@ pub(super) enum Life {
     PendingWait,
     /// At work.
     InService,
+    /// Set aside by somebody: it does not count, is not looked after, and no scale-in ends it.
+    Standby,
     /// A terminating hook holds it.
     TerminatingWait,
     /// EC2 ends it.
@@ -63,6 +66,7 @@ impl Life {
             Self::Pending => "Pending",
             Self::PendingWait => "Pending:Wait",
             Self::InService => "InService",
+            Self::Standby => "Standby",
             Self::TerminatingWait => "Terminating:Wait",
             Self::Terminating => "Terminating",
         }
@@ -72,6 +76,7 @@ impl Life {
     pub(super) fn target(self) -> &'static str {
         match self {
             Self::Pending | Self::PendingWait | Self::InService => "InService",
+            Self::Standby => "Standby",
             Self::TerminatingWait | Self::Terminating => "Terminated",
         }
     }
@@ -201,7 +206,7 @@ pub(super) struct Preferences {
     pub(super) warmup: u32,
     pub(super) skip_matching: bool,
     pub(super) protected: Spare,
-    /// No instance here is ever in standby.
+    /// The same of those in standby; none of them is ever replaced here.
     pub(super) standby: Spare,
 }
 
@@ -276,6 +281,7 @@ pub(super) struct Group {
     pub(super) scaling: Vec<Policy>,
     /// Newest last.
     pub(super) refreshes: Vec<Refresh>,
+    pub(super) warm_pool: Option<WarmPool>,
     pub(super) deleting: bool,
     /// The member that was launched to even out the zones.
     pub(super) evening: Option<String>,
@@ -299,6 +305,11 @@ impl Group {
     /// How many members it is to have now: more than desired while an instance refresh launches before it ends.
     pub(super) fn wanted(&self) -> u32 {
         self.desired.saturating_add(self.refresh().map_or(0, |one| one.extra))
+    }
+
+    /// Members that are not on their way out.
+    pub(super) fn staying(&self) -> impl Iterator<Item = &Member> {
+        self.members.iter().filter(|member| member.life.counts() || member.life == Life::Standby)
     }
 
     /// Members that count against the desired capacity.

@@ -92,6 +92,18 @@ impl Ec2 {
         Ok(id)
     }
 
+    /// Puts an instance's tag of the group that it is in now, or takes it off.
+    pub(in crate::sim) fn join_group(&mut self, id: &str, group: Option<&str>) {
+        const OF: &str = "aws:autoscaling:groupName";
+        let now = self.now;
+        if self.instances.get(id).is_some() {
+            self.instances.change(id, now, |instance| match group {
+                Some(name) => drop(instance.tags.insert(OF.to_owned(), name.to_owned())),
+                None => drop(instance.tags.remove(OF)),
+            });
+        }
+    }
+
     /// Ends one instance; EC2's own termination protection does not hold Auto Scaling back.
     pub(in crate::sim) fn end_for_group(&mut self, id: &str) {
         if self.instances.get(id).is_some_and(|instance| instance.state.live()) {

@@ -279,7 +279,8 @@ pub(super) const FIELDS: &[Field] = &[
         "$50",
         "A launch that would pass it is refused with the arithmetic: what was spent, and the fleet for as long as the feed \
          takes, else until `done.deadline`, else for an hour. While `wait` or `up` waits, reaching it stops them with exit \
-         code 13; the same command goes on once it is raised. What costs an unknown price is warned about.",
+         code 13, and `launch --watch` replaces no host any more; the same command goes on once it is raised. What costs an \
+         unknown price is warned about.",
     )
     .required(),
     Field::new(
