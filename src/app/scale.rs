@@ -99,6 +99,18 @@ impl Context {
         let answer = self
             .shrink(&held, arguments, async |look, live, unseen| {
                 let chosen = self.named(look, live, only)?;
+                let group = look.survey.group.as_deref();
+                let kept: Vec<&str> = live
+                    .iter()
+                    .filter(|host| chosen.contains(&host.id) && scale::protected(host, group))
+                    .map(|host| host.id.as_str())
+                    .collect();
+                // Before its worker is drained, not after.
+                if let Some(first) = kept.first() {
+                    let hint = format!("fleetwright protect {first} --off     # lets it end");
+                    let why = format!("refused to end what is protected: {}", kept.join(" "));
+                    return Err(Failure::new(Exit::Refused, why).hint(hint));
+                }
                 let plan = scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone());
                 self.with_windows(plan, look.survey.group.as_deref()).await
             })

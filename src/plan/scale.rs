@@ -64,9 +64,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let live: Vec<Instance> = input.live.iter().filter(|host| host.has_place()).cloned().collect();
     let have = live.len() + input.unseen;
     let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
-    let held = |host: &Instance| {
-        host.marked(Mark::Protect).is_some() || input.group.is_some_and(|group| group.protects(&host.id))
-    };
+    let held = |host: &Instance| protected(host, input.group);
     let chosen = choose(&live, surplus, input.order, input.loads, held);
     if chosen.len() < surplus {
         let held = live.iter().filter(|host| held(host)).count();
@@ -87,6 +85,11 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         return Ok(no_more(input.fleet, input.group, have.max(input.size), input.request.clone()));
     }
     Ok(of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone()))
+}
+
+/// Whether somebody protected a host, by our mark or by its group's.
+pub fn protected(host: &Instance, group: Option<&Group>) -> bool {
+    host.marked(Mark::Protect).is_some() || group.is_some_and(|group| group.protects(&host.id))
 }
 
 /// The plan by which a group that asks for more than `left` hosts asks for no more than these; none of them ends.
@@ -200,12 +203,12 @@ mod tests {
         }
     }
 
-    fn protected(host: &Instance) -> bool {
+    fn kept(host: &Instance) -> bool {
         host.tags.get(tags::PROTECT).is_some()
     }
 
     fn choose(live: &[Instance], surplus: usize, order: Order, loads: &BTreeMap<InstanceId, Load>) -> Vec<InstanceId> {
-        super::choose(live, surplus, order, loads, protected)
+        super::choose(live, surplus, order, loads, kept)
     }
 
     fn names(chosen: &[InstanceId]) -> Vec<&str> {
@@ -251,10 +254,10 @@ mod tests {
             for (host, held) in live.iter_mut().zip(&held).filter(|(_, held)| **held) {
                 host.tags = Tags::default().with(tags::PROTECT, held.to_string());
             }
-            let may = live.iter().filter(|host| !protected(host)).count();
+            let may = live.iter().filter(|host| !kept(host)).count();
             let chosen: BTreeSet<InstanceId> = choose(&live, surplus, Order::Oldest, &BTreeMap::new()).into_iter().collect();
             prop_assert_eq!(chosen.len(), surplus.min(may));
-            prop_assert!(live.iter().filter(|host| chosen.contains(&host.id)).all(|host| !protected(host)));
+            prop_assert!(live.iter().filter(|host| chosen.contains(&host.id)).all(|host| !kept(host)));
             let mut left: BTreeMap<&str, usize> = BTreeMap::new();
             for host in &live {
                 *left.entry(host.zone.as_str()).or_default() += usize::from(!chosen.contains(&host.id));
@@ -263,7 +266,7 @@ mod tests {
             for from in &left {
                 for to in &left {
                     let gave = live.iter().any(|h| h.zone.as_str() == *from.0 && chosen.contains(&h.id));
-                    let could = live.iter().any(|h| h.zone.as_str() == *to.0 && !chosen.contains(&h.id) && !protected(h));
+                    let could = live.iter().any(|h| h.zone.as_str() == *to.0 && !chosen.contains(&h.id) && !kept(h));
                     prop_assert!(!(gave && could) || *to.1 <= from.1 + 1, "{:?}", left);
                 }
             }

@@ -63,6 +63,13 @@ fn both_ways_and_nothing_twice() {
     assert_eq!(cloud.live("five").len(), 4);
     assert_eq!(cloud.world()["launch_templates"].as_array().unwrap().len(), 1, "the fleet stays");
     expect(&mut cloud.cli("laptop", &["down", "--only", "i-0123456789abcdef9"]), 2);
+    // What is protected is refused before anybody drains it.
+    let kept = cloud.live("five").pop().unwrap();
+    expect(&mut cloud.cli("laptop", &["protect", &kept]), 0);
+    let refused = expect(&mut cloud.cli("laptop", &["down", "--only", &kept]), 8);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains(&format!("refused to end what is protected: {kept}")) && !said.contains("drain"), "{said}");
+    expect(&mut cloud.cli("laptop", &["protect", &kept, "--off"]), 0);
     expect(&mut scale(&cloud, "0"), 0);
     assert_eq!(cloud.live("five").len(), 0);
     cloud.assert_decoys_untouched();
