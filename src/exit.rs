@@ -10,7 +10,7 @@ pub enum Exit {
     Done,
     /// Unexpected: a bug.
     Bug,
-    /// Usage, or the spec has problems.
+    /// Usage, problems in the spec, or something that is needed is not there: a host, an image, a queue.
     Usage,
     /// Some hosts failed, more than `max_fail` allows.
     Partial,
@@ -72,7 +72,7 @@ impl Exit {
         match self {
             Self::Done => "done",
             Self::Bug => "unexpected: a bug",
-            Self::Usage => "wrong usage, or the spec has problems",
+            Self::Usage => "wrong usage, problems in the spec, or something that is needed is not there",
             Self::Partial => "some hosts failed, more than max_fail allows",
             Self::Capacity => "capacity or quota short of accept.min",
             Self::Denied => "credentials or permission",

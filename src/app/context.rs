@@ -87,13 +87,17 @@ impl Drop for Recording {
     }
 }
 
+/// Where runs and journals are kept when no flag says so: the rehearsal cloud names a place that ends with it.
+pub(super) const STATE_DIR: &str = "FLEETWRIGHT_STATE_DIR";
+
 /// The clock that domain waits use: the rehearsal cloud's when `FLEETWRIGHT_CLOCK` names one.
 pub(super) fn clock() -> Result<SharedClock, Failure> {
     match std::env::var("FLEETWRIGHT_CLOCK") {
         Ok(url) if !url.is_empty() => EndpointClock::connect(&url)
             .map(|clock| Arc::new(clock) as SharedClock)
             .map_err(|e| {
-                let hint = "start the rehearsal cloud again and take its exports, or: unset FLEETWRIGHT_CLOCK AWS_ENDPOINT_URL";
+                let hint = "start the rehearsal cloud again and take its exports, or: unset FLEETWRIGHT_CLOCK FLEETWRIGHT_SET \
+                            FLEETWRIGHT_STATE_DIR AWS_ENDPOINT_URL AWS_ACCESS_KEY_ID AWS_SECRET_ACCESS_KEY";
                 Failure::to(Exit::Unavailable, format!("read the rehearsal's clock, {url}: {e}")).hint(hint)
             }),
         _ => Ok(Arc::new(SystemClock)),

@@ -1,6 +1,6 @@
 //! Shared state in S3: the bucket behind `state:`, asked from wherever the journal must be durable.
 
-use super::context::{Context, state};
+use super::context::{Context, STATE_DIR, state};
 use crate::aws::{AwsSettings, Clients, Only};
 use crate::engine::failure::Failure;
 use crate::engine::tools::Tools;
@@ -9,6 +9,7 @@ use crate::journal::lease::RENEWAL;
 use crate::journal::{Depot, DepotError, FleetDir, Found, If, Lease, Team};
 use crate::model::{Fault, FleetKey};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, mpsc};
 use tokio::runtime::Runtime;
 use tokio::sync::OnceCell;
@@ -157,7 +158,9 @@ impl Context {
 
     /// The state directory of a fleet of this account and region; perhaps not made yet.
     pub(super) fn dir_of(&self, key: &FleetKey) -> Result<FleetDir, Failure> {
-        let dir = FleetDir::locate(self.global.state_dir.as_deref(), key).map_err(state)?;
+        let of_env = || std::env::var_os(STATE_DIR).filter(|dir| !dir.is_empty()).map(PathBuf::from);
+        let told = self.global.state_dir.clone().or_else(of_env);
+        let dir = FleetDir::locate(told.as_deref(), key).map_err(state)?;
         let Some(bucket) = self.bucket()? else { return Ok(dir) };
         let prefix = format!("{}{key}/", bucket.prefix);
         let host = nix::unistd::gethostname().ok().and_then(|name| name.into_string().ok());

@@ -126,6 +126,8 @@ async fn run(
     if !set.is_empty() {
         env.insert("FLEETWRIGHT_SET".to_owned(), set.join("\n"));
     }
+    // Journals and host keys of a rehearsal end with its cloud, and never lie beside those of the fleet itself.
+    env.insert(context::STATE_DIR.to_owned(), ground.folder.join("state").display().to_string());
     let served = Served {
         endpoint: running.endpoint.clone(),
         pid: std::process::id(),

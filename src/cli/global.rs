@@ -50,7 +50,7 @@ pub(super) struct GlobalArgs {
     #[arg(short, long, value_name = "FILE", env = "FLEETWRIGHT_FILE", hide_env_values = true,
         value_hint = ValueHint::FilePath)]
     file: Option<PathBuf>,
-    /// Where runs and journals are kept [default: $XDG_STATE_HOME/fleetwright/...]
+    /// Where runs and journals are kept [default: $FLEETWRIGHT_STATE_DIR, else $XDG_STATE_HOME/fleetwright/...]
     #[arg(long, hide_short_help = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     state_dir: Option<PathBuf>,
     /// Profile of the AWS configuration [default: as the AWS SDK decides]

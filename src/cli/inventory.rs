@@ -6,7 +6,8 @@ use clap::ValueEnum;
 /// List the running hosts for other tools
 ///
 /// Host keys are pinned in a file of the state directory, learnt from the console where they are not known yet, and what
-/// is printed for ssh and Ansible makes them check against it, strictly.
+/// is printed for ssh and Ansible makes them check against it, strictly. Hosts of the rehearsal cloud have no terminal: there
+/// Ansible needs ANSIBLE_PIPELINING=1.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright inventory > fleet.ssh           # then: ssh -F fleet.ssh NAME-3

@@ -46,7 +46,11 @@ fn a_cloud_that_has_ended_is_told_by_name() {
     let cloud = Cloud::start(SPEC, 120, &json!({}));
     let mut status = cloud.cli("laptop", &["status"]);
     drop(cloud);
-    says(&mut status, 6, &["/_sim/clock", "unset FLEETWRIGHT_CLOCK AWS_ENDPOINT_URL"]);
+    says(
+        &mut status,
+        6,
+        &["/_sim/clock", "unset FLEETWRIGHT_CLOCK FLEETWRIGHT_SET FLEETWRIGHT_STATE_DIR AWS_ENDPOINT_URL"],
+    );
 }
 
 #[test]

@@ -4,6 +4,7 @@
 
 use crate::env::{Cloud, IMAGE, binary, expect, repo};
 use serde_json::{Value, json};
+use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
 const JOB: &str = "tests/specs/it/job.yaml";
@@ -115,6 +116,12 @@ fn a_state_directory_that_is_none_is_9() {
     let cloud = world();
     std::fs::write(cloud.state("laptop"), "a file").unwrap();
     ends(&mut launch(&cloud, &[]), 9, "laptop");
+    // A rehearsal cloud names one that ends with it, so that nothing lies beside the fleet's own journals.
+    let named = Path::new(&cloud.env()["FLEETWRIGHT_STATE_DIR"]);
+    assert!(named.starts_with(cloud.state("")) && named.ends_with("state"), "{}", named.display());
+    let mut by_env = binary();
+    by_env.envs(cloud.env()).env("FLEETWRIGHT_STATE_DIR", cloud.state("laptop")).arg("-f").arg(repo(JOB));
+    ends(by_env.args(["--yes", "--local-state", "feed"]), 9, "laptop");
 }
 
 #[test]
