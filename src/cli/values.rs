@@ -7,13 +7,17 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-/// Reads `90s`, `45m`, `1h30m`; more than zero.
+/// Reads `90s`, `45m`, `1h30m`, `2d`, as the spec does, and what ISO 8601 and jiff know besides; more than zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let span: jiff::SignedDuration =
-        text.parse().map_err(|_| "expected a duration such as 90s, 45m or 1h30m".to_owned())?;
-    match Duration::try_from(span) {
-        Ok(span) if !span.is_zero() => Ok(span),
-        Ok(_) | Err(_) => Err("must be longer than zero".to_owned()),
+    let wanted = || match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
+        true => format!("it needs a unit: {text}s, {text}m or {text}h"),
+        false => "expected a duration such as 90s, 45m, 1h30m or 2d".to_owned(),
+    };
+    let other = || text.parse::<jiff::SignedDuration>().ok().map(|span| Duration::try_from(span).unwrap_or_default());
+    match crate::spec::units(text).or_else(other) {
+        Some(span) if !span.is_zero() => Ok(span),
+        Some(_) => Err("must be longer than zero".to_owned()),
+        None => Err(wanted()),
     }
 }
 
@@ -183,9 +187,11 @@ mod tests {
     fn durations() {
         assert_eq!(duration("45m"), Ok(Duration::from_mins(45)));
         assert_eq!(duration("1h30m"), Ok(Duration::from_mins(90)));
-        for bad in ["", "45", "0s", "-1m", "soon"] {
+        assert_eq!(duration("1d12h"), Ok(Duration::from_hours(36)));
+        for bad in ["", "45", "0s", "0d", "-1m", "soon"] {
             assert!(duration(bad).is_err(), "{bad}");
         }
+        assert_eq!(duration("45").unwrap_err(), "it needs a unit: 45s, 45m or 45h");
         assert_eq!(visibility("12h"), Ok(Duration::from_hours(12)));
         assert!(visibility("12h1s").is_err());
         assert!(visibility("1500ms").is_err());

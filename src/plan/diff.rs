@@ -138,6 +138,10 @@ pub fn host(input: &Input<'_>, host: &Instance) -> Vec<Deviation> {
     if let Some(today) = releases.first() {
         all.unless(releases.iter().any(|known| known == release), "release", short(today), short(release));
     }
+    // Hosts of a group have no end of their own: the group has.
+    if hosts.group.is_some() {
+        return all.0;
+    }
     let until = host.tags.get(tags::EXPIRES).and_then(|text| text.parse::<Timestamp>().ok());
     all.unless(until.is_some_and(|until| until > *now), "expires", "in the future", tag(tags::EXPIRES));
     all.0

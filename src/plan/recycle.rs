@@ -42,6 +42,22 @@ pub struct Facts<'a> {
     pub now: Timestamp,
 }
 
+impl Facts<'_> {
+    /// When the fleet's own group goes to zero, and its windows end.
+    fn end(&self) -> Option<Timestamp> {
+        self.actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start)
+    }
+
+    /// What to know where the group ends before this.
+    fn ends_before(&self, at: Timestamp) -> Option<String> {
+        let end = self.end().filter(|end| *end < at)?;
+        let group = &self.group.name;
+        Some(format!(
+            "{group} goes to zero at {end}, and no window opens after that: `fleetwright extend`, then `fleetwright recycle apply`"
+        ))
+    }
+}
+
 /// The sizes of a group outside windows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Sizes {
@@ -123,9 +139,12 @@ fn wanted_at(
             "remove windows from the spec, or actions of others from the group",
         ));
     }
-    apart(fleet, recycle, facts.now)?;
+    if let Some((window, meets)) = meeting(recycle, facts.now) {
+        let message = format!("{}: this window {meets}", place(fleet, window));
+        return Err(Unplannable::new(Exit::Refused, message, APART));
+    }
     let raise = raised(recycle, facts);
-    let end = facts.actions.iter().find(|action| action.name == DEADMAN).and_then(|action| action.start);
+    let end = facts.end();
     let mut actions = Vec::with_capacity(recycle.windows.len() * 2);
     for window in &recycle.windows {
         let mut two = pair(&prefix, window, raise, sizes, &group.name);
@@ -224,34 +243,23 @@ fn pair(prefix: &str, window: &Window, raise: Raise, sizes: Sizes, group: &str) 
     [open, close]
 }
 
-/// Refuses windows that meet: the one's end would undo the other's beginning.
-fn apart(fleet: &Fleet, recycle: &Recycle, now: Timestamp) -> Result<(), Unplannable> {
+/// The first two windows that meet, in words: the one's end would undo the other's beginning.
+fn meeting(recycle: &Recycle, now: Timestamp) -> Option<(&Window, String)> {
     let until = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     let all: Vec<Opening> = openings(recycle, now).take_while(|opening| opening.opens.at <= until).collect();
-    for pair in all.windows(2) {
-        let [one, other] = pair else { continue };
+    all.windows(2).find_map(|pair| {
+        let [one, other] = pair else { return None };
         let end = one.closes.as_ref().map_or(one.opens.at, |closes| closes.at);
-        let meet = other.opens.at <= end.checked_add(LATE).unwrap_or(end);
-        if let Some((first, second)) = recycle
-            .windows
-            .get(one.window)
-            .zip(recycle.windows.get(other.window))
-            .filter(|_| meet && one.window != other.window)
-        {
-            return Err(Unplannable::new(
-                Exit::Refused,
-                format!(
-                    "{}: this window opens at {}, before the one in line {} is over at {end}",
-                    place(fleet, second),
-                    other.opens.at,
-                    first.line
-                ),
-                "leave more than two minutes between windows: AWS may be so late",
-            ));
-        }
-    }
-    Ok(())
+        let meet = other.opens.at <= end.checked_add(LATE).unwrap_or(end) && one.window != other.window;
+        let (first, second) =
+            recycle.windows.get(one.window).zip(recycle.windows.get(other.window)).filter(|_| meet)?;
+        let words = format!("opens at {}; the one in line {} is open until {end}", other.opens.at, first.line);
+        Some((second, words))
+    })
 }
+
+/// What mends it.
+const APART: &str = "leave more than two minutes between windows: AWS may be so late";
 
 /// Whether two actions of one name do the same at the same times.
 fn same(one: &ScheduledAction, other: &ScheduledAction) -> bool {
@@ -319,6 +327,8 @@ pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAct
     }
     if !wanted.is_empty() {
         notes.extend(warnings(facts));
+        let first = wanted.iter().filter_map(|action| next(action, facts.now)).min();
+        notes.extend(first.and_then(|first| facts.ends_before(first)));
     }
     Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
 }

@@ -54,6 +54,23 @@ impl<'a> Check<'a> {
         self.sources.get(span.source).and_then(|source| source.text.get(..span.start)).unwrap_or_default()
     }
 
+    /// Where a template's text names something for the first time; the whole of it where that can't be told.
+    pub(crate) fn naming(&self, span: Span, name: &str) -> Span {
+        let word = |c: char| c.is_alphanumeric() || c == '_';
+        let text = self.sources.get(span.source).and_then(|source| source.text.get(span.start..span.end));
+        let found = text.and_then(|text| {
+            let opens = text.find(['{', '%'])?;
+            text.match_indices(name).map(|(at, _)| at).find(|at| {
+                let (before, after) = (&text[..*at], &text[at + name.len()..]);
+                *at > opens && !before.ends_with(word) && !after.starts_with(word)
+            })
+        });
+        match found {
+            Some(at) => Span { start: span.start + at, end: span.start + at + name.len(), ..span },
+            None => span,
+        }
+    }
+
     /// What the text of a stretch is called.
     pub(crate) fn name(&self, span: Span) -> &str {
         self.sources.get(span.source).map_or("", |source| source.name.as_str())

@@ -9,7 +9,7 @@ use super::read::Role;
 use super::set::{self, Set};
 use super::tree::{Node, Span};
 use super::{digest, read, yaml};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -101,8 +101,14 @@ fn open<'a>(path: &Path, env: Env<'a>) -> Result<(Check<'a>, Vec<u8>), Problems>
             let name = path.to_string_lossy();
             let (code, help) = match error.kind() {
                 std::io::ErrorKind::NotFound => {
-                    let help = "name it with -f FILE, or set FLEETWRIGHT_FILE";
+                    let help = match path.as_os_str() == "-" {
+                        true => "a spec is not read from stdin, since paths in it start at its folder: -f FILE",
+                        false => "name it with -f FILE, or set FLEETWRIGHT_FILE",
+                    };
                     ("no-such-file", Some(help.to_owned()))
+                }
+                std::io::ErrorKind::IsADirectory => {
+                    ("unreadable", Some(format!("name the file in it: -f {}", path.join(FILE).display())))
                 }
                 _ => ("unreadable", None),
             };
@@ -148,18 +154,30 @@ fn playbooks(check: &mut Check<'_>, fleet: Option<&Fleet>) -> Playbooks {
     let deploy = fleet.and_then(|f| f.release.as_ref()).map(|r| (&r.vars, r.playbook.clone()));
     let drain = fleet.and_then(|f| f.worker.as_ref()).and_then(|worker| worker.drain.clone());
     let provision = fleet.and_then(Fleet::build).map(|build| build.playbook.clone());
+    let (sound, none) = (!check.problems.has_errors(), BTreeMap::new());
+    let mut read = |role: Role, vars: &BTreeMap<String, String>, path: Option<PathBuf>| {
+        let (fleet, path) = fleet.zip(path)?;
+        let names = facts(role, fleet, sound).chain(vars.keys().cloned()).collect();
+        playbook(check, role, names, &path)
+    };
+    let (vars, deploy) = deploy.unzip();
     Playbooks {
-        provision: provision.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
-        drain: drain.and_then(|path| playbook(check, Role::Drain, fleet?, &BTreeMap::new(), &path)),
-        verify: verify.and_then(|path| playbook(check, Role::Verify, fleet?, &BTreeMap::new(), &path)),
-        deploy: deploy.and_then(|(vars, path)| playbook(check, Role::Deploy, fleet?, vars, &path)),
+        provision: read(Role::Verify, &none, provision),
+        drain: read(Role::Drain, &none, drain),
+        verify: read(Role::Verify, &none, verify),
+        deploy: read(Role::Deploy, vars.unwrap_or(&none), deploy),
     }
 }
 
 /// The facts that the playbook's templates will know.
-fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
-    let lacking =
-        [("release", role != Role::Deploy), ("queue_url", fleet.queue.is_none()), ("region", !fleet.in_aws())];
+///
+/// A spec with errors may lack its queue or its region because of them, which is told already.
+fn facts(role: Role, fleet: &Fleet, sound: bool) -> impl Iterator<Item = String> {
+    let lacking = [
+        ("release", role != Role::Deploy),
+        ("queue_url", sound && fleet.queue.is_none()),
+        ("region", sound && !fleet.in_aws()),
+    ];
     // User data carries it, written before there is any host, and kept in the journal: the host itself puts its id in.
     let lacking = lacking.into_iter().chain(["slot", "address", "queue_url"].map(|name| (name, role == Role::Drain)));
     let lacking: Vec<_> = lacking.collect();
@@ -167,14 +185,8 @@ fn facts(role: Role, fleet: &Fleet) -> impl Iterator<Item = String> {
     FACTS.iter().filter(known).map(|fact| (*fact).to_owned())
 }
 
-/// Reads one playbook; paths in it start from its own folder.
-fn playbook(
-    check: &mut Check<'_>,
-    role: Role,
-    fleet: &Fleet,
-    vars: &BTreeMap<String, String>,
-    path: &Path,
-) -> Option<Playbook> {
+/// Reads one playbook whose templates may say these names; paths in it start from its own folder.
+fn playbook(check: &mut Check<'_>, role: Role, names: BTreeSet<String>, path: &Path) -> Option<Playbook> {
     let bytes = match bounded(path) {
         Ok(bytes) => bytes,
         Err(error) => {
@@ -183,7 +195,7 @@ fn playbook(
             return None;
         }
     };
-    check.names = vars.keys().cloned().chain(facts(role, fleet)).collect();
+    check.names = names;
     let out = judge_playbook(check, role, path, bytes);
     check.names.clear();
     out

@@ -44,6 +44,6 @@ pub use origin::Value;
 pub use playbook::{Playbook, Step};
 pub use problem::{Place, Problem, Problems, Severity};
 pub use set::{Set, SetBy};
-pub use value::per_second;
 pub(crate) use value::spell;
+pub use value::{per_second, units};
 pub(crate) use words::nearest;

@@ -3,7 +3,7 @@
 use super::check::Check;
 use super::problem::quote;
 use super::tree::{Key, Kind, Node, Span};
-use super::yaml;
+use super::{fields, yaml};
 
 /// Who changes a field of the spec beside its file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,7 +54,9 @@ pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, set: &Set) {
     };
     let mut at = 0;
     let mut keys = Vec::new();
-    for word in path.split('.') {
+    // Reports show an entry of a list as `notify[0]`: that is its path here, as `notify.0` is.
+    for part in path.split(['.', '[']) {
+        let word = if path[..at].ends_with('[') { part.strip_suffix(']').unwrap_or_default() } else { part };
         let span = Span { source, start: at, end: at + word.len() };
         if word.is_empty() {
             let help = Some("write it as fleet.size=60");
@@ -62,16 +64,16 @@ pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, set: &Set) {
             return;
         }
         keys.push(Key { text: word.to_owned(), span });
-        at += word.len() + 1;
+        at += part.len() + 1;
     }
     let Some(mut value) = yaml::parse(check, source, path.len() + 1) else {
         if argument.len() == path.len() + 1 {
-            check.error_with(
-                whole,
-                "empty",
-                format!("{} is given no value", quote(path)),
-                Some("write it as fleet.size=60"),
-            );
+            let example = match fields::FLEET.field(path) {
+                Some(field) => format!("{path}={}", field.example),
+                None => "fleet.size=60".to_owned(),
+            };
+            let message = format!("{} is given no value", quote(path));
+            check.error_with(whole, "empty", message, Some(format!("write it as {example}")));
         }
         return;
     };

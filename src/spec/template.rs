@@ -40,7 +40,7 @@ pub(crate) fn check(check: &mut Check<'_>, field: &Field<'_>, text: &str) {
             None => format!("give it a value in `vars`; known are {}", known.join(", ")),
         };
         let message = format!("`{}` names {}, which nothing defines", field.path, quote(&name));
-        check.error_with(field.node.span, "unknown-variable", message, Some(help));
+        check.error_with(check.naming(field.node.span, &name), "unknown-variable", message, Some(help));
     }
 }
 

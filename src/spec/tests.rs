@@ -140,10 +140,19 @@ fn set_is_told_like_the_file() {
         "a..b=1",
         "name.first=x",
         "fleet.types.7=x",
+        "fleet.types[7]=x",
+        "fleet.types[1=x",
         "fleet.size=",
+        "done.completed=",
         "ssh={port: [}",
     ]);
     insta::assert_snapshot!(report(&bad));
+}
+
+#[test]
+fn an_entry_of_a_list_is_set_by_either_form_of_its_path() {
+    let types = |argument: &str| set(&[argument]).expect("good").fleet.fleet.expect("a fleet").types;
+    assert_eq!(types("fleet.types[1]=m7g.large"), types("fleet.types.1=m7g.large"));
 }
 
 #[test]

@@ -128,8 +128,8 @@ pub(crate) fn duration(min: Duration, max: Duration) -> impl Fn(&str) -> Read<Du
     }
 }
 
-/// Numbers with units that fall from left to right; `None` for everything else.
-fn units(text: &str) -> Option<Duration> {
+/// Numbers with units that fall from left to right, `1d12h`; `None` for everything else.
+pub fn units(text: &str) -> Option<Duration> {
     let mut rest = text;
     let mut last = u64::MAX;
     let mut sum: u64 = 0;
@@ -280,7 +280,7 @@ pub(crate) fn choice<T: Copy>(words: &'static [(&'static str, T)]) -> impl Fn(&s
         }
         let all: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
         let wrong = Wrong::bad(all.iter().map(|w| format!("`{w}`")).collect::<Vec<_>>().join(" or "));
-        Err(match super::words::nearest(text, &all) {
+        Err(match super::words::value(text, &all).or_else(|| super::words::nearest(text, &all)) {
             Some(near) => wrong.help(format!("did you mean `{near}`?")),
             None => wrong,
         })

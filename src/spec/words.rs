@@ -84,6 +84,23 @@ const SYNONYMS: &[(&str, &str)] = &[
     ("volume_type", "type"),
 ];
 
+/// Values of other tools and what they are called here.
+const VALUES: &[(&str, &str)] = &[
+    ("aarch64", "arm64"),
+    ("amd64", "x86_64"),
+    ("arm", "arm64"),
+    ("asg", "auto-scaling-group"),
+    ("autoscaling", "auto-scaling-group"),
+    ("delete", "down"),
+    ("ec2", "instances"),
+    ("group", "auto-scaling-group"),
+    ("plain", "instances"),
+    ("stop", "down"),
+    ("terminate", "down"),
+    ("x64", "x86_64"),
+    ("x86", "x86_64"),
+];
+
 /// Keys that only one section has, and which.
 const PLACES: &[(&str, &str)] = &[
     ("accept", "fleet"),
@@ -188,6 +205,13 @@ impl Meant {
     }
 }
 
+/// What a value of other tools is called here, as far as it is one of these.
+pub(crate) fn value<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
+    let text = text.to_lowercase().replace('_', "-");
+    let (_, meant) = VALUES.iter().find(|(word, _)| *word == text)?;
+    words.iter().copied().find(|word| word == meant)
+}
+
 /// The word that was likely meant.
 pub(crate) fn nearest<'w>(text: &str, words: &[&'w str]) -> Option<&'w str> {
     if text.len() > 40 {
@@ -206,6 +230,8 @@ mod tests {
 
     #[test]
     fn the_nearest_word_is_near() {
+        assert_eq!(value("ASG", &["instances", "auto-scaling-group"]), Some("auto-scaling-group"));
+        assert_eq!((value("amd64", &["x86_64", "arm64"]), value("asg", &["x86_64"])), (Some("x86_64"), None));
         let words = ["size", "spot", "types", "max_price"];
         assert_eq!(nearest("sise", &words), Some("size"));
         assert_eq!(nearest("Max-Price", &words), Some("max_price"));

@@ -254,7 +254,9 @@ fn slot(check: &mut Check<'_>, seen: &mut HashMap<String, Span>, node: Node) -> 
         return Slot::Dropped;
     }
     if plain && is_null(&text) {
-        check.error(span, "wrong-type", "a key is missing before this colon");
+        let help =
+            (!text.is_empty()).then(|| format!("`{text}` is YAML's word for nothing; as a name it needs quotes"));
+        check.error_with(span, "wrong-type", "a key is missing before this colon", help);
         return Slot::Dropped;
     }
     if let Some(first) = seen.get(&text) {

@@ -22,7 +22,7 @@ const GAP: SignedDuration = SignedDuration::from_hours(25);
 /// Why a recurrence is refused: the field, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CronError {
-    /// What it is about: `minute`, `hour`, `day of the month`, `month`, `day of the week`, or the whole.
+    /// What it is about: `minute`, `hour`, `day of the month`, `month`, `day of the week`, or `it`, the whole.
     pub field: &'static str,
     /// What is wrong, as the end of a sentence that begins with the field.
     pub problem: String,
@@ -104,6 +104,15 @@ impl Field {
         }
     }
 
+    /// A range as it is written, by names where the field has them.
+    fn range(&self, from: u8, to: u8) -> String {
+        let word = |value: u8| match self.names.get(usize::from(value - self.least)) {
+            Some(name) => (*name).to_owned(),
+            None => value.to_string(),
+        };
+        if from == to { word(from) } else { format!("{}-{}", word(from), word(to)) }
+    }
+
     fn read(&self, text: &str) -> Result<Set, CronError> {
         let mut bits = 0_u64;
         for part in text.split(',') {
@@ -130,7 +139,15 @@ impl Field {
                 }
             };
             if from > to {
-                return Err(self.wrong(format!("has the range `{range}`, which ends before it begins")));
+                // 7 is Sunday again: no range needs it.
+                let parts = match (self.most, from) {
+                    (7, 7) => self.range(0, to),
+                    (7, _) => format!("{},{}", self.range(from, 6), self.range(0, to)),
+                    (most, _) => format!("{},{}", self.range(from, most), self.range(self.least, to)),
+                };
+                return Err(
+                    self.wrong(format!("has the range `{range}`, which ends before it begins: write `{parts}`"))
+                );
             }
             for value in (from..=to).step_by(step.into()) {
                 bits |= 1 << value;
@@ -183,7 +200,7 @@ pub struct Firing {
 ///
 /// With the field and what is wrong with it.
 pub fn parse(text: &str) -> Result<Cron, CronError> {
-    let whole = |problem: &str| CronError { field: "recurrence", problem: problem.to_owned() };
+    let whole = |problem: &str| CronError { field: "it", problem: problem.to_owned() };
     let fields: Vec<&str> = text.split_whitespace().collect();
     if text.starts_with('@') {
         return Err(whole("is a nickname; write out its five fields, as `0 0 * * *` for @daily"));
@@ -215,13 +232,49 @@ pub fn parse(text: &str) -> Result<Cron, CronError> {
     if comes { Ok(cron) } else { Err(whole("never comes: there is no such day")) }
 }
 
+/// Why a recurrence can't be said so much later.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unshiftable {
+    /// It is no recurrence.
+    Cron(CronError),
+    /// Some minutes are carried into the next hour and some are not.
+    Minutes,
+    /// Some hours are carried into the next day and some are not.
+    Hours,
+    /// All are carried into another day, and days of the month or months are restricted.
+    Days,
+}
+
+impl Unshiftable {
+    /// What to write instead.
+    pub fn help(&self) -> &'static str {
+        match self {
+            Self::Cron(_) => "write five fields, as `0 0 * * *`",
+            Self::Minutes => "let it be open for whole hours, or write a window for each of its minutes",
+            Self::Hours => "write a window for each of its hours",
+            Self::Days => "let it open and close on the same day, or name days of the week instead",
+        }
+    }
+}
+
+impl fmt::Display for Unshiftable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Cron(error) => error.fmt(f),
+            Self::Minutes => f.write_str("some of its minutes fall into the next hour and some do not"),
+            Self::Hours => f.write_str("some of its hours fall into the next day and some do not"),
+            Self::Days => f.write_str("it closes on another day, and days of the month or months can't be moved"),
+        }
+    }
+}
+
 /// The same recurrence so much later, as five fields.
 ///
 /// # Errors
 ///
 /// With the reason why no five fields say it.
-pub fn shifted(text: &str, by: std::time::Duration) -> Result<String, String> {
-    let cron = parse(text).map_err(|error| error.to_string())?;
+pub fn shifted(text: &str, by: std::time::Duration) -> Result<String, Unshiftable> {
+    let cron = parse(text).map_err(Unshiftable::Cron)?;
     let fields: Vec<&str> = text.split_whitespace().collect();
     let minutes: Vec<u64> = cron.minute.values().map(|minute| minute.unsigned_abs().into()).collect();
     let hours: Vec<u64> = cron.hour.values().map(|hour| hour.unsigned_abs().into()).collect();
@@ -234,7 +287,7 @@ pub fn shifted(text: &str, by: std::time::Duration) -> Result<String, String> {
         if fields[1] == "*" && fields[2..] == ["*", "*", "*"] {
             return Ok(format!("{} * * * *", list(later.iter().map(|minute| minute % 60))));
         }
-        return Err("some of its minutes fall into the next hour and some do not".to_owned());
+        return Err(Unshiftable::Minutes);
     };
     let moved: Vec<u64> = hours.iter().map(|hour| hour + carried).collect();
     let mut days: Vec<u64> = moved.iter().map(|hour| hour / 24).collect();
@@ -245,8 +298,8 @@ pub fn shifted(text: &str, by: std::time::Duration) -> Result<String, String> {
         [days] if fields[2..4] == ["*", "*"] => {
             list(cron.weekday.values().map(|day| (u64::from(day.unsigned_abs()) + days) % 7))
         }
-        [_] => return Err("it closes on another day, and days of the month or months can't be moved".to_owned()),
-        _ => return Err("some of its hours fall into the next day and some do not".to_owned()),
+        [_] => return Err(Unshiftable::Days),
+        _ => return Err(Unshiftable::Hours),
     };
     let hour = if fields[1] == "*" { "*".to_owned() } else { list(moved.iter().map(|hour| hour % 24)) };
     let minute = if fields[0] == "*" { "*".to_owned() } else { list(later.iter().map(|minute| minute % 60)) };
@@ -358,12 +411,13 @@ impl Iterator for Upcoming<'_> {
                     return Some(firing);
                 }
             }
-            // Two days at once, since the second half of a doubled midnight lies in the day before.
+            // Three days at once: the second half of a doubled midnight lies in the day before, and a gap that ends at midnight
+            // carries a firing into the day after.
             let day = self.day?;
             self.left = self.left.checked_sub(1)?;
             let next = day.tomorrow().ok();
-            let mut firings = self.cron.of_day(day, self.zone);
-            firings.extend(next.map(|next| self.cron.of_day(next, self.zone)).unwrap_or_default());
+            let days = [day.yesterday().ok(), Some(day), next].into_iter().flatten();
+            let mut firings: Vec<Firing> = days.flat_map(|day| self.cron.of_day(day, self.zone)).collect();
             firings.sort_by_key(|firing| std::cmp::Reverse((firing.at, firing.shift == Shift::Gap)));
             let end =
                 next.and_then(|next| self.zone.to_ambiguous_timestamp(next.to_datetime(Time::midnight())).later().ok());

@@ -408,6 +408,11 @@ fn its_end_moves_once_and_status_tells_of_it() {
     let told: Value = serde_json::from_slice(&output.stdout).unwrap();
     let ends: jiff::Timestamp = told["group"]["ends"].as_str().unwrap().parse().unwrap();
     assert_eq!((ends, &told["group"]["in_service"]), (before + two * 2, &json!(4)), "{told:#}");
+    // Its hosts have no end of their own, and that is as the spec says.
+    let output = expect(&mut cloud.cli("laptop", &["diff"]), 0);
+    let told: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let hosts = told["hosts"].as_array().unwrap();
+    assert!(hosts.len() == 4 && !told["hosts"].to_string().contains("\"expires\""), "{told:#}");
     cloud.control("POST", "clock", &json!({ "advance": "14h" }));
     assert_eq!(cloud.live("crew").len(), 4);
 }

@@ -2,7 +2,7 @@
 
 use super::foretell::{self, Candidate, Fate, Who};
 use super::nights::{oddity, openings};
-use super::{Facts, raised, warnings};
+use super::{APART, Facts, meeting, raised, warnings};
 use crate::model::shell_word;
 use crate::spec::{Raise, Recycle};
 use crate::time::cron::Firing;
@@ -52,12 +52,20 @@ pub struct Preview {
 pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> Preview {
     let until = facts.now.checked_add(ahead).unwrap_or(Timestamp::MAX);
     let mut preview = Preview { warnings: warnings(facts), ..Preview::default() };
+    preview.warnings.extend(facts.ends_before(until));
+    let until = facts.end().map_or(until, |end| until.min(end));
     let mut hosts: Result<Vec<Candidate>, String> = match (raised(recycle, facts), foretell::hosts(facts.group)) {
         (Raise::Desired, hosts) => hosts,
         (Raise::Min, _) => {
             Err("a lower least size ends no host: that is for whatever scales the group, when it sees fit".to_owned())
         }
     };
+    if let Some((window, meets)) = meeting(recycle, facts.now) {
+        preview
+            .warnings
+            .push(format!("`recycle apply` refuses these windows: that in line {} {meets}; {APART}", window.line));
+        hosts = Err("these windows meet".to_owned());
+    }
     let mut kills_new = Vec::new();
     for (night, opening) in openings(recycle, facts.now).take_while(|one| one.opens.at <= until).enumerate() {
         let Some(window) = recycle.windows.get(opening.window) else { continue };

@@ -312,6 +312,38 @@ fn what_would_come_out_wrong_is_refused_with_its_line() {
     assert!(refused(vec![night()], &[], &gone).contains("on its way out"));
 }
 
+/// A fleet's own group goes to zero: what would come after that is no night.
+#[test]
+fn a_preview_ends_when_the_group_does() {
+    let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
+    let own = Group { policies: vec!["OldestInstance".to_owned()], ..group(1, 9, 3) };
+    let now: Timestamp = NOON.parse().unwrap();
+    let told = |hours: i64| {
+        let end = super::super::group::deadman(now + SignedDuration::from_hours(hours));
+        let actions = [end];
+        let facts = facts(&own, &actions, &[], NOON);
+        let told = preview::preview(&recycle, &facts, SignedDuration::from_hours(96));
+        let wanted = wanted(&fleet, &recycle, &facts).unwrap();
+        let plan = plan(&fleet, "recycle apply", &facts, &wanted, String::new());
+        let noted = plan.notes.iter().any(|note| note.contains("no window opens after that"));
+        (told.nights.len(), told.warnings.iter().any(|warning| warning.contains("goes to zero at")), noted)
+    };
+    assert_eq!([told(1), told(10), told(200)], [(0, true, true), (1, true, false), (4, false, false)]);
+}
+
+/// Windows that `apply` refuses are not foretold as if they came.
+#[test]
+fn a_preview_says_that_windows_meet() {
+    let meeting = vec![window_of("0 0 * * *", "0 1 * * *", 1, 7), window_of("0 1 * * *", "0 2 * * *", 1, 9)];
+    let (_, recycle) = fleet(meeting);
+    let own = Group { policies: vec!["OldestInstance".to_owned()], ..group(1, 9, 3) };
+    let told = preview::preview(&recycle, &facts(&own, &[], &[], NOON), SignedDuration::from_hours(24));
+    assert!(told.nights.iter().all(|night| night.unknown.as_deref() == Some("these windows meet")), "{told:?}");
+    let warning = told.warnings.first().expect("a warning");
+    assert!(warning.starts_with("`recycle apply` refuses these windows: that in line 9 opens at "), "{warning}");
+    assert!(warning.contains("; the one in line 7 is open until "), "{warning}");
+}
+
 /// A group whose newest host goes by policy is recycled by nobody, and the preview says what to change.
 #[test]
 fn a_preview_warns_where_the_new_host_dies() {

@@ -52,7 +52,8 @@ impl ActionLine {
             name: action.name,
             recurrence: action.recurrence,
             zone: action.zone,
-            next: action.start,
+            // AWS keeps the next time of an action that ends before it.
+            next: action.start.filter(|next| action.end.is_none_or(|end| *next <= end)),
             min: action.min,
             max: action.max,
             desired: action.desired,

@@ -18,7 +18,8 @@ const MACHINE: Kind = Kind::Either(&[text("host's name or IP address", "^[A-Za-z
 /// The same as a section: a machine where it is, or those that AWS knows by a tag or a group.
 const MACHINES: Kind = Kind::Section { one_of: &["address", "tag", "group"] };
 /// A tag with its value; how long each may be is left to the reader, since bounds make a pattern that some editors refuse.
-const TAG: Kind = text("tag such as `Role=web`", r"^[\p{L}\p{M}\p{N} _.:/+@-]+=[\p{L}\p{M}\p{N} _.:/=+@-]*$");
+const TAG: Kind =
+    text("tag such as `Role=web`", r"^[^\x00-\x1F!-*,;<-?\[-\^`{-\x7F]+=[^\x00-\x1F!-*,;<>?\[-\^`{-\x7F]*$");
 pub(super) const TYPE: Kind = text("instance type", "^[a-z0-9-]+\\.[a-z0-9-]+$");
 const PATTERN: Kind = text("instance type, perhaps with `*`", "^[a-z0-9.*-]{1,64}$");
 pub(super) const SUBNET: Kind = text("subnet id", "^subnet-[a-z0-9-]{1,40}$");

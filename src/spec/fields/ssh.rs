@@ -47,9 +47,9 @@ pub(super) const FIELDS: &[Field] = &[
         "ssh.known_hosts",
         Kind::Path("known_hosts file"),
         "known_hosts",
-        "Where the template's host key is looked up.",
+        "Where the host keys of the template and of machines of `hosts` are looked up, by address.",
     )
-    .absent("the user's own ~/.ssh/known_hosts")
+    .absent("~/.ssh/known_hosts and /etc/ssh/ssh_known_hosts")
     .env()
     .source("https://man.openbsd.org/sshd.8#SSH_KNOWN_HOSTS_FILE_FORMAT"),
     Field::new("ssh.timeout", duration(1, 300), "15s", "How long a connection may take, wall time.").default("10s"),

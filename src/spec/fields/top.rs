@@ -57,10 +57,10 @@ pub(super) const FIELDS: &[Field] = &[
     Field::new(
         "tags",
         Kind::Map {
-            keys: r"^(?!([Aa][Ww][Ss]|fleetwright):|Name$)[\p{L}\p{M}\p{N} _.:/=+@-]{1,128}$",
+            keys: r"^(?!([Aa][Ww][Ss]|fleetwright):|Name$)[^\x00-\x1F!-*,;<>?\[-\^`{-\x7F]{1,128}$",
             of: &Kind::Text(Form {
                 words: "letters, digits, spaces and any of `_.:/=+-@`",
-                pattern: r"^[\p{L}\p{M}\p{N} _.:/=+@-]*$",
+                pattern: r"^[^\x00-\x1F!-*,;<>?\[-\^`{-\x7F]*$",
                 length: Some((0, 256)),
                 bare: true,
             }),

@@ -3,7 +3,7 @@
 use super::SECOND;
 use super::playbook::{Role, need_text, text};
 use crate::spec::check::Check;
-use crate::spec::playbook::{Action, Command, PutContent};
+use crate::spec::playbook::{Action, Command, PutContent, Text};
 use crate::spec::section::{Field, Section};
 use crate::spec::tree::Kind;
 use crate::spec::value::{self, Wrong};
@@ -38,7 +38,7 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
                 check.error_with(field.key, "conflict", message, Some("unpack it in release.playbook"));
             }
             let mut s = check.section(field, "`unpack: {to: \"/srv/releases/{{ release }}\"}`")?;
-            let to = need_text(check, &mut s, "to", "\"/srv/releases/{{ release }}\"");
+            let to = path(check, &mut s, "to", "\"/srv/releases/{{ release }}\"");
             s.close(check, &[]);
             Some(Action::Unpack { to: to? })
         }
@@ -47,11 +47,11 @@ pub(super) fn action(check: &mut Check<'_>, role: Role, s: &mut Section<'_>, ste
             let example = "`link: {to: \"/srv/releases/{{ release }}\", at: /srv/current}`";
             let mut s = check.section(field, example)?;
             let to = need_text(check, &mut s, "to", "\"/srv/releases/{{ release }}\"");
-            let at = need_text(check, &mut s, "at", "/srv/current");
+            let at = path(check, &mut s, "at", "/srv/current");
             s.close(check, &[]);
             Some(Action::Link { to: to?, at: at? })
         }
-        "restart" => text(check, field).map(Action::Restart),
+        "restart" => service(check, field).map(Action::Restart),
         "reboot" => {
             if role == Role::Drain {
                 let message = "a host that is about to end has no use for a reboot";
@@ -81,11 +81,31 @@ fn put(check: &mut Check<'_>, field: &Field<'_>) -> Option<Action> {
             None
         }
     };
-    let to = need_text(check, &mut s, "to", "/etc/worker.conf");
+    let to = path(check, &mut s, "to", "/etc/worker.conf");
     let mode = s.get("mode").map_or(Some(0o644), |f| check.parsed(&f, mode));
     let owner = s.get("owner").and_then(|f| text(check, &f));
     s.close(check, &[]);
     Some(Action::Put { content: content?, to: to?, mode: mode?, owner })
+}
+
+/// A path on the host, under a key that must be there; what a template brings to its front is judged when it is rendered.
+fn path(check: &mut Check<'_>, s: &mut Section<'_>, key: &'static str, example: &str) -> Option<Text> {
+    let field = s.need(key, example)?;
+    let path = text(check, &field)?;
+    if path.0.starts_with(['/', '{']) && !path.0.split('/').any(|part| part == "..") {
+        return Some(path);
+    }
+    check.judged(&field, Err(Wrong::bad("an absolute path without `..`")))
+}
+
+/// A service's name, as far as it is no template.
+fn service(check: &mut Check<'_>, field: &Field<'_>) -> Option<Text> {
+    let name = text(check, field)?;
+    let valid = |c: char| c.is_ascii_alphanumeric() || ":-_.\\@".contains(c);
+    if name.0.contains('{') || !name.0.is_empty() && !name.0.starts_with('-') && name.0.chars().all(valid) {
+        return Some(name);
+    }
+    check.judged(field, Err(Wrong::bad("a systemd unit's name")))
 }
 
 /// Mode bits as for chmod; the digits are octal whether quoted or not.

@@ -34,29 +34,38 @@ fn number(s: &mut Section<'_>, check: &mut Check<'_>, key: &'static str, bounds:
 
 /// A whole number within bounds.
 fn whole(check: &mut Check<'_>, field: &Field<'_>, (min, max): (u32, u32)) -> Option<u32> {
-    if !unquoted(check, field, "a number") {
+    let read = value::count(min.into(), max.into());
+    if !unquoted(check, field, "a number", &read) {
         return None;
     }
-    let n = check.parsed(field, value::count(min.into(), max.into()))?;
+    let n = check.parsed(field, read)?;
     u32::try_from(n).ok()
 }
 
 /// A boolean, or `default`.
 fn boolean(s: &mut Section<'_>, check: &mut Check<'_>, key: &'static str, default: bool) -> bool {
     let Some(field) = s.get(key) else { return default };
-    if !unquoted(check, &field, "`true` or `false`") {
+    if !unquoted(check, &field, "`true` or `false`", &value::boolean) {
         return default;
     }
     check.parsed(&field, value::boolean).unwrap_or(default)
 }
 
-/// Whether a value stands without quotes, which numbers and booleans must.
-fn unquoted(check: &mut Check<'_>, field: &Field<'_>, wanted: &str) -> bool {
+/// Whether a value stands without quotes, which numbers and booleans must; `read` knows whether it would do without them.
+fn unquoted<T>(
+    check: &mut Check<'_>,
+    field: &Field<'_>,
+    wanted: &str,
+    read: impl Fn(&str) -> Result<T, value::Wrong>,
+) -> bool {
     match check.raw(field) {
         Some((_, true)) => true,
         Some((text, false)) => {
             let message = format!("`{}` must be {wanted}, but is text", field.path);
-            let help = Some(format!("leave the quotes out: {}", super::problem::printable(text)));
+            let help = match read(text) {
+                Ok(_) => Some(format!("leave the quotes out: {}", super::problem::printable(text))),
+                Err(wrong) => wrong.help,
+            };
             check.error_with(field.node.span, "wrong-type", message, help);
             false
         }

@@ -92,8 +92,7 @@ fn window(check: &mut Check<'_>, field: &Field<'_>) -> Option<Window> {
         Ok(until) => until,
         Err(why) => {
             let message = format!("the end of this window can't be written as cron: {why}");
-            let help = "let it open and close on the same day, or name days of the week instead";
-            check.error_with(at_field.node.span, "conflict", message, Some(help));
+            check.error_with(at_field.node.span, "conflict", message, Some(why.help()));
             return None;
         }
     };
@@ -112,20 +111,30 @@ fn recurrence(check: &mut Check<'_>, field: &Field<'_>) -> Option<(String, Cron)
         );
         return None;
     }
-    let cron = check.parsed(field, |text| {
-        cron::parse(text).map_err(|why| Wrong::bad(format!("five cron fields as AWS takes them: {why}")))
-    })?;
-    let text = check.text_of(field)?.split_whitespace().collect::<Vec<_>>().join(" ");
-    Some((text, cron))
+    let text = check.text_of(field)?;
+    match cron::parse(text) {
+        Ok(cron) => Some((text.split_whitespace().collect::<Vec<_>>().join(" "), cron)),
+        Err(why) => {
+            let message = format!("`{}` is no recurrence that AWS takes: {why}", field.path);
+            check.error(field.node.span, "bad-value", message);
+            None
+        }
+    }
 }
 
 /// A zone by its canonical name.
 fn zone(text: &str) -> Result<String, Wrong> {
     let wanted = "the canonical name of an IANA time zone";
+    // The names of fixed offsets count westwards.
+    let offset = |text: &str| {
+        let hours: i32 =
+            text.trim_start_matches("UTC").trim_start_matches("GMT").trim_end_matches(":00").parse().ok()?;
+        (-14..=12).contains(&-hours).then(|| format!("Etc/GMT{:+}, or the place whose clocks you mean", -hours))
+    };
     match jiff::tz::db().get(text) {
         Ok(zone) if zone.iana_name() == Some(text) => Ok(text.to_owned()),
         Ok(zone) => Err(Wrong::bad(wanted).likely(zone.iana_name())),
-        Err(_) => Err(Wrong::bad(wanted).likely(crate::time::zone::near(text))),
+        Err(_) => Err(Wrong::bad(wanted).likely(crate::time::zone::near(text).or_else(|| offset(text)))),
     }
 }
 

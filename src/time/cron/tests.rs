@@ -22,9 +22,9 @@ fn times(line: &str, name: &str, from: &str, count: usize) -> Vec<String> {
 #[test]
 fn what_aws_refuses_is_refused_by_field() {
     for (line, says) in [
-        ("", "recurrence has 0 fields; Auto Scaling takes five: minute, hour, day, month, day of the week"),
-        ("0 0 0 * * *", "recurrence has 6 fields; Auto Scaling takes five: minute, hour, day, month, day of the week"),
-        ("@daily", "recurrence is a nickname; write out its five fields, as `0 0 * * *` for @daily"),
+        ("", "it has 0 fields; Auto Scaling takes five: minute, hour, day, month, day of the week"),
+        ("0 0 0 * * *", "it has 6 fields; Auto Scaling takes five: minute, hour, day, month, day of the week"),
+        ("@daily", "it is a nickname; write out its five fields, as `0 0 * * *` for @daily"),
         ("60 0 * * *", "minute is 60; it goes from 0 to 59"),
         ("0 24 * * *", "hour is 24; it goes from 0 to 23"),
         ("0 0 0 * *", "day of the month is 0; it goes from 1 to 31"),
@@ -33,7 +33,13 @@ fn what_aws_refuses_is_refused_by_field() {
         ("0 0 ? * *", "day of the month is `?`, which Auto Scaling's crontab does not know: write `*`"),
         ("0 0 L * *", "day of the month is `L`; `L`, `W` and `#` are not in crontab"),
         ("0 0 * * mon#2", "day of the week is `mon#2`; `L`, `W` and `#` are not in crontab"),
-        ("0 5-2 * * *", "hour has the range `5-2`, which ends before it begins"),
+        ("0 5-2 * * *", "hour has the range `5-2`, which ends before it begins: write `5-23,0-2`"),
+        (
+            "0 22 * * FRI-MON",
+            "day of the week has the range `FRI-MON`, which ends before it begins: write `fri-sat,sun-mon`",
+        ),
+        ("0 0 * * 7-2", "day of the week has the range `7-2`, which ends before it begins: write `sun-tue`"),
+        ("0 0 1 dec-jan *", "month has the range `dec-jan`, which ends before it begins: write `dec,jan`"),
         ("*/0 0 * * *", "minute has the step of `*/0`, which is no number of 1 or more"),
         ("5/10 0 * * *", "minute has `5/10`: a step needs a range, as `5-59/10`"),
         ("0, 0 * * *", "minute has an empty part"),
@@ -41,9 +47,9 @@ fn what_aws_refuses_is_refused_by_field() {
         ("+5 0 * * *", "minute has `+5`, which is no number"),
         (
             "0 0 */2 * mon",
-            "recurrence has `*/2` for days and `mon` for weekdays: crons disagree whether one or both must match; write the days out",
+            "it has `*/2` for days and `mon` for weekdays: crons disagree whether one or both must match; write the days out",
         ),
-        ("0 0 30 2 *", "recurrence never comes: there is no such day"),
+        ("0 0 30 2 *", "it never comes: there is no such day"),
     ] {
         assert_eq!(parse(line).unwrap_err().to_string(), says, "{line:?}");
     }
@@ -77,6 +83,10 @@ fn nights_on_which_the_clock_changes_are_marked() {
     // Cairo begins its summer at midnight, so that a nightly job at 00:00 meets the gap.
     let cairo = firings("0 0 * * *", "Africa/Cairo", "2026-04-23T00:00:00Z", 1);
     assert_eq!(cairo, [("2026-04-23T22:00:00Z".into(), Shift::Gap)]);
+    // Nuuk skips the last hour of a Saturday: the night's firing comes at the first moment of the day after it.
+    let nuuk = firings("0 23 * * *", "America/Nuuk", "2027-03-27T12:00:00Z", 2);
+    assert_eq!(nuuk, [("2027-03-28T01:00:00Z".into(), Shift::Gap), ("2027-03-29T00:00:00Z".into(), Shift::Plain)]);
+    assert_eq!(times("0 23 * * sat", "America/Nuuk", "2027-03-27T12:00:00Z", 1), ["2027-04-04T00:00:00Z"]);
     // Apia had no 30 December 2011 at all.
     assert_eq!(times("0 12 30 * *", "Pacific/Apia", "2011-12-01T00:00:00Z", 1), ["2012-01-29T22:00:00Z"]);
 }
@@ -99,8 +109,12 @@ fn an_end_is_written_as_cron_where_cron_can_say_it() {
     ] {
         assert_eq!(shifted(line, minutes(by)).as_deref(), Ok(says), "{line} + {by}m");
     }
-    for (line, by) in [("0 23 1 * *", 60), ("0,45 3 * * *", 30), ("0 12,23 * * 1", 120)] {
-        assert!(shifted(line, minutes(by)).is_err(), "{line} + {by}m");
+    for (line, by, why) in [
+        ("0 23 1 * *", 60, Unshiftable::Days),
+        ("0,45 3 * * *", 30, Unshiftable::Minutes),
+        ("0 12,23 * * 1", 120, Unshiftable::Hours),
+    ] {
+        assert_eq!(shifted(line, minutes(by)), Err(why), "{line} + {by}m");
     }
 }
 
