@@ -165,7 +165,8 @@ impl Context {
             .map_err(|fault| Failure::to(Exit::Partial, format!("run a command on {id}: {}", fault.message)))?;
         if !execution.success() {
             let said = crate::ssh::output::line(&String::from_utf8_lossy(&execution.stderr));
-            return Err(Failure::to(Exit::Partial, format!("run {command:?} on {id}: {:?}: {said}", execution.status)));
+            let said = if said.is_empty() { "it said nothing".to_owned() } else { said };
+            return Err(Failure::to(Exit::Partial, format!("run {command:?} on {id}: {}: {said}", execution.status)));
         }
         String::from_utf8(execution.stdout)
             .map_err(|_| Failure::to(Exit::Usage, format!("read the output of {command:?} on {id}: it is not UTF-8")))

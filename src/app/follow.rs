@@ -50,7 +50,7 @@ impl Context {
         };
         out.rest(&mut std::io::stdout());
         err.rest(&mut std::io::stderr());
-        Err(failed(format!("journalctl ended there ({:?})", done.status)))
+        Err(failed(format!("journalctl ended there ({})", done.status)))
     }
 }
 

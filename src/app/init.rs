@@ -17,7 +17,7 @@ const TRIES: usize = 3;
 
 pub(super) fn init(global: &Global, wanted: &Init) -> Result<Exit, Failure> {
     let dir = &wanted.dir;
-    let cannot = |what: &str, error: &std::io::Error| Failure::new(Exit::State, format!("{what}: {error}"));
+    let cannot = |what: &str, error: &std::io::Error| Failure::to(Exit::State, format!("{what}: {error}"));
     std::fs::create_dir_all(dir).map_err(|e| cannot(&format!("make {}", dir.display()), &e))?;
     let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !global.yes;
     let mut input = std::io::stdin().lock();

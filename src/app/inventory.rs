@@ -22,6 +22,9 @@ impl Context {
             api_calls: self.calls(),
             ..made.map_err(|error| Failure::to(Exit::Usage, error).hint("name another --state-dir"))?
         };
+        if answer.hosts.is_empty() {
+            self.events.note(format!("no host of {} runs", self.fleet.name));
+        }
         let keyless: Vec<&str> =
             answer.hosts.iter().filter(|host| !host.key_known).map(|host| host.id.as_str()).collect();
         if !keyless.is_empty() {

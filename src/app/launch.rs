@@ -242,8 +242,12 @@ impl Context {
         let image = ImageId::new(id);
         let found = self.read(&format!("look at image {id}"), async || clients.image(&image).await).await?;
         found.ok_or_else(|| {
-            Failure::to(Exit::Usage, format!("find image {id}: it is not in {}", self.fleet.region))
-                .hint("fleetwright status     # lists this fleet's images")
+            let hint = if id.starts_with("ami-") {
+                "fleetwright images list     # lists this fleet's images"
+            } else {
+                "--image takes an id: fleetwright images list     # ids and names of this fleet's images"
+            };
+            Failure::to(Exit::Usage, format!("find an image of the id {id} in {}", self.fleet.region)).hint(hint)
         })
     }
 

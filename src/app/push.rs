@@ -25,6 +25,9 @@ use std::sync::Arc;
 /// The verdict when there is no host to work on.
 pub(super) const NOTHING: &str = "nothing to do";
 
+/// Most hosts that a hint names.
+const MOST_SHOWN: usize = 8;
+
 impl Context {
     pub(super) async fn push(&self, wanted: Push) -> Result<Exit, Failure> {
         let asks = self.others(&wanted.target).is_none_or(asks_aws);
@@ -175,12 +178,14 @@ impl Context {
             })
             .collect();
         if !lacking.is_empty() {
-            return Err(Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", "))).hint(
-                match others {
-                    Some(_) => "the names, ids and numbers of the machines that were named count",
-                    None => "fleetwright status     # lists ids and slots",
-                },
-            ));
+            let shown = hosts.iter().take(MOST_SHOWN).map(|host| format!("{} ({})", host.id, host.slot));
+            let dots = (hosts.len() > MOST_SHOWN).then(|| format!("and {} more", hosts.len() - MOST_SHOWN));
+            let shown = shown.chain(dots).collect::<Vec<_>>().join(", ");
+            let failure = Failure::to(Exit::Usage, format!("find {} among the running hosts", lacking.join(", ")));
+            return Err(match others {
+                Some(_) => failure.hint(format!("--only takes names and numbers of these: {shown}")),
+                None => failure.hint("fleetwright status     # lists ids and slots"),
+            });
         }
         hosts.retain(|host| target.only.iter().any(|pick| named(host, pick)));
         Ok(hosts)

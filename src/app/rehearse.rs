@@ -30,10 +30,9 @@ pub(super) async fn rehearse(global: Global, wanted: Rehearse) -> Result<Exit, F
     }
     let fleet = load(&global, &file, &sets)?;
     let items = items(&fleet, &wanted)?;
-    let hosts = wanted
-        .hosts
-        .or_else(|| fleet.fleet.as_ref().map(|hosts| hosts.size))
-        .ok_or_else(|| Failure::new(Exit::Usage, "rehearse: the spec has no `fleet` section"))?;
+    let hosts = wanted.hosts.or_else(|| fleet.fleet.as_ref().map(|hosts| hosts.size)).ok_or_else(|| {
+        Failure::new(Exit::Usage, "rehearse: the spec has no `fleet` section").hint("fleetwright explain fleet")
+    })?;
     let work = work_folder(&global)?;
     // Each verb draws its own bars on the same terminal: ours would be in their way.
     let (sinks, tally) = context::displays(&Global { no_progress: true, ..global.clone() });

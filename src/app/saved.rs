@@ -79,7 +79,8 @@ impl Context {
         let text = saved.text().map_err(|e| failed(e.to_string()))?;
         let folder = file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."));
         // A new file of tempfile's is 0600.
-        let mut new = tempfile::NamedTempFile::new_in(folder).map_err(|e| failed(e.to_string()))?;
+        let mut new = tempfile::NamedTempFile::new_in(folder)
+            .map_err(|e| failed(format!("no file can be made in {}: {}", folder.display(), e.kind())))?;
         new.write_all(text.as_bytes()).map_err(|e| failed(e.to_string()))?;
         new.as_file().sync_all().map_err(|e| failed(e.to_string()))?;
         new.persist(file).map(drop).map_err(|e| failed(e.to_string()))

@@ -99,11 +99,22 @@ impl Context {
     /// The queue's counters, where the spec has a queue, or why they can't be read.
     async fn counters(&self, clients: &Clients) -> Option<Result<Sample, String>> {
         let queue = self.fleet.queue.as_ref()?;
-        let sample = async || clients.sample(&queue.url, None, &*self.clock).await;
-        Some(self.read("look at the queue", sample).await.map_err(|failure| {
+        let told = |failure: Failure| {
             let why = failure.fault.as_ref().map(|fault| format!(": {fault}")).unwrap_or_default();
             format!("{failure}{why}")
-        }))
+        };
+        // Its count stays unknown where there is no such queue or nobody may ask.
+        let dead = match &queue.dead_letter {
+            Some(name) => {
+                let what = format!("find dead-letter queue {name}");
+                let found = self.read(&what, async || clients.queue_by_name(name).await).await;
+                let found = found.map_err(told).and_then(|url| url.ok_or_else(|| format!("no queue is named {name}")));
+                found.map_err(|why| self.events.warn(why)).ok()
+            }
+            None => None,
+        };
+        let sample = async || clients.sample(&queue.url, dead.as_deref(), &*self.clock).await;
+        Some(self.read("look at the queue", sample).await.map_err(told))
     }
 
     /// The fleet's group, and why it lacks hosts, if it does.

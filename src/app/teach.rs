@@ -37,11 +37,11 @@ pub(super) fn completion(shell: Shell) -> Result<Exit, Failure> {
 }
 
 pub(super) fn man(global: &Global, wanted: &Man) -> Result<Exit, Failure> {
-    let pages = man_pages().map_err(|e| Failure::new(Exit::Bug, format!("make the manual pages: {e}")))?;
+    let pages = man_pages().map_err(|e| Failure::to(Exit::Bug, format!("make the manual pages: {e}")))?;
     let Some(dir) = &wanted.dir else {
         return text(&pages.into_iter().next().map(|(_, page)| page).unwrap_or_default());
     };
-    write(dir, &pages).map_err(|e| Failure::new(Exit::State, format!("write to {}: {e}", dir.display())))?;
+    write(dir, &pages).map_err(|e| Failure::to(Exit::State, format!("write to {}: {e}", dir.display())))?;
     let files = pages.into_iter().map(|(name, _)| name).collect();
     print(global, &Manual { dir: dir.display().to_string(), files })?;
     Ok(Exit::Done)

@@ -112,9 +112,12 @@ pub(super) const GROUPS: &[Group] = &[
             "NotFoundException",
             "NoSuchResourceException",
             "NoSuchKey",
-            "QueueDoesNotExist",
-            "AWS.SimpleQueueService.NonExistentQueue",
         ],
+    },
+    Group {
+        kind: FaultKind::Gone,
+        reason: "there is no such queue in this account and region: check its URL, `queue.url` in the spec",
+        codes: &["QueueDoesNotExist", "AWS.SimpleQueueService.NonExistentQueue"],
     },
     Group {
         kind: FaultKind::Gone,

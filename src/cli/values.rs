@@ -9,9 +9,13 @@ use std::time::Duration;
 
 /// Reads `90s`, `45m`, `1h30m`, `2d`, as the spec does, and what ISO 8601 and jiff know besides; more than zero.
 pub(super) fn duration(text: &str) -> Result<Duration, String> {
-    let wanted = || match text.bytes().all(|b| b.is_ascii_digit()) && !text.is_empty() {
-        true => format!("it needs a unit: {text}s, {text}m or {text}h"),
-        false => "expected a duration such as 90s, 45m, 1h30m or 2d".to_owned(),
+    let bare = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let wanted = || {
+        if bare {
+            format!("it needs a unit: {text}s, {text}m or {text}h")
+        } else {
+            "expected a duration such as 90s, 45m, 1h30m or 2d".to_owned()
+        }
     };
     let other = || text.parse::<jiff::SignedDuration>().ok().map(|span| Duration::try_from(span).unwrap_or_default());
     match crate::spec::units(text).or_else(other) {

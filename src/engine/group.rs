@@ -1,6 +1,6 @@
 //! Says once what went wrong on many hosts the same way.
 
-use crate::model::{Host, HostReport, HostResult};
+use crate::model::{Host, HostReport, HostResult, without_fingerprints};
 use std::collections::BTreeMap;
 
 /// Hosts that came out bad for the same reason.
@@ -35,7 +35,7 @@ pub fn group(reports: &[HostReport]) -> Vec<Group> {
 }
 
 fn masked(cause: &str, host: &Host) -> String {
-    let mut text = cause.to_owned();
+    let mut text = without_fingerprints(cause);
     for (name, mask) in [
         (host.id.as_str().to_owned(), "<host>"),
         (host.address.to_string(), "<address>"),
@@ -69,7 +69,16 @@ mod tests {
             report(1, HostResult::Unreachable, "10.0.0.1:22: connection refused"),
             report(2, HostResult::Failed, "exit 3: disk full on ip-10-0-0-2"),
             report(4, HostResult::Changed, ""),
-            report(5, HostResult::Refused, "key of i-0005 changed"),
+            report(
+                5,
+                HostResult::Refused,
+                "key of i-0005 changed: SHA256:2cKk5zuhrD+mzY1h9NDayKL7/EdjXAb9TzGXwzqCpE (rsa)",
+            ),
+            report(
+                6,
+                HostResult::Refused,
+                "key of i-0006 changed: SHA256:hBygtzE8SeT1QEqFTCCuM6YZhM8aur5F0f2eUqs2stQ (rsa)",
+            ),
         ];
         let said: Vec<String> = group(&reports)
             .iter()
@@ -79,8 +88,8 @@ mod tests {
             said,
             [
                 "2 unreachable <address>: connection refused",
+                "2 refused key of <host> changed: <fingerprint> (rsa)",
                 "1 failed exit 3: disk full on <host>",
-                "1 refused key of <host> changed"
             ]
         );
         assert_eq!(group(&reports)[0].hosts[0].slot, 1);

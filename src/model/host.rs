@@ -48,6 +48,17 @@ impl fmt::Display for Host {
     }
 }
 
+/// A text without the fingerprints in it, which differ from host to host where the cause is one.
+pub fn without_fingerprints(text: &str) -> String {
+    let mut parts = text.split("SHA256:");
+    let mut masked = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        masked.push_str("<fingerprint>");
+        masked.push_str(part.trim_start_matches(|c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/')));
+    }
+    masked
+}
+
 /// How one host came out of a push or exec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "kebab-case")]

@@ -29,7 +29,7 @@ pub use checkup::{Caller, Checkup};
 pub use count::{count, count_is};
 pub use fault::{Fault, FaultKind};
 pub use group::{Activity, DRAIN_HOOK, Group, GroupMember, GroupRequest, Hook, Mixed, ScheduledAction};
-pub use host::{Address, HOST_UNIT, Host, HostReport, HostResult};
+pub use host::{Address, HOST_UNIT, Host, HostReport, HostResult, without_fingerprints};
 pub use ids::{
     AccountId, FleetKey, FleetName, ImageId, InstanceId, Region, RunId, SecurityGroupId, SnapshotId, SubnetId,
     TemplateId, VolumeId, Zone,

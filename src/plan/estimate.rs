@@ -172,13 +172,16 @@ fn lasting(per_hour: Range, seconds: i64) -> Range {
     Range { low: per_hour.low.per_hour_for(seconds), high: per_hour.high.per_hour_for(seconds) }
 }
 
-/// How long the job takes, and why.
+/// "billed in one-second increments, with a minimum of 60 seconds" (EC2 user guide, On-Demand Instances; spot alike).
+const SHORTEST: i64 = 60;
+
+/// How long the job takes, and why; no less than what a host is billed for.
 pub fn length(job: &Job) -> Option<(i64, String)> {
     if let (Some(items), Some(rate)) = (job.items, job.rate) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate; counts of items stay far below 2^52")]
         let seconds = jiff::SignedDuration::try_from_secs_f64((items as f64 / rate).ceil()).ok()?.as_secs();
         return Some((
-            seconds.max(1),
+            seconds.max(SHORTEST),
             format!("{items} items at {}, when the hosts keep up with the feed", per_second(rate)),
         ));
     }
@@ -317,6 +320,11 @@ mod tests {
         );
         assert_eq!(arrival(1_000).0, 0);
         assert_eq!(length(&Job { items: None, rate: Some(1.0), deadline: None }), None);
+        // EC2 bills a minute at least.
+        assert_eq!(
+            length(&Job { items: Some(100), rate: Some(100.0), deadline: None }).map(|(seconds, _)| seconds),
+            Some(60)
+        );
     }
 
     proptest! {

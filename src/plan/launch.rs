@@ -86,7 +86,7 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     if image.state != ImageState::Available {
         return Err(Unplannable::new(
             Exit::Refused,
-            format!("image {} is {:?}, not available", image.id, image.state),
+            format!("image {} is {}, not available", image.id, image.state.as_str()),
             "fleetwright bake",
         ));
     }

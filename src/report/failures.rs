@@ -1,7 +1,7 @@
 //! Failed hosts grouped by cause: when forty fail the same way it is said once, with the count and one example.
 
 use super::{count, escape};
-use crate::model::{Host, HostReport, HostResult};
+use crate::model::{Host, HostReport, HostResult, without_fingerprints};
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::io;
@@ -25,7 +25,7 @@ impl Cause {
     /// The cause of one host's failure.
     pub(super) fn of(report: &HostReport) -> Self {
         let Host { id, address, .. } = &report.host;
-        let text = report.cause.as_deref().unwrap_or_default();
+        let text = without_fingerprints(report.cause.as_deref().unwrap_or_default());
         let text = text.replace(&address.to_string(), "<host>").replace(id.as_str(), "<host>");
         Self { result: report.result, stage: report.stage.clone(), text: text.replace(&address.host, "<host>") }
     }
@@ -130,12 +130,19 @@ mod tests {
                 report(slot, HostResult::Unreachable, Some(("connect", &cause)), "")
             })
             .collect();
+        reports.extend((40..45).map(|slot| {
+            let cause =
+                format!("the key of 10.0.0.{slot} is not known: it showed SHA256:{}", "aB+/9".repeat(slot as usize));
+            report(slot, HostResult::Refused, Some(("host key", &cause)), "")
+        }));
         reports.push(report(50, HostResult::Changed, None, ""));
         reports.push(report(51, HostResult::Failed, Some(("restart", "exit status 3")), "a\nb\nc\nd\ne\nf\ng\x07\n"));
         reports.push(report(52, HostResult::Skipped, None, ""));
         insta::assert_snapshot!(lines(&reports).join("\n"), @r"
         40 hosts unreachable at connect: <host> did not answer within 10s
           for example #0 i-00000000000000000 at 10.0.0.0:22
+        5 hosts refused at host key: the key of <host> is not known: it showed <fingerprint>
+          for example #40 i-00000000000000028 at 10.0.0.40:22
         1 host failed at restart: exit status 3
           #51 i-00000000000000033 at 10.0.0.51:22
           | b

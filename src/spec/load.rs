@@ -101,9 +101,10 @@ fn open<'a>(path: &Path, env: Env<'a>) -> Result<(Check<'a>, Vec<u8>), Problems>
             let name = path.to_string_lossy();
             let (code, help) = match error.kind() {
                 std::io::ErrorKind::NotFound => {
-                    let help = match path.as_os_str() == "-" {
-                        true => "a spec is not read from stdin, since paths in it start at its folder: -f FILE",
-                        false => "name it with -f FILE, or set FLEETWRIGHT_FILE",
+                    let help = if path.as_os_str() == "-" {
+                        "a spec is not read from stdin, since paths in it start at its folder: -f FILE"
+                    } else {
+                        "name it with -f FILE, or set FLEETWRIGHT_FILE"
                     };
                     ("no-such-file", Some(help.to_owned()))
                 }

@@ -43,6 +43,15 @@ pub enum Status {
     Signal(String),
 }
 
+impl std::fmt::Display for Status {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Exit(code) => write!(f, "exit {code}"),
+            Self::Signal(name) => write!(f, "ended by SIG{name}"),
+        }
+    }
+}
+
 /// A command that came to its end.
 #[derive(Clone, Debug)]
 #[must_use = "a command may have failed"]

@@ -3,7 +3,7 @@
 use super::known::{fingerprint, fingerprints};
 use super::user_known::Known;
 use super::{HostKeys, PublicKey, Target, UserKnownHosts};
-use crate::model::InstanceId;
+use crate::model::{Address, InstanceId, shell_word};
 use std::sync::Arc;
 
 /// Whose word counts on host keys: the fleet's own store first, then the user's known_hosts. There is no trust on first
@@ -64,9 +64,16 @@ pub(super) fn judge(known: &Known, target: &Target, shown: &PublicKey) -> Result
         ));
     }
     if known.keys.is_empty() {
+        let Address { host, port } = &target.address;
+        let add = match &known.file {
+            Some(file) => {
+                let file = shell_word(&file.display().to_string());
+                format!("where it stands there too: ssh-keyscan -p {port} {host} >> {file}")
+            }
+            None => "then add it to known_hosts".to_owned(),
+        };
         return Err(format!(
-            "the key of {who} is not known: it showed {shown_as}; compare it with the host's console output, then add it \
-             to known_hosts"
+            "the key of {who} is not known: it showed {shown_as}; compare it with the host's console output, {add}"
         ));
     }
     let pinned = fingerprints(&known.keys);

@@ -5,12 +5,14 @@ use hmac::{Hmac, KeyInit, Mac};
 use russh::keys::ssh_key::known_hosts::{Entry, HostPatterns, Marker};
 use sha1::Sha1;
 use std::io::ErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 /// The lines of one or more known_hosts files.
 #[derive(Clone, Debug, Default)]
 pub struct UserKnownHosts {
     entries: Vec<Entry>,
+    /// The first of the files: a line that is added goes there.
+    file: Option<PathBuf>,
 }
 
 /// What the files say about one host.
@@ -22,6 +24,8 @@ pub(super) struct Known {
     pub(super) revoked: Vec<PublicKey>,
     /// Whether a certificate authority speaks for it, which is not supported.
     pub(super) authority: bool,
+    /// The file that a line about it would count in.
+    pub(super) file: Option<PathBuf>,
 }
 
 impl UserKnownHosts {
@@ -36,14 +40,14 @@ impl UserKnownHosts {
                 Err(error) => return Err(std::io::Error::new(error.kind(), format!("{}: {error}", file.display()))),
             }
         }
-        Ok(Self { entries })
+        Ok(Self { entries, file: files.first().map(|file| (*file).to_owned()) })
     }
 
     /// All that is said about a host. A port other than 22 is looked up as `[host]:port`, as ssh does.
     pub(super) fn about(&self, host: &str, port: u16) -> Known {
         let host = host.to_ascii_lowercase();
         let name = if port == 22 { host } else { format!("[{host}]:{port}") };
-        let mut known = Known::default();
+        let mut known = Known { file: self.file.clone(), ..Known::default() };
         for entry in self.entries.iter().filter(|entry| matches(entry.host_patterns(), &name)) {
             let key = entry.public_key().clone();
             match entry.marker() {
@@ -119,7 +123,7 @@ mod tests {
     const B: &str = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAILIG2T/B0l0gaqj3puu510tu9N1OkQ4znY3LYuEm5zCF";
 
     fn about(text: &str, host: &str, port: u16) -> (usize, usize, bool) {
-        let known = UserKnownHosts { entries: parse(text) }.about(host, port);
+        let known = UserKnownHosts { entries: parse(text), file: None }.about(host, port);
         (known.keys.len(), known.revoked.len(), known.authority)
     }
 

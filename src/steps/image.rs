@@ -161,8 +161,8 @@ impl Steps {
                     ImageState::Failed | ImageState::Other(_) => {
                         failed.set(true);
                         Seen::Never(format!(
-                            "it is {:?}: {}",
-                            image.state,
+                            "it is {}: {}",
+                            image.state.as_str(),
                             image.state_reason.as_deref().unwrap_or("no reason given")
                         ))
                     }

@@ -142,11 +142,11 @@ pub struct Pruned {
 
 impl Answer for Pruned {
     fn page(&self, _: Option<u16>) -> String {
-        let kept = count(self.images_kept.len() as u64, "image");
-        if self.ended.is_empty() {
-            return format!("nothing ended; {kept} stay: {}\n", self.images_kept.join(" "));
+        let ended = if self.ended.is_empty() { "nothing".to_owned() } else { self.ended.join(" ") };
+        match count(self.images_kept.len() as u64, "image") {
+            kept if self.images_kept.is_empty() => format!("ended: {ended}\nleft: {kept}\n"),
+            kept => format!("ended: {ended}\nleft: {kept}, {}\n", self.images_kept.join(" ")),
         }
-        format!("ended {}\n{kept} stay: {}\n", self.ended.join(" "), self.images_kept.join(" "))
     }
 }
 
