@@ -7,6 +7,7 @@
 #   tests/crash/matrix.sh --twice 1 bake        # the recovery is killed too, at a place drawn by this seed
 #   tests/crash/matrix.sh --shard 2/4           # the second of four parts, for four machines
 #   tests/crash/matrix.sh --only 'sync #3' up   # cells whose name has this in it
+#   tests/crash/matrix.sh --syscalls 7/40 down  # killed instead at 40 system calls of each verb, drawn by seed 7
 #   tests/crash/matrix.sh --jobs 4              # so many cells at a time
 set -euo pipefail
 cd "$(dirname "$0")/../.."
@@ -15,9 +16,10 @@ while [[ ${1-} == --* ]]; do
     --twice) export FLEETWRIGHT_MATRIX_TWICE=$2 ;;
     --shard) export FLEETWRIGHT_MATRIX_SHARD=$2 ;;
     --only) export FLEETWRIGHT_MATRIX_ONLY=$2 ;;
+    --syscalls) export FLEETWRIGHT_MATRIX_SYSCALLS=$2 ;;
     --jobs) export FLEETWRIGHT_MATRIX_JOBS=$2 ;;
     *)
-        sed -n '2,11p' "$0" >&2
+        sed -n '2,12p' "$0" >&2
         exit 2
         ;;
     esac

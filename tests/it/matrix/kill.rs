@@ -1,14 +1,21 @@
-//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, at one of its journal's syncs, by strace, or
-//! when it has told something, which is how the phases of its work on hosts are met.
+//! Where a process is killed: at one of its calls to AWS, by the cloud's gate, at one of its journal's syncs or at any other
+//! system call, by strace, or when it has told something, which is how the phases of its work on hosts are met.
 
 use crate::crash::kill;
 use crate::env::Cloud;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::io::{BufRead, BufReader};
+use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
+
+/// System calls that a process may be killed at the entry of: all that changes a file, all that speaks to AWS or a host, and
+/// of what only looks or waits enough to fall between those.
+const SYSCALLS: &str = "openat,mkdir,write,pwrite64,ftruncate,fsync,fdatasync,rename,renameat2,unlink,flock,fchmod,close,read,\
+                        statx,getdents64,socket,connect,sendto,writev,recvfrom,clone3,futex,epoll_wait,getrandom,exit_group";
 
 /// What the disk keeps of the batch whose sync the process died in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +37,8 @@ pub(super) enum Kill {
     Sync { nth: u32, fate: Fate },
     /// Right after its nth event: each phase of the work on a host tells of itself.
     Event { nth: u32 },
+    /// At the entry of the nth system call of a kind that one of its threads makes.
+    Syscall { name: String, nth: u32 },
 }
 
 /// The columns of the table.
@@ -45,6 +54,8 @@ pub(super) enum Column {
     OutcomeLost,
     /// Between two events, most of them about work on hosts.
     AtWork,
+    /// At any system call.
+    AtSyscall,
     /// Any other record of the journal, lost, torn or kept, and outcomes that are on disk.
     Other,
 }
@@ -55,6 +66,7 @@ impl fmt::Display for Kill {
             Self::Call { action, nth, point } => write!(f, "{action} #{nth} {point}"),
             Self::Sync { nth, fate } => write!(f, "sync #{nth} {fate:?}"),
             Self::Event { nth } => write!(f, "event #{nth}"),
+            Self::Syscall { name, nth } => write!(f, "{name} #{nth}"),
         }
     }
 }
@@ -88,12 +100,12 @@ fn ended(cloud: &Cloud) -> usize {
 }
 
 /// Wraps a command into strace, which writes what the kernel saw to `trace`.
-fn traced(command: &Command, trace: &Path, inject: Option<u32>) -> Command {
+fn traced(command: &Command, trace: &Path, calls: &str, inject: Option<(&str, u32)>) -> Command {
     let mut strace = Command::new("strace");
     // Without --seccomp-bpf: with it, signals are not injected.
-    strace.args(["-f", "-y", "-s", "0", "-e", "trace=write,fdatasync"]);
-    if let Some(nth) = inject {
-        strace.args(["-e", &format!("inject=fdatasync:signal=KILL:when={nth}")]);
+    strace.args(["-f", "-y", "-s", "0", "-e", &format!("trace={calls}")]);
+    if let Some((call, nth)) = inject {
+        strace.args(["-e", &format!("inject={call}:signal=KILL:when={nth}")]);
     }
     strace.arg("-o").arg(trace).arg(command.get_program()).args(command.get_args()).env_clear();
     strace.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
@@ -127,14 +139,32 @@ pub(super) struct Probe {
     pub(super) calls: Vec<(String, u32)>,
     pub(super) syncs: u32,
     pub(super) events: u32,
+    /// System calls of each kind by the thread that made most of them: strace counts them for each thread.
+    pub(super) syscalls: BTreeMap<String, u32>,
+}
+
+/// Counts what a trace has of each system call.
+fn counted(trace: &[String]) -> BTreeMap<String, u32> {
+    let (mut threads, mut most) = (BTreeMap::<_, u32>::new(), BTreeMap::<String, u32>::new());
+    for (thread, rest) in trace.iter().filter_map(|line| line.split_once(' ')) {
+        let Some((name, _)) = rest.trim_start().split_once('(') else { continue };
+        if name.chars().all(|c| c.is_ascii_alphanumeric() || c == '_') {
+            let count = threads.entry((thread, name)).or_default();
+            *count += 1;
+            let most = most.entry(name.to_owned()).or_default();
+            *most = (*most).max(*count);
+        }
+    }
+    most
 }
 
 /// Runs a command to its good end.
 pub(super) fn probe(cloud: &Cloud, command: &Command) -> Probe {
     let before = cloud.audit().len();
     let trace = cloud.state("trace");
-    let output =
-        traced(&telling(command), &trace, None).output().expect("strace must be there: apt-get install strace");
+    let output = traced(&telling(command), &trace, SYSCALLS, None)
+        .output()
+        .expect("strace must be there: apt-get install strace");
     assert!(output.status.success(), "{command:?}\n{}", String::from_utf8_lossy(&output.stderr));
     let mut calls: Vec<(String, u32)> = Vec::new();
     for call in cloud.audit().iter().skip(before) {
@@ -149,8 +179,9 @@ pub(super) fn probe(cloud: &Cloud, command: &Command) -> Probe {
         }
     }
     let count = |count: usize| u32::try_from(count).unwrap();
-    let syncs = count(read(&trace).iter().filter(|line| line.contains("fdatasync(")).count());
-    Probe { calls, syncs, events: count(output.stdout.lines().count()) }
+    let trace = read(&trace);
+    let syncs = count(trace.iter().filter(|line| line.contains("fdatasync(")).count());
+    Probe { calls, syncs, events: count(output.stdout.lines().count()), syscalls: counted(&trace) }
 }
 
 /// Runs a command until it is killed there; `None` when it ends before it gets there.
@@ -167,8 +198,18 @@ pub(super) fn killed(cloud: &Cloud, mut command: Command, at: &Kill) -> Option<K
         }
         Kill::Sync { nth, fate } => {
             let trace = cloud.state("trace");
-            let output = traced(&command, &trace, Some(*nth)).output().unwrap();
+            let inject = Some(("fdatasync", *nth));
+            let output = traced(&command, &trace, "write,fdatasync", inject).output().unwrap();
             (!output.status.success()).then(|| cut(&read(&trace), *fate))
+        }
+        Kill::Syscall { name, nth } => {
+            let trace = cloud.state("trace");
+            let output = traced(&command, &trace, name, Some((name, *nth))).output().unwrap();
+            // strace ends as the process does; it is killed itself when only a child of the process was.
+            let killed = output.status.signal() == Some(9);
+            let talk = String::from_utf8_lossy(&output.stderr);
+            assert!(killed || output.status.success(), "{:?} though nobody killed it: {talk}", output.status);
+            killed.then_some(Column::AtSyscall)
         }
         Kill::Event { nth } => {
             let mut child = telling(&command).spawn().unwrap();

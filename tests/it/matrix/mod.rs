@@ -1,5 +1,6 @@
-//! The crash matrix: every verb that changes something, killed at each of its calls and at each sync of its journal, run
-//! again, and judged by the ground truth. `cargo test` runs a sample; tests/crash/matrix.sh runs all of it.
+//! The crash matrix: every verb that changes something, killed at each of its calls and at each sync of its journal, or at
+//! system calls drawn by a seed, run again, and judged by the ground truth. `cargo test` runs a sample; tests/crash/matrix.sh
+//! runs all of it.
 
 mod grouped;
 mod kill;
@@ -70,10 +71,26 @@ fn looks(action: &str) -> bool {
     ["Describe", "Get", "List", "Receive"].iter().any(|word| action.starts_with(word))
 }
 
+/// System calls to be killed at, so many, drawn by a seed: each kind is as likely as any other.
+fn drawn(scene: &Scene, seed: &str, n: usize) -> Vec<Kill> {
+    let set = set(scene);
+    let syscalls = probe(&set.cloud, &(scene.verb)(&set.cloud, &set.was)).syscalls;
+    let mut cells: Vec<Kill> = Vec::new();
+    for draws in 0..8 * n {
+        let name = syscalls.keys().nth(draw((scene.name, seed, draws, "kind")) % syscalls.len()).unwrap();
+        let nth = draw((scene.name, seed, draws, "nth")) % usize::try_from(syscalls[name]).unwrap();
+        let kill = Kill::Syscall { name: name.clone(), nth: 1 + u32::try_from(nth).unwrap() };
+        if cells.len() < n && !cells.contains(&kill) {
+            cells.push(kill);
+        }
+    }
+    cells
+}
+
 /// Every place to be killed at, from a run that nobody disturbed.
 fn cells(scene: &Scene) -> Vec<Kill> {
     let set = set(scene);
-    let Probe { calls, syncs, events } = probe(&set.cloud, &(scene.verb)(&set.cloud, &set.was));
+    let Probe { calls, syncs, events, .. } = probe(&set.cloud, &(scene.verb)(&set.cloud, &set.was));
     let mut cells = Vec::new();
     for (action, count) in calls {
         for nth in 1..=if looks(&action) { count.min(LOOKS) } else { count } {
@@ -198,6 +215,7 @@ fn line(name: &str, row: &Row) -> String {
         Column::OutcomeLost,
         Column::Other,
         Column::AtWork,
+        Column::AtSyscall,
     ];
     let columns: Vec<String> = columns.into_iter().map(|column| format!("{:>9}", of(column))).collect();
     format!("{name:<17} {:>6} {:>6} {:>6}  {}", row.cells, row.passes, row.twice, columns.join(" "))
@@ -267,12 +285,20 @@ fn the_whole_matrix_converges() {
     });
     let jobs = told("_JOBS").map_or(2, |jobs| jobs.parse().unwrap());
     let only = told("_ONLY");
-    println!("verb               cells passes  twice   intent-    before     after  outcome-     other   at work");
-    println!("                                           lost    commit    commit      lost     syncs  on hosts");
+    let syscalls = told("_SYSCALLS").map(|told| {
+        let (seed, n) = told.split_once('/').map_or((told.as_str(), "24"), |(seed, n)| (seed, n));
+        (seed.to_owned(), n.parse::<usize>().expect("FLEETWRIGHT_MATRIX_SYSCALLS is SEED or SEED/CELLS"))
+    });
+    println!(
+        "verb               cells passes  twice   intent-    before     after  outcome-     other   at work    system"
+    );
+    println!(
+        "                                           lost    commit    commit      lost     syncs  on hosts     calls"
+    );
     let mut failures = Vec::new();
     let (mut sum, mut good) = (0, 0);
     for scene in all().filter(|scene| names.contains(&"all") || names.contains(&scene.name)) {
-        let all = cells(scene);
+        let all = syscalls.as_ref().map_or_else(|| cells(scene), |(seed, n)| drawn(scene, seed, *n));
         let mine = all.iter().enumerate().filter(|(n, _)| n % parts == part - 1).map(|(_, kill)| kill);
         let mine = mine.filter(|kill| only.as_ref().is_none_or(|only| kill.to_string().contains(only)));
         let plans: Vec<Vec<Kill>> = mine
