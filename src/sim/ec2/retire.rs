@@ -83,7 +83,7 @@ mod tests {
         });
         assert_eq!(listed(&mut world, &[]), both, "not yet");
         world.pass(600);
-        assert_eq!(listed(&mut world, &[]), [own.clone()]);
+        assert_eq!(listed(&mut world, &[]), [own.as_str()]);
         assert_eq!(listed(&mut world, &[("IncludeDeprecated", "true")]), both);
         assert_eq!(texts(&world.ok("DescribeImages", &[("ImageId.1", IMAGE)]), "deprecationTime").len(), 1, "named");
         world.run(&[]);
