@@ -4,10 +4,10 @@ mod group;
 
 pub use group::{ConsentFacts, ConsentedGroup, GroupFacts, GroupLook, OwnedGroup, consent, own, prefix};
 
-use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, tags};
+use crate::model::{AccountId, FleetName, InstanceId, Region, Tags, group::OURS, tags};
 use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 
 /// Tags may be at most this old when the gate decides.
@@ -45,6 +45,8 @@ pub struct GateFacts {
     pub candidates: Vec<Candidate>,
     /// Intents (ClientTokens) in the journals of this fleet; the candidate's intent tag must be among them.
     pub known_intents: BTreeSet<String>,
+    /// Of intents that are known to have made certain hosts, or none: which. Another host that carries one has copied tags.
+    pub made: BTreeMap<String, BTreeSet<String>>,
     /// Whether only what is past its end may be ended: orphans are.
     pub expired_only: bool,
     /// The template instance, never ended.
@@ -75,6 +77,8 @@ pub enum Reason {
     NotOurs,
     /// Carries our tag, but no journal here knows the intent that made it.
     UnknownIntent,
+    /// Carries our tags, but the call that they name made other hosts.
+    Copied,
     /// Only what is past its end was to be ended.
     NotExpired,
     /// Another group was read than the spec names.
@@ -100,6 +104,7 @@ impl fmt::Display for Reason {
             Self::UnknownIntent => {
                 "it carries this fleet's tag, but no journal here knows who made it (`adopt` takes it over)"
             }
+            Self::Copied => "it carries this fleet's tags, but the launch that they name did not make it",
             Self::NotExpired => "it is not past its end",
             Self::OtherGroup => "another group was read than the spec names",
             Self::Template => "it is the template instance",
@@ -165,7 +170,7 @@ const WHOLE: [Whole; 6] = [
 ];
 
 /// A thing that breaks one of these is kept back.
-const EACH: [Each; 6] = [
+const EACH: [Each; 7] = [
     (Reason::NotOurs, |facts, thing| thing.tags.get(tags::FLEET) != Some(facts.fleet.as_str())),
     (Reason::Template, |facts, thing| facts.template.as_ref().is_some_and(|id| id.as_str() == thing.id)),
     (Reason::Protected, |_, thing| thing.tags.get(tags::PROTECT).is_some()),
@@ -173,8 +178,17 @@ const EACH: [Each; 6] = [
     (Reason::UnknownIntent, |facts, thing| {
         !thing.tags.get(tags::INTENT).is_some_and(|intent| facts.known_intents.contains(intent))
     }),
+    (Reason::Copied, |facts, thing| copied(&facts.made, &facts.fleet, &thing.id, &thing.tags)),
     (Reason::NotExpired, |facts, thing| facts.expired_only && thing.tags.ends().is_none_or(|end| end > facts.now)),
 ];
+
+/// Whether tags that name a call of ours were put on a host that this call did not make. Nobody but AWS can put a group's name
+/// on a host, and what a group launches carries the tags of its launch template.
+pub fn copied(made: &BTreeMap<String, BTreeSet<String>>, fleet: &FleetName, id: &str, tags: &Tags) -> bool {
+    let hosts = tags.get(tags::INTENT).and_then(|intent| made.get(intent));
+    let grouped = tags.get(tags::GROUP).and_then(|group| group.strip_prefix(OURS)) == Some(fleet.as_str());
+    id.starts_with("i-") && !grouped && hosts.is_some_and(|hosts| !hosts.contains(id))
+}
 
 /// Decides what may be ended.
 ///

@@ -7,7 +7,7 @@ use super::shared::blocking;
 use crate::cli::request::{Down, Launch};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::{FleetDir, History};
+use crate::journal::FleetDir;
 use crate::model::{Host, InstanceId, shell_word};
 use crate::plan::build;
 use crate::spec::Fleet;
@@ -204,7 +204,7 @@ impl Context {
         bare.standing = true.into();
         let order = || Order { verb: build::VERB, arguments: made_of.to_owned(), options: Options::default() };
         let request = bare.request(&order());
-        let history = History::read(&held.state).map_err(state)?;
+        let history = Self::whole_history(&held.state)?;
         let done = history.runs().any(|past| {
             let begun = past.fold.begun.as_ref().is_some_and(|begun| begun.request == request);
             begun && past.fold.ended == Some(Exit::Done)

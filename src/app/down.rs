@@ -96,7 +96,7 @@ impl Context {
     pub(super) async fn down_held(&self, held: &Held, wanted: Down) -> Result<TornDown, Failure> {
         let order = Order { verb: "down", arguments: format!("{wanted:?}"), options: Options::default() };
         self.run(held, order, async |look| {
-            let history = History::read(look.state).map_err(state)?;
+            let history = Self::whole_history(look.state)?;
             let open = past::open_creation(&history);
             let there = self.coming() > 0 || self.anything(&look, &history, wanted.images).await?;
             let of_spec = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());

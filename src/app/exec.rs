@@ -90,10 +90,10 @@ impl Context {
             let console = self.read(&what, async || clients.console(&host.id).await).await?;
             let keys = learn_from_console(&console);
             if !keys.is_empty() {
-                reach
-                    .keys
-                    .pin(&host.id, &keys)
-                    .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {}: {error}", host.id)))?;
+                reach.keys.pin(&host.id, &keys).map_err(|error| {
+                    let what = format!("keep the host key of {}: {error}", host.id);
+                    Failure::to(Exit::State, what).hint(error.hint())
+                })?;
             }
         }
         Ok(())

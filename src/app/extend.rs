@@ -2,11 +2,10 @@
 
 use super::Told;
 use super::campaign::Order;
-use super::context::{Context, state};
+use super::context::Context;
 use crate::cli::request::Extend;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
 use crate::plan::extend;
 use crate::plan::group::DEADMAN;
 use crate::report::answer::LivesLonger;
@@ -32,7 +31,7 @@ impl Context {
                     plan.notes
                         .push("windows end when the group did: `fleetwright recycle apply` moves them, too".to_owned());
                 }
-                let unseen = past::unseen(&History::read(look.state).map_err(state)?, look.survey).len();
+                let unseen = past::unseen(&Self::whole_history(look.state)?, look.survey).len();
                 if unseen > 0 {
                     plan.notes.push(format!(
                         "{unseen} hosts that were launched just now can't be seen yet: they stay as they are"

@@ -2,11 +2,12 @@
 
 use super::Told;
 use super::campaign::{Held, Look, Order};
-use super::context::{Context, state};
+use super::context::Context;
 use super::watch::Watch;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::gate;
 use crate::journal::History;
 use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
 use crate::plan::bake::to_come;
@@ -19,7 +20,6 @@ use crate::spec::fleet::HostsSpec;
 use crate::spec::{Need, require};
 use crate::steps::carry::carried;
 use crate::steps::{Options, past};
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
@@ -118,9 +118,9 @@ impl Context {
         let Some(hosts) = &self.fleet.fleet else {
             return Err(Failure::new(Exit::Usage, "launch: the spec has no `fleet` section"));
         };
-        let history = History::read(look.state).map_err(state)?;
+        let history = Self::whole_history(look.state)?;
         let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-        Self::check_strangers(&survey, &past::known_intents(&history))?;
+        self.check_strangers(&survey, &history)?;
         let named;
         let image = match (&launch.image, self.planned("bake")) {
             (Some(id), _) => {
@@ -252,11 +252,14 @@ impl Context {
     }
 
     /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
-    pub(super) fn check_strangers(survey: &Survey, known: &BTreeSet<String>) -> Result<(), Failure> {
+    pub(super) fn check_strangers(&self, survey: &Survey, history: &History) -> Result<(), Failure> {
+        let (known, made) = (past::known_intents(history), past::made(history));
+        let copied = |host: &Instance| gate::copied(&made, &self.fleet.name, host.id.as_str(), &host.tags);
         let strangers: Vec<String> = survey
             .instances
             .iter()
-            .filter(|i| i.state.live() && !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
+            .filter(|i| i.state.live())
+            .filter(|i| copied(i) || !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
             .map(|i| i.id.to_string())
             .collect();
         // Another machine's hosts of the same epoch carry tokens that this machine would make as well: they converge. Only

@@ -2,12 +2,11 @@
 
 use super::Told;
 use super::campaign::Order;
-use super::context::{Context, state};
+use super::context::Context;
 use super::why::missing;
 use crate::cli::request::MarkHost;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
 use crate::model::{Instance, Mark};
 use crate::plan::{Action, Plan, mark, slots};
 use crate::report::answer::Marked;
@@ -23,7 +22,7 @@ impl Context {
         let order = Order { verb, arguments: format!("{wanted:?}"), options: Options::default() };
         let ran = self
             .run(&held, order, async |look| {
-                let history = History::read(look.state).map_err(state)?;
+                let history = Self::whole_history(look.state)?;
                 let live: Vec<Instance> = look.survey.instances.iter().filter(|i| i.state.live()).cloned().collect();
                 let known = past::slots(&history);
                 let slots = slots::assign(&known, &live);

@@ -228,7 +228,7 @@ impl Context {
             .map_err(|e| Failure::to(Exit::State, format!("raise the limit of open files: {e}")))?;
         let identities = Identities::load(&self.fleet.ssh.identity, home.as_deref(), std::env::var_os("SSH_AUTH_SOCK"));
         let keys = HostKeys::open(dir.path().join("known_hosts"))
-            .map_err(|error| Failure::new(Exit::State, error.to_string()))?;
+            .map_err(|error| Failure::to(Exit::State, &error).hint(error.hint()))?;
         let keys = Arc::new(keys);
         let files: Vec<PathBuf> = match &self.fleet.ssh.known_hosts {
             Some(file) => vec![file.clone()],

@@ -1,11 +1,11 @@
 //! `recycle now --instance-refresh`: Auto Scaling replaces the hosts of the fleet's own group, and is watched.
 
 use super::campaign::{Held, Look, Order, RENEW};
-use super::context::{Context, state};
+use super::context::Context;
 use crate::cli::request::{Renew, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::{Fold, History};
+use crate::journal::Fold;
 use crate::model::{Image, Instance, InstanceId, Survey, tags};
 use crate::plan::launch::{check_attested, choose_image};
 use crate::plan::renew::check_release;
@@ -33,9 +33,9 @@ impl Context {
     }
 
     async fn plan_refresh(&self, look: Look<'_>, asked: &Renew, skip_matching: bool) -> Result<Plan, Failure> {
-        let history = History::read(look.state).map_err(state)?;
+        let history = Self::whole_history(look.state)?;
         let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-        Self::check_strangers(&survey, &past::known_intents(&history))?;
+        self.check_strangers(&survey, &history)?;
         let of_group = self.fleet.fleet.as_ref().and_then(|hosts| Some((hosts, hosts.group.as_ref()?)));
         let Some((hosts, spec)) = of_group else {
             return Err(Failure::to(

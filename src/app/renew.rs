@@ -52,7 +52,7 @@ impl Context {
         let order = Order { verb: RENEW, arguments, options: Options::default() };
         let opened = self
             .open(held, &order, async |look| {
-                let history = History::read(look.state).map_err(state)?;
+                let history = Self::whole_history(look.state)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
                 let group = survey.group.as_deref();
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
@@ -177,7 +177,7 @@ impl Context {
     /// Drains and ends hosts in whose place others are there.
     async fn end_for_new(&self, held: &Held, drain: bool, hosts: &[InstanceId]) -> Result<(), Failure> {
         let arguments = format!("{RENEW} {hosts:?} {drain}");
-        let ended = self
+        let (ended, _) = self
             .shrink(held, arguments, async |look, live, unseen| {
                 let mut plan = scale::of(&self.fleet, (live, unseen), hosts, drain, look.request.clone());
                 plan.notes.push(past::GIVES_WAY.to_owned());

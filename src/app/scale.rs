@@ -2,17 +2,17 @@
 
 use super::Told;
 use super::campaign::{Held, Look, Order};
-use super::context::{Context, state};
+use super::context::Context;
 use crate::cli::request::{GoesFirst, HostPick, Scale, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};
 use crate::exit::Exit;
-use crate::journal::{Begun, FleetDir, History};
-use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, shell_word};
+use crate::journal::{Begun, FleetDir};
+use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, Survey, count_is, shell_word};
 use crate::plan::scale::{self, Load};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::plan::{Plan, slots};
-use crate::report::answer::{LiveHosts, Scaled};
+use crate::report::answer::{Launched, LiveHosts, Scaled};
 use crate::ssh::{Input, Limits, Target};
 use crate::steps::{Options, past};
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +35,8 @@ done
 read -r load rest </proc/loadavg
 echo "$n $load"
 "#;
+/// A fleet that somebody changes while it is scaled is scaled again so often; then the operator has to look.
+const ROUNDS: usize = 3;
 /// For one host, wall time.
 const SHORT: Limits = Limits { timeout: Duration::from_secs(30), max_output: 4096 };
 
@@ -42,6 +44,27 @@ impl Context {
     pub(super) async fn scale(&self, wanted: Scale) -> Result<Exit, Failure> {
         let held = self.hold("scale").await?;
         self.adopt_first(&held, wanted.launch.adopt).await?;
+        let mut gone = Vec::new();
+        for _ in 0..ROUNDS {
+            let (mut scaled, over) = self.scaled(&held, &wanted).await?;
+            gone.append(&mut scaled.ended);
+            let there = scaled.hosts.live;
+            if over {
+                return self.tell(Told::good(Scaled { ended: gone, ..scaled }));
+            }
+            if self.applied.is_some() {
+                let what = format!("scale to {}: {} there, and the plan is done", wanted.n, count_is(there, "host"));
+                return Err(Failure::to(Exit::Partial, what).hint(format!("fleetwright scale {}", wanted.n)));
+            }
+            self.events.note(format!("{} there, {} are wanted: once more", count_is(there, "host"), wanted.n));
+        }
+        Err(Failure::to(Exit::Partial, format!("scale to {}: another number is there after {ROUNDS} rounds", wanted.n))
+            .hint("fleetwright status     # what is there, and why hosts ended"))
+    }
+
+    /// One round of launching or ending, from what is there; and whether that is final: a launch says itself what it
+    /// lacks, and without a run nothing was changed, by anybody.
+    async fn scaled(&self, held: &Held, wanted: &Scale) -> Result<(Scaled, bool), Failure> {
         let survey = self.survey().await?;
         let history = Self::whole_history(&held.state)?;
         let asked = self.request(&self.launch_order(&wanted.launch));
@@ -55,17 +78,12 @@ impl Context {
             survey.instances.iter().filter(|host| host.has_place()).count() + past::unseen(&history, &survey).len();
         let n = usize::try_from(wanted.n).unwrap_or(usize::MAX);
         if growing || !shrinking && have < n {
-            let launched = self.launch_held(&held, &wanted.launch).await?;
-            return self.tell(Told::good(Scaled {
-                fleet: launched.fleet,
-                hosts: launched.hosts,
-                ended: Vec::new(),
-                api_calls: launched.api_calls,
-            }));
+            let Launched { fleet, hosts, api_calls } = self.launch_held(held, &wanted.launch).await?;
+            return Ok((Scaled { fleet, hosts, ended: Vec::new(), api_calls }, true));
         }
         let arguments = format!("{} {:?} {}", wanted.n, wanted.order, wanted.drain);
-        let answer = self
-            .shrink(&held, arguments, async |look, live, unseen| {
+        let (answer, ran) = self
+            .shrink(held, arguments, async |look, live, unseen| {
                 let loads = match wanted.order {
                     GoesFirst::Idlest => self.loads(look.state, live).await?,
                     GoesFirst::Oldest | GoesFirst::Newest => BTreeMap::new(),
@@ -88,7 +106,18 @@ impl Context {
                 wanted.n
             ));
         }
-        self.tell(Told::good(Scaled { hosts: LiveHosts { wanted: wanted.n, ..answer.hosts }, ..answer }))
+        let dry = self.global.dry_run || self.planning.get().is_some();
+        let live = answer.hosts.live;
+        let over = dry
+            || match &survey.group {
+                // Hosts of a group come and go after the call that asks for them: its number is the one that counts.
+                Some(_) => {
+                    let group = self.survey().await?.group;
+                    group.map_or(wanted.n == 0, |group| !ran || group.desired == wanted.n)
+                }
+                None => live == n || !ran && live == have,
+            };
+        Ok((Scaled { hosts: LiveHosts { wanted: wanted.n, ..answer.hosts }, ..answer }, over))
     }
 
     /// Drains and ends the hosts that were named, and no others.
@@ -115,16 +144,16 @@ impl Context {
                 self.with_windows(plan, look.survey.group.as_deref()).await
             })
             .await?;
-        self.tell(Told::good(answer))
+        self.tell(Told::good(answer.0))
     }
 
-    /// Runs a plan that ends some hosts, made from what is certain to be there.
+    /// Runs a plan that ends some hosts, made from what is certain to be there; and whether there was one to run.
     pub(super) async fn shrink(
         &self,
         held: &Held,
         arguments: String,
         planner: impl AsyncFn(&Look<'_>, &[Instance], usize) -> Result<Plan, Failure>,
-    ) -> Result<Scaled, Failure> {
+    ) -> Result<(Scaled, bool), Failure> {
         let history = Self::whole_history(&held.state)?;
         // Hosts that a launch of unknown outcome may still bring are not counted: it comes first.
         if let Some(at) = past::open_creation(&history) {
@@ -137,9 +166,9 @@ impl Context {
         let options = Options::default();
         let ran = self
             .run(held, Order { verb: "scale", arguments, options }, async |look| {
-                let history = History::read(look.state).map_err(state)?;
+                let history = Self::whole_history(look.state)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
-                Self::check_strangers(&survey, &past::known_intents(&history))?;
+                self.check_strangers(&survey, &history)?;
                 let unseen = past::unseen(&history, &survey).len();
                 let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
                 planner(&look, &live, unseen).await
@@ -150,19 +179,32 @@ impl Context {
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("end").cloned()))
             .and_then(|output| serde_json::from_value(output.get("ended")?.clone()).ok())
             .unwrap_or_default();
-        let live = self.live_hosts().await?;
-        Ok(Scaled {
+        let live = self.places(&held.state).await?;
+        let scaled = Scaled {
             fleet: self.fleet.name.to_string(),
             hosts: LiveHosts { wanted: u32::try_from(live).unwrap_or(u32::MAX), live },
             ended,
             api_calls: self.calls(),
-        })
+        };
+        Ok((scaled, ran.run.is_some()))
+    }
+
+    /// How many hosts take a place: without what a call of ours has ended, and with what one has launched and no look shows yet.
+    async fn places(&self, state: &FleetDir) -> Result<usize, Failure> {
+        let clients = self.clients().await?;
+        let mut survey = Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone());
+        survey.instances =
+            self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
+        let history = Self::whole_history(state)?;
+        let unseen = past::unseen(&history, &survey).len();
+        let survey = past::without_ended(survey, &history);
+        Ok(survey.instances.iter().filter(|host| host.has_place()).count() + unseen)
     }
 
     /// Ids of the hosts that were named by id or slot and live; every name must be one of a host, and one that has ended
     /// needs nothing more.
     fn named(&self, look: &Look<'_>, live: &[Instance], only: &BTreeSet<HostPick>) -> Result<Vec<InstanceId>, Failure> {
-        let history = History::read(look.state).map_err(state)?;
+        let history = Self::whole_history(look.state)?;
         let (known, gone) = (past::slots(&history), past::gone(&history));
         let slots = slots::assign(&known, live);
         let seen = |id: &InstanceId| look.survey.instances.iter().any(|host| host.id == *id && !host.state.live());

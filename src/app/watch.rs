@@ -2,7 +2,7 @@
 //! `plan/decide.rs` judges it, and a small launch like any other does what has to be done.
 
 use super::campaign::Held;
-use super::context::{Context, state};
+use super::context::Context;
 use super::money::Purse;
 use crate::cli::request::{Launch, Push, Until as CliUntil};
 use crate::engine::failure::Failure;
@@ -91,7 +91,7 @@ impl Context {
         since: jiff::Timestamp,
         memory: &mut Memory,
     ) -> Result<Option<String>, Failure> {
-        let history = History::read(&self.state_dir()?).map_err(state)?;
+        let history = Self::whole_history(&self.state_dir()?)?;
         let wish = past::wish(&history);
         let Some(size) = watch.size.or(wish.as_ref().map(|wish| wish.size)) else {
             return Ok(Some("no launch from this machine says how many there should be".to_owned()));

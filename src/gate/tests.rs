@@ -23,6 +23,7 @@ fn facts(candidates: Vec<Candidate>) -> GateFacts {
         read_at: at(0),
         candidates,
         known_intents: ["fwknown".to_owned()].into(),
+        made: BTreeMap::new(),
         expired_only: false,
         template: Some("i-template".into()),
         blast_radius: 10,
@@ -104,6 +105,22 @@ fn what_no_journal_knows_is_kept() {
 }
 
 #[test]
+fn a_host_that_the_call_in_its_tags_did_not_make_is_kept() {
+    let group = |name: &str| ours("i-3").tags.with(tags::GROUP, name);
+    let through = |id: &str, tags: Tags, made: &[&str]| {
+        let mut facts = facts(vec![Candidate { id: id.to_owned(), tags, termination_protected: false }]);
+        facts.made = [("fwknown".to_owned(), made.iter().map(|id| (*id).to_owned()).collect())].into();
+        !passed(&facts).is_empty()
+    };
+    assert!(through("i-3", ours("i-3").tags, &["i-2", "i-3"]));
+    assert!(!through("i-3", ours("i-3").tags, &["i-2"]));
+    assert!(!through("i-3", ours("i-3").tags, &[]), "a call that makes no hosts");
+    assert!(through("vol-3", ours("i-3").tags, &["i-2"]), "nobody is told which volumes a launch makes");
+    assert!(through("i-3", group("fleetwright-crawl"), &[]), "its group made it");
+    assert!(!through("i-3", group("fleetwright-crawler"), &[]));
+}
+
+#[test]
 fn an_orphan_is_past_its_end() {
     let ends = |end: &str| {
         let mut facts = facts(vec![ours("i-1")]);
@@ -170,6 +187,7 @@ fn world(reason: &Reason) -> Option<GateFacts> {
         Reason::Protected => thing.tags = thing.tags.clone().with(tags::PROTECT, ""),
         Reason::TerminationProtected => thing.termination_protected = true,
         Reason::UnknownIntent => facts.known_intents.clear(),
+        Reason::Copied => facts.made = [("fwknown".to_owned(), ["i-2".to_owned()].into())].into(),
         Reason::NotExpired => facts.expired_only = true,
         Reason::OtherGroup => return None,
     }
@@ -216,6 +234,7 @@ fn every_reason_is_a_rule() {
         Reason::BlastRadius,
         Reason::NotOurs,
         Reason::UnknownIntent,
+        Reason::Copied,
         Reason::NotExpired,
         Reason::OtherGroup,
         Reason::Template,

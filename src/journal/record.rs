@@ -154,6 +154,8 @@ pub struct IntentState {
     pub at: Timestamp,
     /// When it was last sent or answered: what it made was made before, or, while it is open, by an attempt begun by then.
     pub last: Timestamp,
+    /// Whether its call may have been sent more than once.
+    pub repeated: bool,
     /// How it came out; `None` when the process died before it could say.
     pub outcome: Option<Outcome>,
 }
@@ -240,11 +242,12 @@ impl Fold {
                 self.begun = Some(Begun { run, verb, fleet, request, plan, at });
             }
             Record::Intent { id, step, call, at } => {
-                self.intents.push(IntentState { id, step, call, at, last: at, outcome: None });
+                self.intents.push(IntentState { id, step, call, at, last: at, repeated: false, outcome: None });
             }
             Record::Again { id, at } => {
                 if let Some(intent) = self.intents.iter_mut().find(|intent| intent.id == id) {
                     intent.last = at;
+                    intent.repeated = true;
                 }
             }
             Record::Outcome { id, outcome, at } => {

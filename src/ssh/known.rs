@@ -16,7 +16,7 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum HostKeysError {
     /// The file can't be read or written.
-    #[error("use the host keys in {}", path.display())]
+    #[error("use the host keys in {}: {source}", path.display())]
     Io {
         /// The store's file.
         path: PathBuf,
@@ -43,6 +43,20 @@ pub enum HostKeysError {
         /// SHA-256 fingerprints of the offered keys.
         new: String,
     },
+}
+
+impl HostKeysError {
+    /// What the operator can do about it.
+    pub fn hint(&self) -> &'static str {
+        match self {
+            Self::Io { source, .. } if source.kind() == ErrorKind::StorageFull => {
+                "make room on the disk, then run the same command again"
+            }
+            Self::Io { .. } => "see to the disk and to who owns the file, then run the same command again",
+            Self::Corrupt { .. } => "remove that line: the key of a host of ours is learnt from its console again",
+            Self::Pinned { .. } => "a host that somebody else answers for: fleetwright down --only ID, then launch",
+        }
+    }
 }
 
 /// Host keys by instance id, kept in one file of the fleet's state directory in OpenSSH's own format, so that
@@ -195,6 +209,8 @@ mod tests {
         assert!(matches!(HostKeys::open(&path), Err(HostKeysError::Corrupt { line: 2, .. })));
         let link = dir.path().join("link");
         std::os::unix::fs::symlink(&path, &link).unwrap();
-        assert!(matches!(HostKeys::open(&link), Err(HostKeysError::Io { .. })));
+        let refused = HostKeys::open(&link).unwrap_err();
+        assert!(matches!(refused, HostKeysError::Io { .. }));
+        assert!(refused.to_string().contains("symbolic links"), "it says why: {refused}");
     }
 }

@@ -31,6 +31,29 @@ pub fn known_intents(history: &History) -> BTreeSet<String> {
     known
 }
 
+/// Which hosts the intents made of which that is certain: a launch that was sent once and answered, and what makes no hosts.
+/// What else carries one of these was not made by us; what a launch saw come up, by itself or by a group, or was taken over is
+/// ours all the same.
+pub fn made(history: &History) -> BTreeMap<String, BTreeSet<String>> {
+    let mut made: BTreeMap<String, Option<BTreeSet<String>>> = BTreeMap::new();
+    for (_, intent) in history.intents() {
+        let Some(token) = &intent.call.token else { continue };
+        let hosts = match &intent.outcome {
+            _ if intent.call.action != LAUNCH => Some(BTreeSet::new()),
+            Some(Outcome::Done { ids, request_id: Some(_), .. }) if !intent.repeated => {
+                Some(ids.iter().cloned().collect())
+            }
+            Some(Outcome::Done { .. } | Outcome::Failed(_) | Outcome::Unknown(_)) | None => None,
+        };
+        let known = made.entry(token.clone()).or_insert_with(|| Some(BTreeSet::new()));
+        *known = known.take().zip(hosts).map(|(known, hosts)| &known | &hosts);
+    }
+    let up = came_up(history);
+    let known = || up.iter().map(InstanceId::to_string);
+    let certain = made.into_iter().filter_map(|(token, hosts)| Some((token, hosts?)));
+    certain.map(|(token, hosts)| (token, hosts.into_iter().chain(known()).collect())).collect()
+}
+
 /// What a run took over, where it did.
 fn adopted(past: &PastRun) -> Option<Adopted> {
     serde_json::from_value(past.fold.steps.get("adopt")?.clone()).ok()

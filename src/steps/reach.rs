@@ -104,10 +104,9 @@ impl Steps {
         if keys.is_empty() {
             return Ok(false);
         }
-        self.reach
-            .keys
-            .pin(id, &keys)
-            .map_err(|error| Failure::to(Exit::State, format!("keep the host key of {id}: {error}")))?;
+        self.reach.keys.pin(id, &keys).map_err(|error| {
+            Failure::to(Exit::State, format!("keep the host key of {id}: {error}")).hint(error.hint())
+        })?;
         Ok(true)
     }
 }

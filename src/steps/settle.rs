@@ -58,7 +58,7 @@ impl Steps {
         new.sort();
         new.dedup();
         let deadline = self.clock.now() + PATIENCE;
-        let (running, dead) = self.running(step, &new, deadline).await?;
+        let (running, mut dead) = self.running(step, &new, deadline).await?;
         let mut told: BTreeSet<&str> = BTreeSet::new();
         for (id, reason) in dead.iter().filter(|(_, reason)| told.insert(reason.as_str())) {
             self.last_words(id, &format!("ended again: {reason}")).await;
@@ -68,7 +68,10 @@ impl Steps {
         if !existing.is_empty() {
             let old =
                 self.read("look at the other hosts", async || self.clients.instances_by_ids(existing).await).await?;
-            live.extend(old.into_iter().filter(|instance| instance.state.live()));
+            let (there, ended): (Vec<_>, Vec<_>) = old.into_iter().partition(|instance| instance.state.live());
+            live.extend(there);
+            // Somebody ended them since they were counted.
+            dead.extend(reasons(&ended));
         }
         let known = past::slots(&History::read(&self.state).map_err(state)?);
         let slots = slots::assign(&known, &live);
@@ -131,11 +134,8 @@ impl Steps {
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
             let up = |i: &&Instance| i.state == InstanceState::Running && self.address(i).is_some();
             let running: Vec<Instance> = seen.iter().filter(up).cloned().collect();
-            let dead: BTreeMap<InstanceId, String> = seen
-                .iter()
-                .filter(|instance| !instance.state.live())
-                .map(|i| (i.id.clone(), i.state_reason.clone().unwrap_or_else(|| "no reason given".to_owned())))
-                .collect();
+            let dead: BTreeMap<InstanceId, String> =
+                reasons(seen.iter().filter(|instance| !instance.state.live())).collect();
             good = if running.len() + dead.len() == new.len() { good + 1 } else { 0 };
             if good >= 2 {
                 return Ok((running, dead));
@@ -257,6 +257,12 @@ async fn knock(ssh: &Ssh, target: &Target, trust: &Trust, service: Option<&str>)
         Ok(execution) => Err(Knock::NotYet(format!("{service} is not active: {}", super::reach::ended(&execution)))),
         Err(fault) => Err(Knock::NotYet(fault.message)),
     }
+}
+
+/// Why hosts ended, as EC2 says.
+fn reasons<'a>(ended: impl IntoIterator<Item = &'a Instance>) -> impl Iterator<Item = (InstanceId, String)> {
+    let reason = |host: &Instance| host.state_reason.clone().unwrap_or_else(|| "no reason given".to_owned());
+    ended.into_iter().map(move |host| (host.id.clone(), reason(host)))
 }
 
 /// Three hosts that end for the same reason stop the launch: a fourth would end too.

@@ -54,6 +54,7 @@ impl Steps {
             read_at,
             candidates,
             known_intents,
+            made: past::made(&history),
             expired_only: self.plan.steps.iter().any(|step| step.action == Action::Reap),
             template: self.fleet.template_instance().cloned(),
             blast_radius,
@@ -282,14 +283,19 @@ pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
         return Ok(());
     }
     let lines: Vec<String> = kept.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
-    let adoptable = kept.iter().any(|(_, reason)| *reason == Reason::UnknownIntent);
+    let any = |wanted: Reason| kept.iter().any(|(_, reason)| *reason == wanted);
+    let hints = [
+        (
+            any(Reason::UnknownIntent) || any(Reason::Copied),
+            "fleetwright down --adopt     # when they are yours all the same",
+        ),
+        (any(Reason::Copied), "take the tag fleetwright:fleet off what is not yours; then again"),
+        (any(Reason::NotOurs), "put the tag fleetwright:fleet back on what is yours, or end it by hand; then again"),
+    ];
     let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();
     let failure =
         Failure::new(Exit::Refused, format!("refused to end {}: {}", count(lines.len(), "host"), lines.join("; ")))
             .leaving(Residue::Remaining(things));
-    Err(if adoptable {
-        failure.hint("fleetwright down --adopt     # when they are yours all the same")
-    } else {
-        failure
-    })
+    let hints = hints.into_iter().filter_map(|(told, hint)| told.then_some(hint));
+    Err(hints.fold(failure, Failure::hint))
 }

@@ -1,5 +1,5 @@
-//! A disk that fails under the journal of a real process: at every sync, and full at every page. Each time a clear exit 9, no
-//! call that the journal does not know, and the same command finishes once the disk is well.
+//! A disk that fails under the journal of a real process: at every sync, full at every page, or when older journals are read.
+//! Each time a clear exit 9, no call that the journal does not know, and the same command finishes once the disk is well.
 
 use crate::env::{Cloud, IMAGE, expect};
 use serde_json::json;
@@ -41,6 +41,29 @@ fn every_sync_of_a_launch_may_fail() {
         expect(&mut cloud.cli("laptop", &["down"]), 0);
     }
     cloud.assert_decoys_untouched();
+}
+
+/// A journal that can be read when the verb looks for what it should go on with, and never after: it may be the one that
+/// matters.
+#[test]
+fn a_journal_that_can_be_read_only_once_is_missed() {
+    let cloud = Cloud::start(SPEC, 400, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    let made = cloud.calls("CreateFleet").len();
+    let runs = std::fs::read_dir(cloud.state("laptop")).unwrap().next().unwrap().unwrap().path().join("runs");
+    let journal = std::fs::read_dir(runs).unwrap().next().unwrap().unwrap().path().join("journal.jsonl");
+    let scale = || cloud.cli("laptop", &["scale", "6", "--unattested", "--image", IMAGE, "--until", "running"]);
+    for opened in 2..5 {
+        let mut strace = Command::new("strace");
+        strace.args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat", "-P"]).arg(&journal);
+        strace.args(["-e", &format!("inject=openat:error=EIO:when={opened}")]);
+        let output = under(strace, &scale());
+        assert_eq!(output.status.code(), Some(9), "opened {opened} times: {}", talk(&output));
+        assert!(talk(&output).contains("journal.jsonl: "), "{}", talk(&output));
+    }
+    assert_eq!(cloud.calls("CreateFleet").len(), made, "nothing was asked for");
+    expect(&mut scale(), 0);
+    assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N + 1, N + 1));
 }
 
 /// The state directory lies on a file system of a few pages, which is made larger for the second try.

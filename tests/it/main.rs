@@ -29,6 +29,7 @@ mod items;
 mod ledger;
 mod marks;
 mod matrix;
+mod meddle;
 mod members;
 mod model;
 mod money;
