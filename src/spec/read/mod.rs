@@ -45,7 +45,7 @@ fn whole(check: &mut Check<'_>, field: &Field<'_>, (min, max): (u32, u32)) -> Op
 /// A boolean, or `default`.
 fn boolean(s: &mut Section<'_>, check: &mut Check<'_>, key: &'static str, default: bool) -> bool {
     let Some(field) = s.get(key) else { return default };
-    if !unquoted(check, &field, "`true` or `false`", &value::boolean) {
+    if !unquoted(check, &field, "`true` or `false`", value::boolean) {
         return default;
     }
     check.parsed(&field, value::boolean).unwrap_or(default)
