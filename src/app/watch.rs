@@ -233,13 +233,11 @@ impl Context {
 
 /// What kind of failure it was: two launches that failed alike have the same, whatever hosts, counts and sums they name.
 fn kind(failure: &Failure) -> String {
-    match &failure.fault {
-        Some(fault) => format!("{} answered {}", fault.action, fault.code),
-        None => {
-            let told = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
-            failure.message.split(' ').filter(told).collect::<Vec<_>>().join(" ")
-        }
+    if let Some(fault) = &failure.fault {
+        return format!("{} answered {}", fault.action, fault.code);
     }
+    let told = |word: &&str| !word.contains(|c: char| c.is_ascii_digit());
+    failure.message.split(' ').filter(told).collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

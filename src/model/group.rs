@@ -122,6 +122,7 @@ pub struct Mixed {
 
 /// An Auto Scaling group.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[expect(clippy::struct_excessive_bools, reason = "each is one switch of Auto Scaling's")]
 pub struct Group {
     /// Its name.
     pub name: String,

@@ -139,7 +139,7 @@ pub fn warm_pool(group: &Group) -> Result<(), Unplannable> {
         return Ok(());
     }
     let message = format!("the group {} has a warm pool, whose instances nobody here counts", group.name);
-    Err(Unplannable::new(Exit::Refused, message, &warm_pool_end(&group.name)))
+    Err(Unplannable::new(Exit::Refused, message, warm_pool_end(&group.name)))
 }
 
 /// The command that ends a group's warm pool.

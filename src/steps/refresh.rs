@@ -129,14 +129,14 @@ impl Steps {
             self.journal.settle(id, done, now).map_err(state)?;
         }
         let since = known.as_ref().filter(|known| known.onto == onto).map_or(now, |known| known.since);
-        self.note(step, known.as_ref(), Asked { onto: onto.to_owned(), since, id: Some(one.id.clone()) })
+        self.note(step, known.as_ref(), &Asked { onto: onto.to_owned(), since, id: Some(one.id.clone()) })
     }
 
-    fn note(&self, step: &str, known: Option<&Asked>, now: Asked) -> Result<(), Failure> {
-        if known == Some(&now) {
+    fn note(&self, step: &str, known: Option<&Asked>, now: &Asked) -> Result<(), Failure> {
+        if known == Some(now) {
             return Ok(());
         }
-        self.journal.cursor(step, super::output(&now)?, self.clock.now()).map_err(state)
+        self.journal.cursor(step, super::output(now)?, self.clock.now()).map_err(state)
     }
 
     /// Begins a refresh, unless one that nobody here has seen is in its way.
@@ -156,7 +156,7 @@ impl Steps {
         let known = self.journal.with_fold(|fold| asked(fold, step));
         let since = known.as_ref().filter(|known| known.onto == onto && known.id.is_none());
         let since = since.map_or(self.clock.now(), |known| known.since);
-        self.note(step, known.as_ref(), Asked { onto, since, id: None })?;
+        self.note(step, known.as_ref(), &Asked { onto, since, id: None })?;
         let sent = self
             .end_owned(
                 step,
