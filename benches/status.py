@@ -5,13 +5,16 @@
 
 Serves a rehearsal cloud without hosts, launches a fleet on it, and measures `fleetwright status`; then sends the very calls
 that it made, one after the other over one connection and without reading the answers' meaning: that is the API's own time.
-Prints the medians in milliseconds and their ratio. The goal is 1.3 with 1,000 hosts.
+Prints the medians in milliseconds and their ratio. The goal is 1.3 with 1,000 hosts. Where this Python has boto3, and where the
+aws CLI is installed, each lists the same hosts, with DescribeInstances alone, for a comparison.
 """
 
 import http.client
+import importlib.util
 import json
 import os
 import shlex
+import shutil
 import statistics
 import subprocess
 import sys
@@ -42,6 +45,28 @@ fleet:
 """
 
 
+# What lists the hosts of the fleet in other ways: each is a process of its own, as `status` is.
+BOTO3 = """
+import boto3
+pages = boto3.client("ec2").get_paginator("describe_instances").paginate(
+    Filters=[{"Name": "tag:fleetwright:fleet", "Values": ["thousand"]}], PaginationConfig={"PageSize": 1000})
+for page in pages:
+    for reservation in page["Reservations"]:
+        for host in reservation["Instances"]:
+            print(host["InstanceId"], host["InstanceType"], host["State"]["Name"], host["Placement"]["AvailabilityZone"])
+"""
+QUERY_CLI = "Reservations[].Instances[].[InstanceId,InstanceType,State.Name,Placement.AvailabilityZone]"
+
+
+def peers():
+    """What is installed here, by name."""
+    if importlib.util.find_spec("boto3"):
+        yield "boto3", [sys.executable, "-c", BOTO3]
+    if aws := shutil.which("aws"):
+        listing = [aws, "ec2", "describe-instances", "--filters", "Name=tag:fleetwright:fleet,Values=thousand"]
+        yield "aws CLI", [*listing, "--page-size", "1000", "--query", QUERY_CLI, "--output", "text"]
+
+
 class Cloud:
     """A rehearsal cloud without hosts."""
 
@@ -65,6 +90,15 @@ class Cloud:
         if done.returncode != 0:
             sys.exit(f"{shlex.join(command)} ended with {done.returncode}")
         return took, done.stdout
+
+    def other(self, command):
+        """Wall seconds of another program, which must list every host."""
+        begun = time.perf_counter()
+        done = subprocess.run(command, env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+        took = time.perf_counter() - begun
+        if done.returncode != 0 or len(done.stdout.splitlines()) != hosts:
+            sys.exit(f"{command[0]} ended with {done.returncode}")
+        return took
 
     def audit(self):
         """Every call so far."""
@@ -106,9 +140,12 @@ with tempfile.TemporaryDirectory() as folder:
             sys.exit(f"status shows {shown} hosts, not {hosts}")
         calls = cloud.audit()[before:]
         ours, theirs = [], []
+        others = {name: (command, []) for name, command in peers()}
         for _ in range(times):
             ours.append(cloud.verb("status")[0] * 1000)
             theirs.append(cloud.replay(calls) * 1000)
+            for command, took in others.values():
+                took.append(cloud.other(command) * 1000)
     finally:
         cloud.process.terminate()
         cloud.process.wait()
@@ -119,3 +156,5 @@ print(f"{len(calls)} calls: {told}")
 print(f"the API itself {statistics.median(theirs):8.1f} ms, {times} times")
 print(f"status         {statistics.median(ours):8.1f} ms with {hosts} hosts")
 print(f"ratio          {ratio:8.2f}  goal of {GOAL}: " + ("reached" if ratio <= GOAL else "missed"))
+for name, (_, took) in others.items():
+    print(f"{name:<14}{statistics.median(took):9.1f} ms for DescribeInstances alone")
