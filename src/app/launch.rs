@@ -7,7 +7,7 @@ use super::watch::Watch;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::gate;
+use crate::gate::Reason;
 use crate::journal::History;
 use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
 use crate::plan::bake::to_come;
@@ -19,7 +19,7 @@ use crate::report::answer::{Launched, LiveHosts};
 use crate::spec::fleet::HostsSpec;
 use crate::spec::{Need, require};
 use crate::steps::carry::carried;
-use crate::steps::{Options, past};
+use crate::steps::{Options, TAG_OFF, past};
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
@@ -253,13 +253,18 @@ impl Context {
 
     /// Hosts with our tags that no journal here knows belong to another machine's campaign until somebody says otherwise.
     pub(super) fn check_strangers(&self, survey: &Survey, history: &History) -> Result<(), Failure> {
-        let (known, made) = (past::known_intents(history), past::made(history));
-        let copied = |host: &Instance| gate::copied(&made, &self.fleet.name, host.id.as_str(), &host.tags);
-        let strangers: Vec<String> = survey
-            .instances
-            .iter()
-            .filter(|i| i.state.live())
-            .filter(|i| copied(i) || !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
+        let known = past::known_intents(history);
+        let disguised = past::disguised(history, &self.fleet.name);
+        let live = || survey.instances.iter().filter(|i| i.state.live());
+        let copied: Vec<&str> = live().filter(|i| disguised(i)).map(|i| i.id.as_str()).collect();
+        if !copied.is_empty() {
+            let (hosts, list) = (count(copied.len(), "host"), copied.join(", "));
+            return Err(Failure::new(Exit::Refused, format!("{hosts} in disguise, {list}: {}", Reason::Copied))
+                .hint(TAG_OFF)
+                .hint("fleetwright adopt     # when they are yours all the same; then again"));
+        }
+        let strangers: Vec<String> = live()
+            .filter(|i| !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
             .map(|i| i.id.to_string())
             .collect();
         // Another machine's hosts of the same epoch carry tokens that this machine would make as well: they converge. Only

@@ -7,6 +7,7 @@ use super::others::asks_aws;
 use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
+use crate::gate::Reason;
 use crate::journal::FleetDir;
 use crate::journal::History;
 use crate::model::{Host, Instance, InstanceId, InstanceState, Survey, count, tags};
@@ -196,9 +197,14 @@ impl Context {
         let clients = self.clients().await?;
         let all =
             self.read("list this fleet's hosts", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        let live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
+        let history = History::read(dir).map_err(state)?;
+        let disguised = past::disguised(&history, &self.fleet.name);
+        let mut live: Vec<Instance> = all.into_iter().filter(|i| i.state == InstanceState::Running).collect();
+        for host in live.extract_if(.., |host| disguised(host)) {
+            self.events.warn(format!("host {} is left out: {}", host.id, Reason::Copied));
+        }
         let aside = live.iter().filter(|i| !i.counts()).map(|i| i.id.clone()).collect();
-        let slots = slots::assign(&past::slots(&History::read(dir).map_err(state)?), &live);
+        let slots = slots::assign(&past::slots(&history), &live);
         let mut hosts: Vec<Host> =
             live.iter().filter_map(|instance| self.host_or_note(instance, *slots.get(&instance.id)?)).collect();
         hosts.sort_by_key(|host| host.slot);

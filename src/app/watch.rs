@@ -98,7 +98,9 @@ impl Context {
         };
         let now = self.clock.now();
         let look = Survey::untaken(now, self.fleet.account.clone(), self.fleet.region.clone());
-        let look = past::without_ended(Survey { instances: instances.to_vec(), ..look }, &history);
+        let mut look = past::without_ended(Survey { instances: instances.to_vec(), ..look }, &history);
+        let disguised = past::disguised(&history, &self.fleet.name);
+        look.instances.retain(|host| !disguised(host));
         let mut world = World {
             instances: &look.instances,
             unseen: past::unseen(&history, &look).len(),

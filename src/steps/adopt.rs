@@ -4,6 +4,7 @@ use super::call::state;
 use super::{Steps, past};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
+use crate::gate::Reason;
 use crate::journal::History;
 use crate::model::{Instance, InstanceId, Ours, Thing, tags};
 use crate::plan::launch::{epoch_name, template_name};
@@ -39,7 +40,14 @@ impl Steps {
         let name = &self.fleet.name;
         let mut live =
             self.read("list this fleet's hosts", async || self.clients.instances_of_fleet(name).await).await?;
-        live.retain(|host: &Instance| host.state.live());
+        let history = History::read(&self.state).map_err(state)?;
+        let disguised = past::disguised(&history, name);
+        // What nobody named is taken over by the name of the fleet alone, so that whoever asked for that must know of it.
+        let whole = named.is_none();
+        for host in live.iter().filter(|host| whole && host.state.live() && disguised(host)) {
+            self.events.warn(format!("host {} is taken over, too: {}", host.id, Reason::Copied));
+        }
+        live.retain(|host: &Instance| host.state.live() && (whole || !disguised(host)));
         let template = template_name(name.as_str());
         let template =
             self.read("read the launch template", async || self.clients.launch_template(&template).await).await?;
@@ -53,7 +61,7 @@ impl Steps {
         let adopted = Adopted {
             at: now,
             intents: taken.iter().filter_map(|thing| thing.tags.get(tags::INTENT)).map(str::to_owned).collect(),
-            slots: slots::assign(&past::slots(&History::read(&self.state).map_err(state)?), &live),
+            slots: slots::assign(&past::slots(&history), &live),
             attempts: attempts.collect(),
             things: taken.into_iter().map(|thing| Thing { kind: thing.kind, id: thing.id }).collect(),
         };

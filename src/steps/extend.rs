@@ -1,8 +1,10 @@
 //! A later end for live hosts: one tag, on nothing but what carries this fleet's tag already, and never an earlier end.
 
-use super::Steps;
+use super::call::state;
+use super::{Steps, past};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
+use crate::journal::History;
 use crate::model::{Instance, Tags, count, tags};
 use crate::plan::extend::expires;
 use jiff::Timestamp;
@@ -28,7 +30,9 @@ impl Steps {
         let seen = self
             .read("list this fleet's hosts", async || self.clients.instances_of_fleet(&self.fleet.name).await)
             .await?;
-        let ours: Vec<&Instance> = seen.iter().filter(|host| host.state.live() && self.may_tag(host)).collect();
+        let disguised = past::disguised(&History::read(&self.state).map_err(state)?, &self.fleet.name);
+        let ours = |host: &&Instance| host.state.live() && self.may_tag(host) && !disguised(host);
+        let ours: Vec<&Instance> = seen.iter().filter(ours).collect();
         let nearer = |host: &&&Instance| expires(host).map_or(!grouped, |at| at < until);
         let ids: Vec<String> = ours.iter().filter(nearer).map(|host| host.id.to_string()).collect();
         for chunk in ids.chunks(BATCH) {

@@ -309,6 +309,7 @@ impl Steps {
             kinds = if left.is_empty() { Kind::ALL.to_vec() } else { left };
             clean = if things.is_empty() { clean + 1 } else { 0 };
             if clean >= 2 && !kept.is_empty() {
+                self.refuse_copied()?;
                 return Err(protected(&kept));
             }
             if clean >= 2 {

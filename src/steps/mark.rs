@@ -1,12 +1,16 @@
 //! Marks on single hosts, and their workers at rest: nothing but what carries this fleet's tag is touched.
 
-use super::Steps;
+use super::call::state;
 use super::reach::unreached;
 use super::scan::as_root;
+use super::terminate::TAG_OFF;
 use super::worker::STOP;
+use super::{Steps, past};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
+use crate::gate::Reason;
+use crate::journal::History;
 use crate::model::{Host, Instance, InstanceId, InstanceState, Mark, Tags, shell_word, tags};
 use crate::ssh::{Input, Target};
 use jiff::Timestamp;
@@ -116,6 +120,9 @@ impl Steps {
     async fn one_of_ours(&self, id: &InstanceId) -> Result<Option<Instance>, Failure> {
         let found = self.read(&format!("look at {id}"), async || self.clients.instance(id).await).await?;
         let Some(host) = found.filter(|host| host.state.live()) else { return Ok(None) };
+        if past::disguised(&History::read(&self.state).map_err(state)?, &self.fleet.name)(&host) {
+            return Err(Failure::new(Exit::Refused, format!("{id}: {}", Reason::Copied)).hint(TAG_OFF));
+        }
         if self.may_tag(&host) {
             return Ok(Some(host));
         }

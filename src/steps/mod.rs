@@ -58,6 +58,7 @@ pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;
 use service::InService;
 pub use settle::Settled;
+pub use terminate::TAG_OFF;
 
 /// What the operator said beyond the spec.
 #[derive(Clone, Debug, Default)]

@@ -4,8 +4,9 @@ use super::call::state;
 use super::settle::Settled;
 use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
+use crate::gate;
 use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
-use crate::model::{Instance, InstanceId, Region, Survey};
+use crate::model::{FleetName, Instance, InstanceId, Region, Survey};
 use crate::plan::bill::{End, Used};
 use crate::plan::ladder::{Dry, REMEMBERED, RungOutcome};
 use crate::plan::token::run_intent;
@@ -40,6 +41,8 @@ pub fn made(history: &History) -> BTreeMap<String, BTreeSet<String>> {
         let Some(token) = &intent.call.token else { continue };
         let hosts = match &intent.outcome {
             _ if intent.call.action != LAUNCH => Some(BTreeSet::new()),
+            // Another machine had sent the same launch before: its hosts are known by their tags alone.
+            Some(Outcome::Done { data, .. }) if data["ended"] == true => None,
             Some(Outcome::Done { ids, request_id: Some(_), .. }) if !intent.repeated => {
                 Some(ids.iter().cloned().collect())
             }
@@ -52,6 +55,12 @@ pub fn made(history: &History) -> BTreeMap<String, BTreeSet<String>> {
     let known = || up.iter().map(InstanceId::to_string);
     let certain = made.into_iter().filter_map(|(token, hosts)| Some((token, hosts?)));
     certain.map(|(token, hosts)| (token, hosts.into_iter().chain(known()).collect())).collect()
+}
+
+/// Tells hosts that carry the tags of a call that did not make them: by [`made`], as the gate has it.
+pub fn disguised<'f>(history: &History, fleet: &'f FleetName) -> impl Fn(&Instance) -> bool + use<'f> {
+    let made = made(history);
+    move |host| gate::copied(&made, fleet, host.id.as_str(), &host.tags)
 }
 
 /// What a run took over, where it did.

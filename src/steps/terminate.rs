@@ -31,9 +31,12 @@ const LOOK: Duration = Duration::from_secs(5);
 pub(super) struct Terminated {
     /// How many hosts it ended.
     ended: usize,
-    /// Hosts that a person protected.
+    /// Hosts that it left alone, and the rest went on.
     #[serde(default)]
     kept: BTreeSet<InstanceId>,
+    /// Those of them that carry our tags and are not ours.
+    #[serde(default)]
+    copied: BTreeSet<InstanceId>,
 }
 
 impl Steps {
@@ -217,17 +220,22 @@ impl Steps {
         let stripped = self.stripped().await?;
         let (ended, mut kept) = self.end(step, None).await?;
         kept.extend(stripped.into_iter().map(|id| (id, Reason::NotOurs)));
-        // What a person protected stays, and the rest goes on; anything else that was kept back stops the teardown.
-        let wanted =
-            |(_, reason): &&(String, Reason)| matches!(reason, Reason::Protected | Reason::TerminationProtected);
-        if kept.iter().filter(wanted).count() < kept.len() {
+        // What a person protected stays, and so does what is in disguise, and the rest goes on; anything else that was kept
+        // back stops the teardown.
+        let stays = |(_, reason): &&(String, Reason)| {
+            matches!(reason, Reason::Protected | Reason::TerminationProtected | Reason::Copied)
+        };
+        if kept.iter().filter(stays).count() < kept.len() {
             keep_report(kept.clone())?;
         }
         for (id, reason) in &kept {
             self.events.warn(format!("host {id} is left alone: {reason}"));
         }
-        let kept = kept.into_iter().map(|(id, _)| InstanceId::new(id)).collect();
-        let output = super::output(&Terminated { ended, kept })?;
+        let ids = |which: &dyn Fn(&Reason) -> bool| {
+            kept.iter().filter(|(_, reason)| which(reason)).map(|(id, _)| InstanceId::new(id.as_str())).collect()
+        };
+        let copied = ids(&|reason| *reason == Reason::Copied);
+        let output = super::output(&Terminated { ended, kept: ids(&|_| true), copied })?;
         let detail =
             if ended == 0 { "no host is there".to_owned() } else { format!("{} gone", count_is(ended, "host")) };
         Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) })
@@ -236,6 +244,12 @@ impl Steps {
     /// Hosts that a person keeps, as the step that ends all others found them. A teardown that saw nothing has no such step.
     pub(super) fn kept(&self) -> Result<BTreeSet<InstanceId>, Failure> {
         Ok(self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default())
+    }
+
+    /// Refuses to call a teardown whole that left hosts alone which carry our tags and are not ours.
+    pub(super) fn refuse_copied(&self) -> Result<(), Failure> {
+        let copied = self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.copied).unwrap_or_default();
+        keep_report(copied.into_iter().map(|id| (id.to_string(), Reason::Copied)).collect())
     }
 
     /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.
@@ -263,6 +277,9 @@ impl Steps {
     }
 }
 
+/// What to do about a host in disguise.
+pub const TAG_OFF: &str = "take the tag fleetwright:fleet off what is not yours; then again";
+
 /// What is not gone.
 fn remaining(seen: &[Instance]) -> Residue {
     let left = seen.iter().filter(|i| i.state != InstanceState::Terminated);
@@ -285,11 +302,11 @@ pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
     let lines: Vec<String> = kept.iter().map(|(id, reason)| format!("{id}: {reason}")).collect();
     let any = |wanted: Reason| kept.iter().any(|(_, reason)| *reason == wanted);
     let hints = [
+        (any(Reason::Copied), TAG_OFF),
         (
             any(Reason::UnknownIntent) || any(Reason::Copied),
             "fleetwright down --adopt     # when they are yours all the same",
         ),
-        (any(Reason::Copied), "take the tag fleetwright:fleet off what is not yours; then again"),
         (any(Reason::NotOurs), "put the tag fleetwright:fleet back on what is yours, or end it by hand; then again"),
     ];
     let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();

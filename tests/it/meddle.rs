@@ -71,9 +71,29 @@ fn a_host_of_somebody_else_with_all_our_tags_is_told_and_never_ended() {
             assert!(output.status.code() == Some(8) && talk.contains(&other), "{verb:?}: {talk}");
             cloud.assert_decoys_untouched();
         }
+        // All the rest is gone.
+        let world = cloud.world();
+        assert_eq!((cloud.live("five").len(), &world["launch_templates"]), (0, &json!([])), "{spec}");
         ec2(&cloud, &format!("Action=DeleteTags&ResourceId.1={other}&Tag.1.Key=fleetwright%3Afleet"));
         expect(&mut cloud.cli("laptop", &["down"]), 0);
         assert_eq!(cloud.world()["launch_templates"], json!([]));
+        cloud.assert_decoys_untouched();
+    }
+}
+
+#[test]
+fn orphans_in_disguise_are_left_alone() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    let other = disguised(&cloud);
+    // The host unit would have ended ours; here they stay as long as the other one.
+    cloud.control("POST", "clock", &json!({ "advance": "72h" }));
+    for round in 1..=2 {
+        let output = cloud.cli("laptop", &["orphans", "--reap", "--max", "50"]).output().unwrap();
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.code() == Some(10) && talk.contains(&other), "round {round}: {talk}");
+        assert_eq!(cloud.live("five").len(), 0, "round {round}: {talk}");
         cloud.assert_decoys_untouched();
     }
 }
