@@ -4,7 +4,7 @@
 Each cell is a verb in a world of its own, held at one of its calls; the operator ends a host, takes a tag off, gives a host of
 somebody else all tags of one of ours, deletes or changes the launch template, or changes, stops or deletes the group. Then the
 verb goes on, and the same command runs again, twice at most. Whatever happens, nothing of anybody else's is ended; exit 0 of a
-verb that sets a size means exactly so many hosts; any other end is a refusal that says what to do.
+verb that sets a size means exactly so many hosts, or a shortfall that `fleet.accept` allows and that is told; any other end is a refusal that says what to do.
 """
 
 import json
@@ -172,7 +172,8 @@ def cell(verb, act, call):
         if world.foreign - alive:
             return f"{world.foreign - alive} was somebody else's and was ended: {talk}"
         ours = len(alive - world.foreign - set(stripped))
-        if codes[-1] == 0 and not stripped and ours != wanted:
+        # What `fleet.accept` lets pass is told.
+        if codes[-1] == 0 and not stripped and ours != wanted and f"{ours}/{wanted}" not in talk:
             return f"exits {codes}, {ours} hosts and not {wanted}: {talk}"
         if codes[-1] != 0 and (codes[-1] not in (3, 4, 8, 10) or "Hint:" not in talk):
             return f"exits {codes} without a word about what to do: {talk}"
