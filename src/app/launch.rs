@@ -8,7 +8,7 @@ use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::gate::Reason;
-use crate::journal::History;
+use crate::journal::{FleetDir, History};
 use crate::model::{Image, ImageId, ImageState, Instance, Survey, count, tags};
 use crate::plan::bake::to_come;
 use crate::plan::birth::{Birth, follow};
@@ -20,6 +20,7 @@ use crate::spec::fleet::HostsSpec;
 use crate::spec::{Need, require};
 use crate::steps::carry::carried;
 use crate::steps::{Options, TAG_OFF, past};
+use crate::survey;
 use std::path::PathBuf;
 use std::sync::PoisonError;
 use tokio_util::sync::CancellationToken;
@@ -40,7 +41,7 @@ impl Context {
         let why = watched.stopped.unwrap_or_default();
         let failure = Failure::to(Exit::Partial, format!("keep the fleet at its size: {why}"))
             .hint("fleetwright status     # what is there, and why hosts ended");
-        self.tell(Told { answer: self.launched(&launch).await?, failure: Some(failure) })
+        self.tell(Told { answer: self.launched(&held, &launch).await?, failure: Some(failure) })
     }
 
     /// Launches under a claim that is held already.
@@ -54,7 +55,7 @@ impl Context {
             let order = self.launch_order(launch);
             let ran = self.run(held, order, async |look| self.plan_launch(look, launch).await).await?;
             if ran.run.is_none() {
-                return self.launched(launch).await;
+                return self.launched(held, launch).await;
             }
             let dead = ran.journal.is_some_and(|journal| {
                 journal.with_fold(|fold| {
@@ -66,7 +67,7 @@ impl Context {
                 })
             });
             if !dead {
-                return self.launched(launch).await;
+                return self.launched(held, launch).await;
             }
             if self.applied.is_some() {
                 return Err(Failure::to(
@@ -300,18 +301,24 @@ impl Context {
         })
     }
 
-    async fn launched(&self, launch: &Launch) -> Result<Launched, Failure> {
-        let live = self.live_hosts().await?;
+    async fn launched(&self, held: &Held, launch: &Launch) -> Result<Launched, Failure> {
+        let live = self.live_hosts(&held.state).await?;
         let wanted = launch.n.or_else(|| self.fleet.fleet.as_ref().map(|hosts| hosts.size)).unwrap_or(0);
         let hosts = LiveHosts { wanted, live };
         Ok(Launched { fleet: self.fleet.name.to_string(), hosts, api_calls: self.calls() })
     }
 
-    /// How many hosts are pending or running now and take a place.
-    pub(super) async fn live_hosts(&self) -> Result<usize, Failure> {
+    /// How many hosts take a place: without what a call of ours has ended, and with what one has launched and no look shows yet.
+    pub(super) async fn live_hosts(&self, state: &FleetDir) -> Result<usize, Failure> {
         let clients = self.clients().await?;
-        let hosts = self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        Ok(hosts.iter().filter(|host| host.has_place()).count())
+        let look = async || survey::hosts(&clients, &self.fleet).await;
+        let (mut instances, group) = self.read("look at the fleet", look).await?;
+        survey::as_members(&mut instances, group.as_ref());
+        let seen = Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone());
+        let history = Self::whole_history(state)?;
+        let seen = past::without_ended(Survey { instances, ..seen }, &history);
+        let unseen = past::unseen(&history, &seen).len();
+        Ok(seen.instances.iter().filter(|host| host.has_place()).count() + unseen)
     }
 
     /// Refuses a spec that lacks what a verb needs, each lack with an example.

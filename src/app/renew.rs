@@ -34,7 +34,7 @@ impl Context {
             None => self.in_rounds(&held, asked).await?,
             Some(skip_matching) => self.by_refresh(&held, asked, skip_matching).await?,
         };
-        let hosts = LiveHosts { wanted, live: self.live_hosts().await? };
+        let hosts = LiveHosts { wanted, live: self.live_hosts(&held.state).await? };
         let ended = ended.iter().map(ToString::to_string).collect();
         self.tell(Told::good(Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() }))
     }

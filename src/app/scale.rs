@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};
 use crate::exit::Exit;
 use crate::journal::{Begun, FleetDir};
-use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, Survey, count_is, shell_word};
+use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, count_is, shell_word};
 use crate::plan::scale::{self, Load};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::plan::{Plan, slots};
@@ -179,7 +179,7 @@ impl Context {
             .and_then(|journal| journal.with_fold(|fold| fold.steps.get("end").cloned()))
             .and_then(|output| serde_json::from_value(output.get("ended")?.clone()).ok())
             .unwrap_or_default();
-        let live = self.places(&held.state).await?;
+        let live = self.live_hosts(&held.state).await?;
         let scaled = Scaled {
             fleet: self.fleet.name.to_string(),
             hosts: LiveHosts { wanted: u32::try_from(live).unwrap_or(u32::MAX), live },
@@ -187,18 +187,6 @@ impl Context {
             api_calls: self.calls(),
         };
         Ok((scaled, ran.run.is_some()))
-    }
-
-    /// How many hosts take a place: without what a call of ours has ended, and with what one has launched and no look shows yet.
-    async fn places(&self, state: &FleetDir) -> Result<usize, Failure> {
-        let clients = self.clients().await?;
-        let mut survey = Survey::untaken(self.clock.now(), self.fleet.account.clone(), self.fleet.region.clone());
-        survey.instances =
-            self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await?;
-        let history = Self::whole_history(state)?;
-        let unseen = past::unseen(&history, &survey).len();
-        let survey = past::without_ended(survey, &history);
-        Ok(survey.instances.iter().filter(|host| host.has_place()).count() + unseen)
     }
 
     /// Ids of the hosts that were named by id or slot and live; every name must be one of a host, and one that has ended

@@ -62,7 +62,7 @@ impl Context {
         let kept = |failure: Failure| failure.hint("the fleet is kept, since its job is not done");
         let watch = Watch { held: Some(held), size: None };
         let (mut waited, lost) = self.waited(Some(watch)).await.map_err(kept)?;
-        let live = self.live_hosts().await?;
+        let live = self.live_hosts(&held.state).await?;
         hosts.interrupted = hosts.ready.saturating_sub(count(live)).max(count(lost));
         let ends = waited.answer.verdict == BUDGET && self.fleet.budget.is_some_and(|budget| budget.down);
         if let Some(mut failure) = waited.failure.take_if(|_| ends) {
@@ -100,7 +100,7 @@ impl Context {
     /// Goes on with the end of a campaign whose job is over: nothing is launched for it again.
     async fn finish_teardown(&self, held: &Held) -> Result<Told<Summary>, Failure> {
         self.events.note("the campaign came to its end, and its teardown was cut short: the rest is ended");
-        let live = u32::try_from(self.live_hosts().await?).unwrap_or(u32::MAX);
+        let live = u32::try_from(self.live_hosts(&held.state).await?).unwrap_or(u32::MAX);
         self.part(Box::pin(self.down_held(held, Down::default()))).await?;
         let hosts = HostCounts { terminated: live, ..HostCounts::default() };
         Ok(self.campaign(Told::good(self.tally.summary("done")), hosts))

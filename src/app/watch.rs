@@ -15,12 +15,13 @@ use crate::plan::launch::template_name;
 use crate::plan::{CONSISTENT, Until};
 use crate::spec::Need;
 use crate::steps::past;
+use crate::survey;
 use std::collections::BTreeSet;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
-/// Between two looks, world time: one call a page of hosts.
+/// Between two looks, world time: one call a page of hosts, and one for their group.
 const LOOK: Duration = Duration::from_secs(15);
 
 /// What is watched.
@@ -47,7 +48,7 @@ impl Context {
         let (mut memory, mut out) = (Memory::default(), Watched::default());
         let mut live: BTreeSet<InstanceId> = BTreeSet::new();
         loop {
-            if let Some(instances) = self.glance().await? {
+            if let Some((mut instances, group)) = self.glance().await? {
                 for gone in instances.iter().filter(|host| !host.state.live()) {
                     memory.gone_at.entry(gone.id.clone()).or_insert_with(|| self.clock.now());
                     if live.remove(&gone.id) {
@@ -57,6 +58,8 @@ impl Context {
                     }
                 }
                 live.extend(instances.iter().filter(|host| host.state.live()).map(|host| host.id.clone()));
+                // One that drains, or is set aside, has no place any more, and did not end.
+                survey::as_members(&mut instances, group.as_ref());
                 if let Some(why) = self.round(watch, &instances, since, &mut memory).await? {
                     self.events.warn(format!("hosts are replaced no more: {why}"));
                     out.stopped = Some(why);
@@ -70,11 +73,11 @@ impl Context {
         }
     }
 
-    /// The fleet's instances as one look shows them, without what we ended; none when they can't be read now.
-    async fn glance(&self) -> Result<Option<Vec<Instance>>, Failure> {
+    /// The fleet's instances and its group as one look shows them; none when they can't be read now.
+    async fn glance(&self) -> Result<Option<(Vec<Instance>, Option<Group>)>, Failure> {
         let clients = self.clients().await?;
-        match self.read("look at the fleet", async || clients.instances_of_fleet(&self.fleet.name).await).await {
-            Ok(instances) => Ok(Some(instances)),
+        match self.read("look at the fleet", async || survey::hosts(&clients, &self.fleet).await).await {
+            Ok(seen) => Ok(Some(seen)),
             Err(failure) if self.stopped().is_some() => Err(failure),
             Err(failure) => {
                 self.events.warn(failure.to_string());

@@ -100,15 +100,7 @@ async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -
         Some(group) => Box::pin(clients.drain_hook(&group.name)).await?,
         None => None,
     };
-    // EC2 calls it running while it drains; it takes no place, and nothing is to be begun on it.
-    for member in group.iter().flat_map(|group| &group.members) {
-        for host in instances.iter_mut().filter(|host| host.id == member.id) {
-            host.standby = member.standby();
-            if host.state == InstanceState::Running && member.ends() {
-                host.state = InstanceState::ShuttingDown;
-            }
-        }
-    }
+    as_members(&mut instances, group.as_ref());
     images.sort_by(|a, b| b.created.cmp(&a.created).then_with(|| b.name.cmp(&a.name)));
     Ok(Survey {
         at: parts.begun,
@@ -123,6 +115,30 @@ async fn whole(parts: &Parts, clients: &Clients, fleet: &Fleet, what_for: For) -
         images,
         subnets,
     })
+}
+
+/// The fleet's hosts as EC2 has them, and its group: all that it takes to count the places that are taken.
+///
+/// # Errors
+///
+/// Of the read that failed; nothing was changed.
+pub async fn hosts(clients: &Clients, fleet: &Fleet) -> Result<(Vec<Instance>, Option<Group>), Fault> {
+    let instances = clients.instances_of_fleet(&fleet.name).await?;
+    let group = Box::pin(group(clients, fleet, &instances, None)).await?;
+    Ok((instances, group))
+}
+
+/// Lets hosts be what their group says of them. EC2 calls one running that somebody set aside, and one that drains before it
+/// ends: neither takes a place, and nothing is to be begun on them.
+pub fn as_members(instances: &mut [Instance], group: Option<&Group>) {
+    for member in group.into_iter().flat_map(|group| &group.members) {
+        for host in instances.iter_mut().filter(|host| host.id == member.id) {
+            host.standby = member.standby();
+            if host.state == InstanceState::Running && member.ends() {
+                host.state = InstanceState::ShuttingDown;
+            }
+        }
+    }
 }
 
 /// The template instance, and the subnets that hosts go to: where the spec names none, that of the template.
@@ -172,4 +188,25 @@ pub fn live(survey: &Survey) -> Vec<InstanceId> {
     let mut ids: Vec<_> = survey.instances.iter().filter(|i| i.state.live()).map(|i| i.id.clone()).collect();
     ids.sort();
     ids
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::model::GroupMember;
+
+    #[test]
+    fn what_its_group_sets_aside_or_drains_takes_no_place() {
+        let in_group = Some("fleetwright-crew".to_owned());
+        let ids = ["i-1", "i-2", "i-3", "i-4"];
+        let mut hosts = ids.map(|id| Instance { group: in_group.clone(), ..Instance::sample(id) });
+        let member = |id: &str, state: &str| GroupMember { state: state.to_owned(), ..GroupMember::sample(id) };
+        let members = [member("i-2", "Standby"), member("i-3", "Terminating:Wait"), member("i-4", "Pending")];
+        let group = Group { members: members.into(), ..Group::sample("fleetwright-crew") };
+        let placed = |hosts: &[Instance]| hosts.iter().map(Instance::has_place).collect::<Vec<_>>();
+        as_members(&mut hosts, None);
+        assert_eq!(placed(&hosts), [true; 4], "EC2 alone calls all of them running");
+        as_members(&mut hosts, Some(&group));
+        assert_eq!(placed(&hosts), [true, false, false, true]);
+    }
 }

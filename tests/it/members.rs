@@ -1,6 +1,6 @@
 //! Members of the fleet's own group that a person keeps, sets aside, takes out or puts in.
 
-use crate::env::expect;
+use crate::env::{IMAGE, expect};
 use crate::groups::{LAUNCH, NAME, asked, assert_gone, cloud, sizes};
 use serde_json::{Value, json};
 
@@ -20,13 +20,24 @@ fn hosts_in_standby_detached_and_attached() {
     );
     let aside = cloud.live("crew")[0].clone();
     by_hand("EnterStandby", &aside, "&ShouldDecrementDesiredCapacity=false");
-    expect(&mut cloud.cli("laptop", &["scale", "4"]), 0);
+    let scaled = expect(&mut cloud.cli("laptop", &["scale", "4"]), 0);
+    let scaled: Value = serde_json::from_slice(&scaled.stdout).unwrap();
+    assert_eq!(scaled["hosts"]["live"], 4, "{scaled:#}");
     assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (5, (0, 4, 4)), "four, and one aside");
     let told = expect(&mut cloud.cli("laptop", &["status"]), 0);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
     let hosts = told["hosts"].as_array().unwrap();
     let of = |state: &str| hosts.iter().filter(|host| host["state"] == state).count();
     assert_eq!((of("standby"), of("running")), (1, 4), "{told:#}");
+    // It is no new host that came: without capacity nothing gives way, and that ends.
+    let dry = |market: &str| json!({ "instance_type": "*", "zone": "*", "market": market });
+    cloud.control("POST", "faults", &json!({ "empty_pools": [dry("spot"), dry("on-demand")] }));
+    let before = cloud.live("crew");
+    let recycle = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running", "--stale-image"];
+    let told = expect(&mut cloud.cli("laptop", &recycle), 4);
+    assert!(String::from_utf8_lossy(&told.stderr).contains("more than the 4 there are"), "{told:?}");
+    assert_eq!((cloud.live("crew"), sizes(&cloud)), (before, (0, 4, 4)));
+    cloud.control("DELETE", "faults", &Value::Null);
     expect(&mut cloud.cli("laptop", &["scale", "3"]), 0);
     assert!(cloud.live("crew").contains(&aside));
     assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (4, (0, 3, 3)));
