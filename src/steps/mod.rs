@@ -170,8 +170,7 @@ impl Driver for Steps {
                 Action::Rung(rung) => self.climb(id, rung).await,
                 Action::Accept { min, wanted, abort } => self.accept(*min, *wanted, *abort).await,
                 Action::Settle { until, existing, aside, awaited } => {
-                    let existing = [existing.as_slice(), aside].concat();
-                    self.settle(id, *until, &existing, awaited).await
+                    self.settle(id, *until, (existing, aside), awaited).await
                 }
                 Action::Checks => self.checks().await,
                 Action::Canary { items, within, queue } => self.canary(id, *items, *within, queue).await,

@@ -10,7 +10,7 @@ use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
 use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing, count};
-use crate::plan::{Until, ladder, slots};
+use crate::plan::{Action, CONSISTENT, Until, ladder, slots};
 use crate::ssh::output::{Bounds, sanitise};
 use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
 use jiff::SignedDuration;
@@ -28,7 +28,7 @@ pub struct Settled {
     pub slots: BTreeMap<InstanceId, u32>,
     /// New hosts that are up as far as was asked.
     pub ready: Vec<InstanceId>,
-    /// New hosts that ended again, with EC2's reason.
+    /// Hosts that ended, with EC2's reason: new ones, and those that were counted when the launch was planned.
     pub dead: BTreeMap<InstanceId, String>,
 }
 
@@ -49,10 +49,11 @@ impl Steps {
         &self,
         step: &str,
         until: Until,
-        existing: &[InstanceId],
+        (existing, aside): (&[InstanceId], &[InstanceId]),
         awaited: &[InstanceId],
     ) -> Result<Done, Failure> {
-        let mut new = self.new_hosts(existing)?;
+        let others = [existing, aside].concat();
+        let mut new = self.new_hosts(&others)?;
         new.extend_from_slice(awaited);
         // One that a group has in service now may be awaited from before.
         new.sort();
@@ -65,13 +66,14 @@ impl Steps {
         }
         circuit(&dead)?;
         let mut live = running.clone();
-        if !existing.is_empty() {
+        if !others.is_empty() {
             let old =
-                self.read("look at the other hosts", async || self.clients.instances_by_ids(existing).await).await?;
-            let (there, ended): (Vec<_>, Vec<_>) = old.into_iter().partition(|instance| instance.state.live());
-            live.extend(there);
-            // Somebody ended them since they were counted.
-            dead.extend(reasons(&ended));
+                self.read("look at the other hosts", async || self.clients.instances_by_ids(&others).await).await?;
+            // A refresh is there to end them; else somebody did since they were counted.
+            if !self.plan.steps.iter().any(|step| matches!(step.action, Action::Refresh { .. })) {
+                dead.extend(missed(existing, &old, self.planned_long_ago()));
+            }
+            live.extend(old.into_iter().filter(|host| host.state.live()));
         }
         let known = past::slots(&History::read(&self.state).map_err(state)?);
         let slots = slots::assign(&known, &live);
@@ -105,8 +107,14 @@ impl Steps {
         } else {
             let (id, reason) =
                 settled.dead.iter().next().map(|(id, r)| (id.to_string(), r.clone())).unwrap_or_default();
-            Done::warning(output, format!("{detail}; {} ended again, {id} because of {reason}", settled.dead.len()))
+            Done::warning(output, format!("{detail}; {} ended, {id} because of {reason}", settled.dead.len()))
         })
+    }
+
+    /// Whether EC2 shows by now every host that was counted when this run was planned, unless it has forgotten it.
+    fn planned_long_ago(&self) -> bool {
+        let at = self.journal.with_fold(|fold| fold.begun.as_ref().map(|begun| begun.at));
+        at.is_some_and(|at| self.clock.now().duration_since(at) > CONSISTENT)
     }
 
     /// Hosts that this run launched, by itself or by a group.
@@ -134,8 +142,7 @@ impl Steps {
             let seen = self.read("look at the new hosts", async || self.clients.instances_by_ids(new).await).await?;
             let up = |i: &&Instance| i.state == InstanceState::Running && self.address(i).is_some();
             let running: Vec<Instance> = seen.iter().filter(up).cloned().collect();
-            let dead: BTreeMap<InstanceId, String> =
-                reasons(seen.iter().filter(|instance| !instance.state.live())).collect();
+            let dead: BTreeMap<InstanceId, String> = reasons(&seen).collect();
             good = if running.len() + dead.len() == new.len() { good + 1 } else { 0 };
             if good >= 2 {
                 return Ok((running, dead));
@@ -260,9 +267,19 @@ async fn knock(ssh: &Ssh, target: &Target, trust: &Trust, service: Option<&str>)
 }
 
 /// Why hosts ended, as EC2 says.
-fn reasons<'a>(ended: impl IntoIterator<Item = &'a Instance>) -> impl Iterator<Item = (InstanceId, String)> {
+fn reasons<'a>(seen: impl IntoIterator<Item = &'a Instance>) -> impl Iterator<Item = (InstanceId, String)> {
     let reason = |host: &Instance| host.state_reason.clone().unwrap_or_else(|| "no reason given".to_owned());
-    ended.into_iter().map(move |host| (host.id.clone(), reason(host)))
+    seen.into_iter().filter(|host| !host.state.live()).map(move |host| (host.id.clone(), reason(host)))
+}
+
+/// Hosts that were counted and have ended since, and why. EC2 forgets one about an hour after its end: where it would show
+/// them all, one that it does not show has ended.
+fn missed(counted: &[InstanceId], seen: &[Instance], shows_all: bool) -> BTreeMap<InstanceId, String> {
+    let counted: BTreeSet<&InstanceId> = counted.iter().collect();
+    let shown: BTreeSet<&InstanceId> = seen.iter().map(|host| &host.id).collect();
+    let forgotten = counted.iter().filter(|id| shows_all && !shown.contains(**id));
+    let forgotten = forgotten.map(|id| ((*id).clone(), "an end so long ago that EC2 has forgotten it".to_owned()));
+    reasons(seen.iter().filter(|host| counted.contains(&host.id))).chain(forgotten).collect()
 }
 
 /// Three hosts that end for the same reason stop the launch: a fourth would end too.
@@ -315,6 +332,26 @@ mod tests {
 
     fn seen(id: &str, state: InstanceState) -> Instance {
         Instance { state, ..Instance::sample(id) }
+    }
+
+    #[test]
+    fn only_what_was_counted_is_missed_and_what_ec2_forgot_only_once_it_must_show_all() {
+        let (ended, live) = (InstanceState::Terminated, InstanceState::Running);
+        let counted = ["i-1", "i-2", "i-3"].map(InstanceId::new);
+        let why = Some("Server.SpotInstanceTermination".to_owned());
+        let by_spot = Instance { state_reason: why, ..seen("i-2", ended) };
+        let aside = seen("i-4", ended);
+        let there = [seen("i-1", live), by_spot, aside];
+        let told = |shows_all| {
+            let missed = missed(&counted, &there, shows_all);
+            missed.into_iter().map(|(id, why)| format!("{id} {why}")).collect::<Vec<_>>()
+        };
+        assert_eq!(told(false), ["i-2 Server.SpotInstanceTermination"]);
+        assert_eq!(
+            told(true),
+            ["i-2 Server.SpotInstanceTermination", "i-3 an end so long ago that EC2 has forgotten it"]
+        );
+        assert!(missed(&[], &there, true).is_empty(), "no place was theirs");
     }
 
     #[test]

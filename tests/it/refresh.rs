@@ -172,6 +172,7 @@ fn auto_scaling_replaces_all_once_whatever_is_killed() {
         let now = hosts(&cloud);
         assert!(now.is_disjoint(&old) && now.len() == 4, "{action} {point}: {old:?} {now:?}");
         assert_eq!(told["hosts"], json!({ "wanted": 4, "live": 4 }), "{action} {point}");
+        assert!(!talk(&output).contains("because of"), "that old hosts ended is no warning: {}", talk(&output));
         let refreshes = group(&cloud)["refreshes"].as_array().unwrap().clone();
         assert_eq!(refreshes.len(), n + 1, "{action} {point}: {refreshes:?}");
         assert!(refreshes.iter().all(|one| one["status"] == "Successful"), "{refreshes:?}");
