@@ -8,7 +8,7 @@ use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};
 use crate::exit::Exit;
 use crate::journal::{Begun, FleetDir};
-use crate::model::{Host, HostReport, HostResult, Instance, InstanceId, count_is, shell_word};
+use crate::model::{Group, Host, HostReport, HostResult, Instance, InstanceId, count_is, shell_word};
 use crate::plan::scale::{self, Load};
 use crate::plan::waves::{MaxFail, Waves};
 use crate::plan::{Plan, slots};
@@ -106,17 +106,17 @@ impl Context {
                 wanted.n
             ));
         }
-        let dry = self.global.dry_run || self.planning.get().is_some();
         let live = answer.hosts.live;
-        let over = dry
-            || match &survey.group {
-                // Hosts of a group come and go after the call that asks for them: its number is the one that counts.
-                Some(_) => {
-                    let group = self.survey().await?.group;
-                    group.map_or(wanted.n == 0, |group| !ran || group.desired == wanted.n)
-                }
-                None => live == n || !ran && live == have,
-            };
+        let over = match &survey.group {
+            // Hosts of a group come and go after the call that asks for them: its number is the one that counts, unless
+            // somebody deletes it.
+            Some(_) => {
+                let group = self.survey().await?.group;
+                let stays = |group: &Group| group.status.is_none() && (!ran || group.desired == wanted.n);
+                group.map_or(wanted.n == 0, |group| stays(&group))
+            }
+            None => live == n || !ran && live == have,
+        };
         Ok((Scaled { hosts: LiveHosts { wanted: wanted.n, ..answer.hosts }, ..answer }, over))
     }
 
