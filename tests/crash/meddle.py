@@ -4,7 +4,8 @@
 Each cell is a verb in a world of its own, held at one of its calls; the operator ends a host, takes a tag off, gives a host of
 somebody else all tags of one of ours, deletes or changes the launch template, or changes, stops or deletes the group. Then the
 verb goes on, and the same command runs again, twice at most. Whatever happens, nothing of anybody else's is ended; exit 0 of a
-verb that sets a size means exactly so many hosts, or a shortfall that `fleet.accept` allows and that is told; any other end is a refusal that says what to do.
+verb that sets a size means exactly so many hosts, or a shortfall that `fleet.accept` allows and that is told; any other end is
+a refusal that says what to do.
 """
 
 import json
