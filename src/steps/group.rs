@@ -281,12 +281,13 @@ impl Steps {
             Err(refusal) => {
                 let why = format!("change the group {}: {}", group.name, refusal.reason);
                 let failure = Failure::to(Exit::Refused, why);
-                Err(spared.named(match refusal.reason {
+                let failure = match refusal.reason {
                     Reason::UnknownIntent => {
                         failure.hint("fleetwright adopt     # when it is yours all the same; then again")
                     }
                     _ => failure.hint("fleetwright status     # what is there, and whose"),
-                }))
+                };
+                Err(spared.named(failure, &group.name))
             }
         }
     }

@@ -21,7 +21,7 @@ pub(super) struct Spared {
 
 impl Spared {
     /// The refusal of the gate with the members that it is about, and what to do about them.
-    pub(super) fn named(&self, mut failure: Failure) -> Failure {
+    pub(super) fn named(&self, mut failure: Failure, group: &str) -> Failure {
         if self.kept.is_empty() && self.foreign.is_empty() {
             return failure;
         }
@@ -34,7 +34,7 @@ impl Spared {
         }
         match self.foreign.first() {
             Some(id) => failure.hint(format!(
-                "aws autoscaling detach-instances --should-decrement-desired-capacity --auto-scaling-group-name GROUP \
+                "aws autoscaling detach-instances --should-decrement-desired-capacity --auto-scaling-group-name {group} \
                  --instance-ids {id}     # gives it back to whoever attached it"
             )),
             None => failure,

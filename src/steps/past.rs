@@ -321,3 +321,53 @@ impl Steps {
         Ok(made.any(|(id, at)| now.duration_since(at) < CONSISTENT && !ended.contains(id)))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::journal::{FleetDir, Holder};
+    use crate::model::{FleetKey, RunId};
+    use serde_json::json;
+
+    /// Only what a launch that was sent once and answered made is certain; that another carries its tags then tells.
+    #[test]
+    fn the_hosts_of_a_launch_are_certain_when_it_was_sent_once_and_answered() {
+        let at = Timestamp::UNIX_EPOCH;
+        let base = tempfile::tempdir().unwrap();
+        let fleet = FleetKey { account: "123456789012".into(), region: "us-east-1".into(), name: "crawl".into() };
+        let dir = FleetDir::locate(Some(base.path()), &fleet).unwrap();
+        let holder = Holder { pid: 1, verb: "launch".to_owned(), run: None, started: at, host: None };
+        let claim = dir.claim(&holder).unwrap();
+        let run = RunId::new(uuid::Uuid::from_u128(1));
+        let begun = Begun {
+            run: run.to_string(),
+            verb: "launch".to_owned(),
+            fleet,
+            request: String::new(),
+            plan: json!(null),
+            at,
+        };
+        let (_, journal) = dir.begin(&claim, run, begun).unwrap();
+        let sent = |action: &str, token: &str| {
+            let call = Draft { action: action.to_owned(), token: Some(token.to_owned()), body: String::new() };
+            journal.intend("capacity.0", call, at).unwrap().intent()
+        };
+        let told = |id, ended: bool, request: Option<&str>| {
+            let request_id = request.map(str::to_owned);
+            let data = json!({ "ended": ended });
+            journal.settle(id, Outcome::Done { ids: vec!["i-1".to_owned()], data, request_id }, at).unwrap();
+        };
+        told(sent(LAUNCH, "answered"), false, Some("r"));
+        told(sent(LAUNCH, "looked-for"), false, None);
+        told(sent(LAUNCH, "another-machine-sent-it"), true, Some("r"));
+        let again = sent(LAUNCH, "repeated");
+        journal.reopen(again, at).unwrap().unwrap();
+        told(again, false, Some("r"));
+        sent(LAUNCH, "open");
+        sent("CreateAutoScalingGroup", "group");
+        let known = made(&History::read(&dir).unwrap());
+        let wanted = [("answered", &["i-1"][..]), ("group", &[])];
+        let wanted = wanted.map(|(token, ids)| (token.to_owned(), ids.iter().map(ToString::to_string).collect()));
+        assert_eq!(known, BTreeMap::from(wanted));
+    }
+}
