@@ -264,27 +264,24 @@ impl Context {
                 .hint(TAG_OFF)
                 .hint("fleetwright adopt     # when they are yours all the same; then again"));
         }
-        let strangers: Vec<String> = live()
-            .filter(|i| !i.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent)))
-            .map(|i| i.id.to_string())
-            .collect();
         // Another machine's hosts of the same epoch carry tokens that this machine would make as well: they converge. Only
-        // without any journal at all is the question asked.
-        if strangers.is_empty() || known.is_empty() && strangers.len() == survey.instances.len() {
+        // without any launch in a journal here is the question not asked.
+        if known.iter().any(|intent| intent.starts_with("fw")) { Self::check_known(survey, history) } else { Ok(()) }
+    }
+
+    /// Refuses where no journal here knows a host: what is launched in its place would come, and it would not go.
+    pub(super) fn check_known(survey: &Survey, history: &History) -> Result<(), Failure> {
+        let known = past::known_intents(history);
+        let knows = |host: &Instance| host.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent));
+        let live = survey.instances.iter().filter(|host| host.state.live());
+        let strangers: Vec<&str> = live.filter(|host| !knows(host)).map(|host| host.id.as_str()).collect();
+        if strangers.is_empty() {
             return Ok(());
         }
-        if known.iter().any(|intent| intent.starts_with("fw")) {
-            return Err(Failure::new(
-                Exit::Refused,
-                format!(
-                    "no journal here knows {} of this fleet: {}",
-                    count(strangers.len(), "host"),
-                    strangers.join(", ")
-                ),
-            )
-            .hint("run it on the machine that launched them, or take them over with --adopt"));
-        }
-        Ok(())
+        let (hosts, list) = (count(strangers.len(), "host"), strangers.join(", "));
+        Err(Failure::new(Exit::Refused, format!("no journal here knows {hosts} of this fleet: {list}"))
+            .hint("run it on the machine that launched them, or take them over:")
+            .hint("fleetwright adopt     # then again"))
     }
 
     /// Refuses to count hosts of which some are drained and about to end.

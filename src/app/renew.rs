@@ -8,7 +8,7 @@ use super::watch::Watch;
 use crate::cli::request::{Launch, Renew, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::journal::History;
+use crate::journal::{Begun, History};
 use crate::model::{Instance, InstanceId, count};
 use crate::plan::renew::{STEP, Turn, Wanted, plan, turn};
 use crate::plan::{Action, scale};
@@ -53,7 +53,10 @@ impl Context {
         let opened = self
             .open(held, &order, async |look| {
                 let history = Self::whole_history(look.state)?;
+                self.check_launching(&history)?;
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
+                self.check_strangers(&survey, &history)?;
+                Self::check_known(&survey, &history)?;
                 let group = survey.group.as_deref();
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
                 self.image_for_new(asked, &survey, &live).await?;
@@ -65,6 +68,18 @@ impl Context {
             None => Vec::new(),
         };
         Ok((wanted.size, ended))
+    }
+
+    /// Refuses to begin beside a launch that is unfinished: the first host to come would be refused for it, and `resume` would
+    /// go on with the recycling.
+    fn check_launching(&self, history: &History) -> Result<(), Failure> {
+        let launches = |begun: &&Begun| begun.verb == "launch" && !past::gives_way(begun) && !self.global.replan;
+        let open = history.unfinished().find_map(|past| past.fold.begun.as_ref().filter(launches));
+        open.map_or(Ok(()), |begun| {
+            Err(Failure::new(Exit::Refused, format!("run {} of launch is unfinished", begun.run))
+                .hint(format!("fleetwright resume {}     # finishes it; then again", begun.run))
+                .hint("or the same command with --replan: from what is there"))
+        })
     }
 
     /// Rounds until all have given way; which they were. What fails stays open: the same command goes on.

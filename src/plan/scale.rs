@@ -102,7 +102,7 @@ pub fn no_more(fleet: &Fleet, group: Option<&Group>, left: u32, request: String)
             let group = Some(name.clone());
             plan.steps.push(Step::new("end", title, Action::End { hosts: Vec::new(), drained: false, left, group }));
         }
-        None => plan.notes.push(format!("{} are there: none has to go", count(left, "host"))),
+        None => plan.notes.push(format!("{} there: none has to go", count_is(left, "host"))),
     }
     plan
 }

@@ -10,9 +10,13 @@ use std::process::Command;
 const SPEC: &str = "tests/specs/it/five.yaml";
 const SIZE: usize = 5;
 
-fn renew(cloud: &Cloud, more: &[&str]) -> Command {
+fn renewed_by(cloud: &Cloud, machine: &str, more: &[&str]) -> Command {
     let verb = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];
-    cloud.cli("laptop", &[&verb[..], more].concat())
+    cloud.cli(machine, &[&verb[..], more].concat())
+}
+
+fn renew(cloud: &Cloud, more: &[&str]) -> Command {
+    renewed_by(cloud, "laptop", more)
 }
 
 /// The fewest and the most hosts that lived at once since the first launch was whole, in the order of what was carried out.
@@ -136,4 +140,28 @@ fn it_goes_on_where_it_was_killed() {
         assert_eq!(least_and_most(&cloud), (SIZE, SIZE + 2), "call {call} {point}");
         cloud.assert_decoys_untouched();
     }
+}
+
+/// It would launch a host, and the old one would not go.
+#[test]
+fn what_it_could_not_finish_it_does_not_begin() {
+    let cloud = Cloud::start(SPEC, 300, &json!({}));
+    cloud.arm("CreateFleet", "before-commit");
+    let mut cut = cloud.launch("laptop").spawn().unwrap();
+    assert!(cloud.held(&mut cut));
+    kill(&mut cut);
+    cloud.release();
+    let refused = expect(&mut renew(&cloud, &[]), 8);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("of launch is unfinished") && said.contains("fleetwright resume"), "{said}");
+    expect(&mut cloud.cli("laptop", &["resume"]), 0);
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+
+    // Another machine, without a journal.
+    let refused = expect(&mut renewed_by(&cloud, "desktop", &[]), 8);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("fleetwright adopt"), "{refused:?}");
+    assert_eq!(cloud.ever_made(), SIZE);
+    expect(&mut cloud.cli("desktop", &["adopt"]), 0);
+    expect(&mut renewed_by(&cloud, "desktop", &[]), 0);
+    assert_eq!((fleet(&cloud).len(), cloud.ever_made()), (SIZE, 2 * SIZE));
 }

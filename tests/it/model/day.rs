@@ -185,6 +185,10 @@ impl Day {
                     let (code, _) = self.run(&mut self.on(order.machine, &["adopt"]), &mut talk)?;
                     prop_assert!(code == 0, "{}", talk.join("\n"));
                 }
+                // What the other machine launched a moment ago is not seen yet, and it was asked for another number.
+                8 if self.shared && said.contains("another machine may be running this campaign") && talk.len() < 3 => {
+                    self.leap(6);
+                }
                 // Another run comes first, and is named.
                 8 if resumed < 3 && said.contains("fleetwright resume") => {
                     resumed += 1;
