@@ -13,6 +13,7 @@ use crate::journal::IntentState;
 use crate::model::{Fault, FaultKind, Tags, count, shell_word, tags};
 use crate::plan::token::run_intent;
 use crate::ssh::Limits;
+use crate::time::sleep;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -21,6 +22,8 @@ use std::time::Duration;
 const VISIBILITY: Duration = Duration::from_mins(2);
 /// How much longer than the canary the worker's command may take, wall time.
 const SLACK: Duration = Duration::from_mins(1);
+/// World time between looks for items that came back.
+const AGAIN: Duration = Duration::from_secs(10);
 
 /// What the journal says of a canary whose items the template has completed.
 const PASSED: &str = "passed";
@@ -133,8 +136,15 @@ impl Steps {
         let limits = Limits { timeout: within.saturating_add(SLACK), max_output: 64 * 1024 };
         let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
         let patience = Patience::until(deadline);
+        // What a worker that was killed with its connection had taken comes back when the next one may have left already.
+        let work = async |again: bool| {
+            if again {
+                self.waiting_again(url).await;
+            }
+            session.exec_tied(&command, limits).await
+        };
         let worked = {
-            let mut worker = Box::pin(session.exec_tied(&command, limits));
+            let mut worker = Box::pin(work(false));
             let mut emptied = Box::pin(wait::until(self.context(), step, &patience, || self.emptied(url)));
             let mut ended = None;
             loop {
@@ -147,8 +157,11 @@ impl Steps {
                         };
                         self.not_emptied(error, &format!("{n} real items on {}", host.id), within, &state)
                     }),
-                    result = &mut worker, if ended.is_none() => match result {
-                        Ok(execution) if execution.success() => ended = Some(reach::ended(&execution)),
+                    result = &mut worker => match result {
+                        Ok(execution) if execution.success() => {
+                            ended = Some(reach::ended(&execution));
+                            worker.set(work(true));
+                        }
                         Ok(execution) => break Err(Failure::new(
                             Exit::Partial,
                             format!("work on {n} real items on {}: the worker broke down: {}", host.id, reach::ended(&execution)),
@@ -161,6 +174,17 @@ impl Steps {
         };
         session.close().await;
         worked
+    }
+
+    /// Returns when items wait in the queue again; whoever looks at the queue too gives up on it in time.
+    async fn waiting_again(&self, url: &str) {
+        loop {
+            sleep(&*self.clock, AGAIN).await;
+            let sample = self.clients.sample(url, None, &*self.clock).await;
+            if sample.is_ok_and(|sample| sample.waiting.is_some_and(|waiting| waiting > 0)) {
+                return;
+            }
+        }
     }
 
     async fn emptied(&self, url: &str) -> Result<Seen<()>, Fault> {
@@ -208,9 +232,10 @@ impl Steps {
                 Some(owned) => self.clients.draft_delete_queue(owned).await,
                 None => Err(lost_draft()),
             },
-            async |permit| {
-                self.clients.delete_queue(permit).await?;
-                Ok((vec![url.to_owned()], Value::Null))
+            async |permit| match self.clients.delete_queue(permit).await {
+                // Sent by a run that was killed before its answer, too.
+                Err(fault) if fault.kind != FaultKind::Gone => Err(fault),
+                Ok(()) | Err(_) => Ok((vec![url.to_owned()], Value::Null)),
             },
         )
         .await
@@ -220,7 +245,7 @@ impl Steps {
     async fn owned_queue(&self, url: &str) -> Result<Option<OwnedIds>, Failure> {
         loop {
             let read_at = self.clock.now();
-            let tags = self.read("read the private queue's tags", async || self.clients.queue_tags(url).await).await?;
+            let Some(tags) = self.tags_of_queue(url).await? else { return Ok(None) };
             let candidate = Candidate { id: url.to_owned(), tags, termination_protected: false };
             if let Some(passed) = self.gate(vec![candidate], read_at)? {
                 return Ok(passed.owned);

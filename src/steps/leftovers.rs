@@ -78,16 +78,19 @@ impl Steps {
         let urls = self.read("list queues of ours", async || self.clients.queues_with_prefix(&prefix).await).await?;
         let mut queues = Vec::new();
         for url in urls {
-            let tags = self
-                .read("read a queue's tags", async || match self.clients.queue_tags(&url).await {
-                    // SQS lists a queue for up to a minute after its end.
-                    Err(fault) if fault.kind == FaultKind::Gone => Ok(None),
-                    tags => tags.map(Some),
-                })
-                .await?;
+            let tags = self.tags_of_queue(&url).await?;
             queues.extend(tags.filter(|tags| self.carries(tags)).map(|tags| (url, tags)));
         }
         Ok(queues)
+    }
+
+    /// `None` where it ended: SQS lists a queue for up to a minute after that.
+    pub(super) async fn tags_of_queue(&self, url: &str) -> Result<Option<Tags>, Failure> {
+        self.read("read a queue's tags", async || match self.clients.queue_tags(url).await {
+            Err(fault) if fault.kind == FaultKind::Gone => Ok(None),
+            tags => tags.map(Some),
+        })
+        .await
     }
 
     /// Ends images beyond the newest `keep` that nobody needs, those that failed, and snapshots that no image holds.

@@ -133,6 +133,15 @@ fn a_worker_that_does_not_work_is_refused_and_leaves_nothing() {
     let talk = stage.ends("canary.yaml", 0, &["--set", command, "verify"]).talk;
     assert!(talk.contains("3 of 3 items completed by the template alone"), "{talk}");
     stage.assert_no_canary();
+    // What one that was killed had taken comes back when the next one has left: it is run again.
+    let work = "/opt/tool/fleetwright work --queue-url {{ queue_url }}";
+    let command = format!(
+        "worker.command=test -e w && exec {work} --exit-when-empty -- true; touch w; timeout -s KILL 1 {work} -- sleep 2 >out 2>&1; true"
+    );
+    let longer = "template.canary.within=8m";
+    let talk = stage.ends("canary.yaml", 0, &["--set", &command, "--set", longer, "verify"]).talk;
+    assert!(talk.contains("3 of 3 items completed by the template alone"), "{talk}");
+    stage.assert_no_canary();
 }
 
 #[test]
