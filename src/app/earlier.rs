@@ -11,7 +11,7 @@ use crate::model::{ImageRequest, InstanceId, tags};
 use crate::plan::bake::to_come;
 use crate::plan::{Action, Plan, build};
 use crate::report::answer::Baked;
-use crate::steps::Options;
+use crate::steps::{Options, leaves_queue, past};
 use std::sync::{Arc, PoisonError};
 
 /// A bake of the past and what it was to make.
@@ -89,7 +89,13 @@ impl Context {
         Some(there).filter(|_| same && made)
     }
 
+    /// A look may show for minutes what a call of ours has ended.
     async fn lives(&self, id: &InstanceId) -> Result<bool, Failure> {
+        if let Some(dir) = self.builder_dir()?
+            && past::gone(&Self::whole_history(&dir)?).contains(id)
+        {
+            return Ok(false);
+        }
         let clients = self.clients().await?;
         let found = self.read(&format!("look at template {id}"), async || clients.instance(id).await).await?;
         Ok(found.is_some_and(|instance| instance.state.live()))
@@ -104,10 +110,12 @@ impl Context {
         let history = Self::whole_history(&held.state)?;
         for past in history.unfinished() {
             let other = past.fold.begun.as_ref().filter(|begun| begun.verb == order.verb && begun.request != request);
-            let Some(begun) = other.filter(|_| past.fold.unresolved().next().is_some()) else { continue };
-            let plan = serde_json::from_value(begun.plan.clone())
+            let Some(begun) = other else { continue };
+            let plan: Plan = serde_json::from_value(begun.plan.clone())
                 .map_err(|e| Failure::to(Exit::State, format!("read the plan of run {}: {e}", begun.run)))?;
-            self.settled(held, past, plan).await?;
+            if past.fold.unresolved().next().is_some() || leaves_queue(&plan, &past.fold) {
+                self.settled(held, past, plan).await?;
+            }
         }
         Ok(())
     }

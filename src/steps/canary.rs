@@ -9,11 +9,13 @@ use crate::engine::run::Done;
 use crate::engine::wait::{self, Patience, Seen, WaitError};
 use crate::exit::Exit;
 use crate::gate::{Candidate, OwnedIds};
-use crate::journal::IntentState;
+use crate::journal::{Fold, IntentState, Outcome};
 use crate::model::{Fault, FaultKind, Tags, count, shell_word, tags};
 use crate::plan::token::run_intent;
+use crate::plan::{Action, Plan};
 use crate::ssh::Limits;
 use crate::time::sleep;
+use jiff::SignedDuration;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -101,6 +103,17 @@ impl Steps {
 
     /// Ends the private queue of a run that nobody goes on with, where it may be there.
     pub(super) async fn canary_over(&self, step: &str, queue: &str) -> Result<(), Failure> {
+        // Too old to be sent again, and old enough to be listed.
+        if let Some(old) = self.forgotten(step, SignedDuration::MAX) {
+            let urls = self.read("look for the private queue", async || self.clients.queues_with_prefix(queue).await);
+            let outcome = match urls.await?.into_iter().find(|url| url.rsplit('/').next() == Some(queue)) {
+                Some(url) => {
+                    Outcome::Done { request_id: None, ids: vec![url.clone()], data: super::output(&MadeQueue { url })? }
+                }
+                None => Outcome::Failed(never_made(&old)),
+            };
+            self.journal.settle(old.id, outcome, self.clock.now()).map_err(state)?;
+        }
         if !self.perhaps_made(step) {
             return Ok(());
         }
@@ -134,7 +147,7 @@ impl Steps {
         let n = items.len();
         // The queue's emptiness is waited for in world time; the command's own limit only has to be the longer one.
         let limits = Limits { timeout: within.saturating_add(SLACK), max_output: 64 * 1024 };
-        let deadline = self.clock.now() + jiff::SignedDuration::try_from(within).unwrap_or_default();
+        let deadline = self.clock.now() + SignedDuration::try_from(within).unwrap_or_default();
         let patience = Patience::until(deadline);
         // What a worker that was killed with its connection had taken comes back when the next one may have left already.
         let work = async |again: bool| {
@@ -257,6 +270,27 @@ impl Steps {
 /// What the end of the queue goes by in the journal.
 fn end_of(step: &str) -> String {
     format!("{step}:end")
+}
+
+/// Whether the run of this plan has perhaps made a private queue and not ended it.
+pub fn leaves_queue(plan: &Plan, fold: &Fold) -> bool {
+    let canaries = plan.steps.iter().filter(|step| matches!(step.action, Action::Canary { .. }));
+    let mut ids = canaries.map(|step| step.id.as_str());
+    let failed = |intent: &IntentState| matches!(intent.outcome, Some(Outcome::Failed(_)));
+    let done = |intent: &IntentState| matches!(intent.outcome, Some(Outcome::Done { .. }));
+    ids.any(|id| !fold.of_step(id).all(failed) && !fold.of_step(&end_of(id)).any(done))
+}
+
+/// Why a call of unknown outcome counts as not carried out.
+fn never_made(intent: &IntentState) -> Fault {
+    Fault {
+        kind: FaultKind::Gone,
+        action: intent.call.action.clone(),
+        code: "absent".to_owned(),
+        message: format!("asked at {}, never answered, and no such queue is listed", intent.last),
+        reason: "it was not carried out".to_owned(),
+        request_id: None,
+    }
 }
 
 /// A call that is in the journal already is never drafted again.

@@ -49,6 +49,7 @@ use serde_json::Value;
 use std::sync::Arc;
 
 pub use adopt::Adopted;
+pub use canary::leaves_queue;
 pub use epoch::Epoch;
 pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
