@@ -24,6 +24,15 @@ pub struct Candidate {
     pub termination_protected: bool,
 }
 
+/// Hosts that are ours for certain.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Made {
+    /// Of intents that are known to have made certain hosts, or none: which. Another host that carries one has copied tags.
+    pub by_intent: BTreeMap<String, BTreeSet<String>>,
+    /// What was seen to come up, or was taken over, whichever intent it carries.
+    pub seen: BTreeSet<String>,
+}
+
 /// All that the decision rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GateFacts {
@@ -45,8 +54,8 @@ pub struct GateFacts {
     pub candidates: Vec<Candidate>,
     /// Intents (ClientTokens) in the journals of this fleet; the candidate's intent tag must be among them.
     pub known_intents: BTreeSet<String>,
-    /// Of intents that are known to have made certain hosts, or none: which. Another host that carries one has copied tags.
-    pub made: BTreeMap<String, BTreeSet<String>>,
+    /// Which hosts are known to be ours, and by which intent.
+    pub made: Made,
     /// Whether only what is past its end may be ended: orphans are.
     pub expired_only: bool,
     /// The template instance, never ended.
@@ -184,10 +193,10 @@ const EACH: [Each; 7] = [
 
 /// Whether tags that name a call of ours were put on a host that this call did not make. Nobody but AWS can put a group's name
 /// on a host, and what a group launches carries the tags of its launch template.
-pub fn copied(made: &BTreeMap<String, BTreeSet<String>>, fleet: &FleetName, id: &str, tags: &Tags) -> bool {
-    let hosts = tags.get(tags::INTENT).and_then(|intent| made.get(intent));
+pub fn copied(made: &Made, fleet: &FleetName, id: &str, tags: &Tags) -> bool {
+    let hosts = tags.get(tags::INTENT).and_then(|intent| made.by_intent.get(intent));
     let grouped = tags.get(tags::GROUP).and_then(|group| group.strip_prefix(OURS)) == Some(fleet.as_str());
-    id.starts_with("i-") && !grouped && hosts.is_some_and(|hosts| !hosts.contains(id))
+    id.starts_with("i-") && !grouped && hosts.is_some_and(|hosts| !hosts.contains(id) && !made.seen.contains(id))
 }
 
 /// Decides what may be ended.

@@ -23,7 +23,7 @@ fn facts(candidates: Vec<Candidate>) -> GateFacts {
         read_at: at(0),
         candidates,
         known_intents: ["fwknown".to_owned()].into(),
-        made: BTreeMap::new(),
+        made: Made::default(),
         expired_only: false,
         template: Some("i-template".into()),
         blast_radius: 10,
@@ -109,7 +109,7 @@ fn a_host_that_the_call_in_its_tags_did_not_make_is_kept() {
     let group = |name: &str| ours("i-3").tags.with(tags::GROUP, name);
     let through = |id: &str, tags: Tags, made: &[&str]| {
         let mut facts = facts(vec![Candidate { id: id.to_owned(), tags, termination_protected: false }]);
-        facts.made = [("fwknown".to_owned(), made.iter().map(|id| (*id).to_owned()).collect())].into();
+        facts.made.by_intent = [("fwknown".to_owned(), made.iter().map(|id| (*id).to_owned()).collect())].into();
         !passed(&facts).is_empty()
     };
     assert!(through("i-3", ours("i-3").tags, &["i-2", "i-3"]));
@@ -118,6 +118,11 @@ fn a_host_that_the_call_in_its_tags_did_not_make_is_kept() {
     assert!(through("vol-3", ours("i-3").tags, &["i-2"]), "nobody is told which volumes a launch makes");
     assert!(through("i-3", group("fleetwright-crawl"), &[]), "its group made it");
     assert!(!through("i-3", group("fleetwright-crawler"), &[]));
+    let mut seen = facts(vec![ours("i-3")]);
+    seen.made = Made { by_intent: [("fwknown".to_owned(), ["i-2".to_owned()].into())].into(), ..Made::default() };
+    assert!(passed(&seen).is_empty());
+    seen.made.seen.insert("i-3".to_owned());
+    assert_eq!(passed(&seen), ["i-3"], "it was seen to come up");
 }
 
 #[test]
@@ -187,7 +192,7 @@ fn world(reason: &Reason) -> Option<GateFacts> {
         Reason::Protected => thing.tags = thing.tags.clone().with(tags::PROTECT, ""),
         Reason::TerminationProtected => thing.termination_protected = true,
         Reason::UnknownIntent => facts.known_intents.clear(),
-        Reason::Copied => facts.made = [("fwknown".to_owned(), ["i-2".to_owned()].into())].into(),
+        Reason::Copied => facts.made.by_intent = [("fwknown".to_owned(), ["i-2".to_owned()].into())].into(),
         Reason::NotExpired => facts.expired_only = true,
         Reason::OtherGroup => return None,
     }

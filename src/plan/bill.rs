@@ -4,8 +4,8 @@ use super::rates::Rates;
 use crate::model::{Cost, Market, Money, Zone};
 use jiff::{SignedDuration, Timestamp};
 
-/// EC2 bills Linux by the second, a minute at least.
-const LEAST: SignedDuration = SignedDuration::from_mins(1);
+/// "billed in one-second increments, with a minimum of 60 seconds" (EC2 user guide, On-Demand Instances; spot alike).
+pub(super) const LEAST: SignedDuration = SignedDuration::from_mins(1);
 
 /// One host that was launched in this campaign.
 #[derive(Clone, Debug, PartialEq, Eq)]

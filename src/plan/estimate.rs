@@ -1,5 +1,6 @@
 //! What a launch will cost and how long it takes, with every assumption named. Pure; what nobody knows stays unknown.
 
+use super::bill::LEAST;
 use super::rates::Rates;
 use crate::model::buckets::{LAUNCHED, READS};
 use crate::model::{Bucket, Cost, Market, Money, Zone, count};
@@ -172,16 +173,13 @@ fn lasting(per_hour: Range, seconds: i64) -> Range {
     Range { low: per_hour.low.per_hour_for(seconds), high: per_hour.high.per_hour_for(seconds) }
 }
 
-/// "billed in one-second increments, with a minimum of 60 seconds" (EC2 user guide, On-Demand Instances; spot alike).
-const SHORTEST: i64 = 60;
-
 /// How long the job takes, and why; no less than what a host is billed for.
 pub fn length(job: &Job) -> Option<(i64, String)> {
     if let (Some(items), Some(rate)) = (job.items, job.rate) {
         #[expect(clippy::cast_precision_loss, reason = "an estimate; counts of items stay far below 2^52")]
         let seconds = jiff::SignedDuration::try_from_secs_f64((items as f64 / rate).ceil()).ok()?.as_secs();
         return Some((
-            seconds.max(SHORTEST),
+            seconds.max(LEAST.as_secs()),
             format!("{items} items at {}, when the hosts keep up with the feed", per_second(rate)),
         ));
     }

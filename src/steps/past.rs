@@ -4,7 +4,7 @@ use super::call::state;
 use super::settle::Settled;
 use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
-use crate::gate;
+use crate::gate::{self, Made};
 use crate::journal::{Begun, Draft, History, IntentState, Outcome, PastRun};
 use crate::model::{FleetName, Instance, InstanceId, Region, Survey};
 use crate::plan::bill::{End, Used};
@@ -35,7 +35,7 @@ pub fn known_intents(history: &History) -> BTreeSet<String> {
 /// Which hosts the intents made of which that is certain: a launch that was sent once and answered, and what makes no hosts.
 /// What else carries one of these was not made by us; what a launch saw come up, by itself or by a group, or was taken over is
 /// ours all the same.
-pub fn made(history: &History) -> BTreeMap<String, BTreeSet<String>> {
+pub fn made(history: &History) -> Made {
     let mut made: BTreeMap<String, Option<BTreeSet<String>>> = BTreeMap::new();
     for (_, intent) in history.intents() {
         let Some(token) = &intent.call.token else { continue };
@@ -51,10 +51,10 @@ pub fn made(history: &History) -> BTreeMap<String, BTreeSet<String>> {
         let known = made.entry(token.clone()).or_insert_with(|| Some(BTreeSet::new()));
         *known = known.take().zip(hosts).map(|(known, hosts)| &known | &hosts);
     }
-    let up = came_up(history);
-    let known = || up.iter().map(InstanceId::to_string);
-    let certain = made.into_iter().filter_map(|(token, hosts)| Some((token, hosts?)));
-    certain.map(|(token, hosts)| (token, hosts.into_iter().chain(known()).collect())).collect()
+    Made {
+        by_intent: made.into_iter().filter_map(|(token, hosts)| Some((token, hosts?))).collect(),
+        seen: came_up(history).iter().map(InstanceId::to_string).collect(),
+    }
 }
 
 /// Tells hosts that carry the tags of a call that did not make them: by [`made`], as the gate has it.
@@ -368,6 +368,6 @@ mod tests {
         let known = made(&History::read(&dir).unwrap());
         let wanted = [("answered", &["i-1"][..]), ("group", &[])];
         let wanted = wanted.map(|(token, ids)| (token.to_owned(), ids.iter().map(ToString::to_string).collect()));
-        assert_eq!(known, BTreeMap::from(wanted));
+        assert_eq!((known.by_intent, known.seen), (BTreeMap::from(wanted), BTreeSet::new()));
     }
 }

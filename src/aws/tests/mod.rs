@@ -9,7 +9,7 @@ use crate::journal::memory::MemoryStore;
 use crate::journal::{Begun, Draft, Journal, Permit};
 use crate::model::{FleetKey, FleetRequest, Tags, TemplateId, TemplateRequest, tags};
 use jiff::Timestamp;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 pub(super) const FLEET: &str = r#"<?xml version="1.0" encoding="UTF-8"?>
 <CreateFleetResponse xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>r</requestId><fleetId>fleet-1</fleetId><fleetInstanceSet><item><lifecycle>spot</lifecycle><instanceIds><item>i-1</item><item>i-2</item></instanceIds><instanceType>m7i.large</instanceType><launchTemplateAndOverrides><overrides><subnetId>subnet-a</subnetId></overrides></launchTemplateAndOverrides></item><item><lifecycle>on-demand</lifecycle><instanceIds><item>i-3</item></instanceIds><instanceType>m7a.large</instanceType></item></fleetInstanceSet><errorSet><item><errorCode>InsufficientInstanceCapacity</errorCode><errorMessage>none</errorMessage><lifecycle>spot</lifecycle></item></errorSet></CreateFleetResponse>"#;
@@ -81,7 +81,7 @@ pub(super) fn owned(ids: &[&str]) -> OwnedIds {
         read_at: now,
         candidates: ids.iter().map(candidate).collect(),
         known_intents: BTreeSet::from(["fw".to_owned()]),
-        made: BTreeMap::new(),
+        made: crate::gate::Made::default(),
         expired_only: false,
         template: None,
         blast_radius: 1000,
