@@ -7,12 +7,13 @@ use crate::aws::Clients;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Group, Instance, InstanceState, Mark, Sample, Survey, tags};
+use crate::model::{Group, Instance, InstanceState, Mark, Sample, Survey, count_is, tags};
 use crate::plan::verdict::Feeding;
 use crate::plan::{build, slots};
 use crate::report::answer::{BuiltLine, FeedLine, GroupLine, HostLine, ImageLine, Reined, RunLine, Status};
 use crate::steps::past;
 use crate::survey::For;
+use jiff::SignedDuration;
 
 impl Context {
     pub(super) async fn status(&self) -> Result<Exit, Failure> {
@@ -73,6 +74,7 @@ impl Context {
             launched: launched.to_string(),
             reason: None,
         }));
+        self.warn_of_overdue(&live);
         hosts.sort_by_key(|host| (host.slot.unwrap_or(u32::MAX), host.id.clone()));
         let status = Status {
             fleet: self.fleet.name.to_string(),
@@ -95,6 +97,9 @@ impl Context {
     }
 }
 
+/// How long after its end a host may still be seen: the unit on it looks once a minute and drains its worker first.
+const OVERDUE: SignedDuration = SignedDuration::from_mins(30);
+
 impl Context {
     /// The queue's counters, where the spec has a queue, or why they can't be read.
     async fn counters(&self, clients: &Clients) -> Option<Result<Sample, String>> {
@@ -115,6 +120,23 @@ impl Context {
         };
         let sample = async || clients.sample(&queue.url, dead.as_deref(), &*self.clock).await;
         Some(self.read("look at the queue", sample).await.map_err(told))
+    }
+
+    /// Hosts end themselves when their time is over, but for protected ones; those that have not are told of.
+    fn warn_of_overdue(&self, live: &[Instance]) {
+        let now = self.clock.now() - OVERDUE;
+        let overdue: Vec<&str> = live
+            .iter()
+            .filter(|host| host.marked(Mark::Protect).is_none() && host.tags.ends().is_some_and(|end| end < now))
+            .map(|host| host.id.as_str())
+            .collect();
+        if !overdue.is_empty() {
+            let (hosts, list) = (count_is(overdue.len(), "host"), overdue.join(", "));
+            self.events.warn(format!(
+                "{hosts} past EXPIRES and had to power off by now: {list}; fleetwright down --only {} ends what did not",
+                overdue.join(",")
+            ));
+        }
     }
 
     /// The fleet's group, and why it lacks hosts, if it does.

@@ -272,7 +272,8 @@ pub fn choose_image<'a>(images: &'a [Image], spec: &ImageSpec, unattested: bool)
     let Some(image) = images.iter().find(fits) else {
         let encrypted = key.map(|key| format!(" that `bake` encrypted with {key}")).unwrap_or_default();
         let message = format!("this fleet has no available image{encrypted}");
-        return Err(Unplannable::new(Exit::Usage, message, "fleetwright bake"));
+        let hints = ["fleetwright bake", "fleetwright launch --image ami-...     # one that is there already"];
+        return Err(Unplannable { exit: Exit::Usage, message, hints: hints.map(str::to_owned).to_vec() });
     };
     check_attested(image, unattested)?;
     Ok(image)

@@ -145,9 +145,9 @@ impl Field {
                     (7, _) => format!("{},{}", self.range(from, 6), self.range(0, to)),
                     (most, _) => format!("{},{}", self.range(from, most), self.range(self.least, to)),
                 };
-                return Err(
-                    self.wrong(format!("has the range `{range}`, which ends before it begins: write `{parts}`"))
-                );
+                // With a step, two ranges are another schedule.
+                let write = if part.contains('/') { String::new() } else { format!(": write `{parts}`") };
+                return Err(self.wrong(format!("has the range `{range}`, which ends before it begins{write}")));
             }
             for value in (from..=to).step_by(step.into()) {
                 bits |= 1 << value;

@@ -64,6 +64,12 @@ fn hosts_live_longer_once_and_nobody_else_does() {
         }
     }
     cloud.assert_decoys_untouched();
+    // They have no unit that would end them.
+    let status = || String::from_utf8(expect(&mut cloud.cli("laptop", &["status"]), 0).stderr).unwrap();
+    assert_eq!(status(), "");
+    cloud.control("POST", "clock", &json!({ "advance": "20h" }));
+    let told = status();
+    assert!(told.contains("past EXPIRES") && hosts.iter().all(|id| told.contains(id.as_str())), "{told}");
     let runs = answer(&cloud, &["runs", "list"]);
     let verbs: Vec<&str> = runs["runs"].as_array().unwrap().iter().map(|run| run["verb"].as_str().unwrap()).collect();
     assert_eq!(verbs, ["extend", "extend", "launch"], "{runs:#}");

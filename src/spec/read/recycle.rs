@@ -129,7 +129,8 @@ fn zone(text: &str) -> Result<String, Wrong> {
     let offset = |text: &str| {
         let hours: i32 =
             text.trim_start_matches("UTC").trim_start_matches("GMT").trim_end_matches(":00").parse().ok()?;
-        (-14..=12).contains(&-hours).then(|| format!("Etc/GMT{:+}, or the place whose clocks you mean", -hours))
+        let westwards = hours.checked_neg().filter(|hours| (-14..=12).contains(hours))?;
+        Some(format!("Etc/GMT{westwards:+}, or the place whose clocks you mean"))
     };
     match jiff::tz::db().get(text) {
         Ok(zone) if zone.iana_name() == Some(text) => Ok(text.to_owned()),

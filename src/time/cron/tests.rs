@@ -38,6 +38,7 @@ fn what_aws_refuses_is_refused_by_field() {
             "0 22 * * FRI-MON",
             "day of the week has the range `FRI-MON`, which ends before it begins: write `fri-sat,sun-mon`",
         ),
+        ("0 22-2/2 * * *", "hour has the range `22-2`, which ends before it begins"),
         ("0 0 * * 7-2", "day of the week has the range `7-2`, which ends before it begins: write `sun-tue`"),
         ("0 0 1 dec-jan *", "month has the range `dec-jan`, which ends before it begins: write `dec,jan`"),
         ("*/0 0 * * *", "minute has the step of `*/0`, which is no number of 1 or more"),
