@@ -90,6 +90,11 @@ impl GroupMember {
         self.state.ends_with("Standby")
     }
 
+    /// Whether it is neither on its way in nor out: set aside or being so counts as in.
+    pub fn settled(&self) -> bool {
+        self.state == "InService" || self.standby()
+    }
+
     /// Whether it is on its way out.
     pub fn leaves(&self) -> bool {
         self.ends() || self.state.starts_with("Detach")

@@ -8,10 +8,13 @@ use super::worker::STOP;
 use super::{Steps, past};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
+use crate::engine::tools::Until;
+use crate::engine::wait::Seen;
 use crate::exit::Exit;
 use crate::gate::Reason;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, Mark, Tags, shell_word, tags};
+use crate::model::{GroupMember, Host, Instance, InstanceId, InstanceState, Mark, Tags, shell_word, tags};
+use crate::plan::CONSISTENT;
 use crate::ssh::{Input, Target};
 use jiff::Timestamp;
 use serde_json::json;
@@ -47,13 +50,14 @@ impl Steps {
     /// Lets Auto Scaling keep a member of the fleet's group when the group gets smaller, or no longer.
     pub(super) async fn shield(&self, step: &str, name: &str, id: &InstanceId, on: bool) -> Result<Done, Failure> {
         self.may_change_tags("protect a host")?;
-        let group = self.group_now(name).await?;
-        let member = group.as_ref().is_some_and(|group| group.members.iter().any(|one| one.id == *id && !one.leaves()));
-        if !member || self.one_of_ours(id).await?.is_none() {
+        let Some(member) = self.settled_member(step, name, id).await? else {
             return Ok(Done::unchanged(json!({}), format!("{id} is no member of {name} any more")));
+        };
+        if self.one_of_ours(id).await?.is_none() {
+            return Ok(Done::unchanged(json!({}), format!("{id} is gone")));
         }
         let told = if on { "kept when the group gets smaller" } else { "kept no longer" };
-        if group.is_some_and(|group| group.protects(id) == on) {
+        if member.protected == on {
             return Ok(Done::unchanged(json!({}), told));
         }
         self.change(
@@ -64,6 +68,22 @@ impl Steps {
         )
         .await?;
         Ok(Done::new(json!({}), told))
+    }
+
+    /// A member of the group that stays in it, as it is once Auto Scaling takes protection for it: "in `InService`,
+    /// `EnteringStandby` or `Standby`" (SetInstanceProtection). One that is launched a moment ago is waited for.
+    async fn settled_member(&self, step: &str, name: &str, id: &InstanceId) -> Result<Option<GroupMember>, Failure> {
+        let what = format!("{id} to be in service in {name}");
+        let deadline = self.clock.now() + CONSISTENT;
+        self.until(Until { step: step.to_owned(), what, good: 1, deadline }, async || {
+            let group = self.clients.group_alone(name).await?;
+            let member = group.and_then(|group| group.members.into_iter().find(|one| one.id == *id && !one.leaves()));
+            Ok(match member {
+                Some(member) if !member.settled() => Seen::NotYet(format!("it is {}", member.state).into()),
+                settled => Seen::Good(settled),
+            })
+        })
+        .await
     }
 
     /// Stops the worker, now and for the next boot. It gives back what it works on, or the queue takes it back in time.

@@ -218,6 +218,22 @@ fn a_protected_host_is_kept_by_its_group_too() {
     assert!(cloud.live("crew").contains(&kept));
     killed(&cloud, &["protect", &kept, "--off"], "SetInstanceProtection", "after-commit");
     assert_eq!(protected(), Vec::<String>::new());
+    // AWS takes no protection for what it has only begun to launch.
+    cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={kept}"));
+    cloud.control("POST", "clock", &json!({ "speed": 1 }));
+    let begun = || {
+        let members = group(&cloud).unwrap()["instances"].as_array().unwrap().clone();
+        members.iter().find(|one| one["state"] == "Pending").map(|one| one["id"].as_str().unwrap().to_owned())
+    };
+    let looks = std::iter::repeat_with(|| {
+        cloud.control("POST", "clock", &json!({ "advance": "1s" }));
+        asked(&cloud, "Action=DescribeAutoScalingGroups");
+        begun()
+    });
+    let young = looks.take(1000).flatten().next().expect("the group replaces it");
+    cloud.control("POST", "clock", &json!({ "speed": 600 }));
+    expect(&mut cloud.cli("laptop", &["protect", &young]), 0);
+    assert_eq!(protected(), [young]);
 }
 
 #[test]
