@@ -1,7 +1,6 @@
 //! The one error that reaches the user: how to exit, what went wrong, what may be left, what to type next.
 
 use crate::engine::failure::Failure;
-use crate::event::Event;
 use crate::exit::Exit;
 use crate::gate::Refusal;
 use crate::model::{Fault, FaultKind, Residue};
@@ -81,11 +80,6 @@ impl AppError {
         let Self { kind, message, source, hints, residue, quiet } = self;
         let cause = Cause { message, source };
         Self { kind, message: what.into(), source: Some(Box::new(cause)), hints, residue, quiet }
-    }
-
-    /// The run's last event.
-    pub fn last_event(&self) -> Event {
-        Event::RunFinished { exit: self.kind.code(), summary: self.message.clone(), cost: None }
     }
 
     /// Prints it and tells how to exit; a reader that went away is no failure.

@@ -19,7 +19,7 @@ use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::AtomicBool;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -66,10 +66,16 @@ pub(super) struct Context {
 struct Recorder {
     run: Mutex<Option<Jsonl>>,
     wait: Mutex<Option<Jsonl>>,
+    under_way: AtomicBool,
 }
 
 impl Sink for Recorder {
     fn emit(&self, event: &Stamped) {
+        match event.event {
+            Event::RunStarted { .. } => self.under_way.store(true, Ordering::Relaxed),
+            Event::RunFinished { .. } => self.under_way.store(false, Ordering::Relaxed),
+            _ => {}
+        }
         for file in [&self.run, &self.wait] {
             if let Some(file) = file.lock().unwrap_or_else(PoisonError::into_inner).as_ref() {
                 file.emit(event);
@@ -276,7 +282,7 @@ impl Context {
             planning: self.planning.clone(),
             answered: OnceLock::new(),
             in_ci: self.in_ci,
-            standing: AtomicBool::new(self.standing.load(std::sync::atomic::Ordering::Relaxed)),
+            standing: AtomicBool::new(self.standing.load(Ordering::Relaxed)),
             recorder: Arc::clone(&self.recorder),
             clients: self.clients.clone(),
             bucket: self.bucket.clone(),
@@ -330,6 +336,14 @@ impl Context {
         }
         let (verb, fleet) = (verb.to_owned(), self.fleet.name.to_string());
         self.events.emit(Event::RunStarted { run: run.to_string(), verb, fleet, resumed });
+    }
+
+    /// Tells the end of a run that is stopped in the middle, if one is under way.
+    pub(super) fn ends_early(&self, why: &Failure) {
+        if self.recorder.under_way.load(Ordering::Relaxed) {
+            let (exit, summary) = (why.exit.code(), why.to_string());
+            self.events.emit(Event::RunFinished { exit, summary, cost: None });
+        }
     }
 
     /// From now on events are copied into the run's directory.

@@ -159,23 +159,29 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
                     None => std::future::pending().await,
                 }
             };
-            let ended = tokio::select! {
-                done = async {
-                    context.fetch().await?;
-                    context.fetch_builder().await?;
-                    with_context(&context, verb).await
-                } => done,
-                () = late => Err(if ends { context.cut_short(&span(timeout)).await } else {
+            let mut work = Box::pin(async {
+                context.fetch().await?;
+                context.fetch_builder().await?;
+                with_context(&context, verb).await
+            });
+            let cut = tokio::select! {
+                done = &mut work => return context.close(told_of, done).await,
+                () = late => {
                     Failure::to(Exit::Deadline, format!("finish within --timeout {}", span(timeout)))
                         .hint("the same command again goes on; a longer --timeout gives it more time")
-                }),
+                }
                 // The third Ctrl-C: the journal knows the rest.
                 () = context.cancel.wait(Level::Leave) => {
-                    Err(Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
-                        .hint("the same command again, or: fleetwright resume"))
+                    Failure::interrupted(context.cancel.exit().unwrap_or(Exit::Interrupted))
+                        .hint("the same command again, or: fleetwright resume")
                 }
             };
-            context.close(told_of, ended).await
+            context.ends_early(&cut);
+            // What it holds is free again.
+            drop(work);
+            let late = cut.exit == Exit::Deadline;
+            let cut = if ends && late { context.cut_short(&span(timeout)).await } else { cut };
+            context.close(told_of, Err(cut)).await
         }
     }
 }

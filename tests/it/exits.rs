@@ -126,7 +126,7 @@ fn a_state_directory_that_is_none_is_9() {
 
 #[test]
 fn hosts_that_do_not_end_are_10() {
-    let cloud = Cloud::start(JOB, 3600, &json!({ "stuck": [{ "state": "shutting-down" }] }));
+    let cloud = Cloud::start(JOB, 900, &json!({ "stuck": [{ "state": "shutting-down" }] }));
     expect(&mut launch(&cloud, &[]), 0);
     let output = ends(&mut cloud.cli("laptop", &["down"]), 10, "Left in the account");
     let stuck = cloud.world()["instances"].as_array().unwrap().iter().find(|i| i["state"] == "shutting-down").unwrap()
@@ -166,6 +166,9 @@ fn a_job_that_stalls_is_12_and_one_that_is_late_13() {
     ends(&mut cloud.cli("laptop", &["wait"]), 12, "stalled");
     ends(&mut cloud.cli("laptop", &["--set", "done.deadline=4m", "wait"]), 13, "deadline");
     ends(&mut cloud.cli("laptop", &["--timeout", "1m", "wait"]), 13, "--timeout");
+    let runs = cloud.cli("laptop", &["runs", "list"]).output().unwrap();
+    let runs: serde_json::Value = serde_json::from_slice(&runs.stdout).unwrap();
+    assert_eq!((&runs["runs"][0]["state"], &runs["runs"][0]["exit"]), (&"ended".into(), &13.into()), "{runs:#}");
 }
 
 #[test]
