@@ -17,7 +17,7 @@ const COPY: &str = "CopyImage";
 const DEREGISTER: &str = "DeregisterImage";
 
 impl Clients {
-    /// Our account's images with the fleet's tag, newest first.
+    /// Our account's images with the fleet's tag, newest first, those that are disabled among them.
     pub async fn images_of_fleet(&self, fleet: &FleetName) -> Result<Vec<Image>, Fault> {
         let mut images = self.images(self.of_fleet(fleet), true).await?;
         images.sort_by(|a, b| (b.created, &b.id).cmp(&(a.created, &a.id)));
@@ -74,9 +74,10 @@ impl Clients {
     async fn images(&self, filters: Vec<Filter>, own: bool) -> Result<Vec<Image>, Fault> {
         let raw = pages(DESCRIBE, |token| {
             let call = self.ec2().describe_images().set_filters(Some(filters.clone())).max_results(1000);
-            let call = call.set_next_token(token);
-            // What is deprecated can be launched by its id, and a filter by id does not name it.
-            let call = if own { call.owners("self") } else { call.include_deprecated(true) };
+            // What is deprecated can be launched by its id, and a filter by id does not name it; what is disabled is paid for,
+            // and holds its snapshots, too.
+            let call = call.set_next_token(token).include_deprecated(true).include_disabled(true);
+            let call = if own { call.owners("self") } else { call };
             async {
                 let answer = read(DESCRIBE, call.send()).await?;
                 Ok((answer.images.unwrap_or_default(), answer.next_token))

@@ -24,7 +24,7 @@ pub enum Fate {
     Protected,
     /// It is among the newest that are kept.
     Kept,
-    /// It failed, or there are enough newer ones.
+    /// It failed, is disabled, or there are enough newer ones.
     Surplus,
 }
 
@@ -47,8 +47,12 @@ pub fn users(survey: &Survey, image: &Image) -> Users {
 pub fn fates(survey: &Survey, keep: u32) -> Vec<Fate> {
     let mut kept = 0;
     let fate = |image: &Image| {
-        // What a bake that was cut short only made to copy is no image to launch.
-        let failed = image.state == ImageState::Failed || image.tags.get(tags::DRAFT).is_some();
+        // What somebody disabled, or a bake that was cut short only made to copy, is no image to launch.
+        let failed = match &image.state {
+            ImageState::Failed => true,
+            ImageState::Other(state) if state == "disabled" => true,
+            _ => image.tags.get(tags::DRAFT).is_some(),
+        };
         let newest = !failed && kept < keep;
         kept += u32::from(!failed);
         let users = users(survey, image);
@@ -150,6 +154,7 @@ mod tests {
         let mut survey = Survey::untaken(Timestamp::UNIX_EPOCH, "1".into(), "us-east-1".into());
         let none = Tags::default;
         survey.images = vec![
+            image("disabled", ImageState::Other("disabled".to_owned()), none()),
             image("failed", Failed, none()),
             image("pending", Pending, none()),
             image("draft", Available, none().with(tags::DRAFT, "run")),
@@ -167,10 +172,10 @@ mod tests {
             tags: none(),
             versions: vec![version(1, "once"), version(2, "named")],
         });
-        assert_eq!(fates(&survey, 2), [Surplus, Kept, Surplus, Kept, Used, Surplus, Surplus, Used, Protected]);
+        assert_eq!(fates(&survey, 2), [Surplus, Surplus, Kept, Surplus, Kept, Used, Surplus, Surplus, Used, Protected]);
         assert_eq!(fates(&survey, 0)[..4], [Surplus; 4]);
         let ids: Vec<&str> = surplus(&survey, 2).iter().map(|image| image.id.as_str()).collect();
-        assert_eq!(ids, ["failed", "draft", "once", "dead"]);
-        assert_eq!(users(&survey, &survey.images[5]).versions, [1]);
+        assert_eq!(ids, ["disabled", "failed", "draft", "once", "dead"]);
+        assert_eq!(users(&survey, &survey.images[6]).versions, [1]);
     }
 }

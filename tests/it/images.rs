@@ -68,9 +68,11 @@ fn images_that_nobody_needs_are_ended_once() {
     assert_eq!(answer(&cloud, &["images", "prune"])["ended"], json!([]));
     assert!(cloud.world()["images"].as_array().unwrap().iter().any(|image| image["id"] == IMAGE), "not ours");
     assert_eq!(cloud.live("mould").len(), 2);
-    // The fleet is gone, and so is what needed the image.
+    // The fleet is gone, and so is what needed the image. What somebody disabled is paid for as long as it is there.
+    cloud.ec2(&format!("Action=DisableImage&Version=2016-11-15&ImageId={}", images[4]));
     expect(&mut cloud.cli("laptop", &["down", "--images"]), 0);
-    assert_eq!(there(&cloud).iter().collect::<Vec<_>>(), [&images[2], &images[4]]);
+    assert_eq!(there(&cloud).iter().collect::<Vec<_>>(), [&images[2]]);
+    assert_eq!(cloud.world()["snapshots"].as_array().unwrap().len(), 1);
     cloud.assert_decoys_untouched();
 }
 

@@ -142,7 +142,7 @@ impl Ec2 {
         let users = ask.params.texts("ExecutableBy");
         let mut retired = Vec::new();
         for (_, image) in self.images.all_seen(&ask.eye) {
-            if !ask.params.texts("ImageId").contains(&image.id) && self.retired(image, ask)? {
+            if self.retired(image, ask)? {
                 retired.push(image.id.clone());
             }
         }

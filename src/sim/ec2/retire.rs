@@ -20,9 +20,9 @@ impl Ec2 {
         self.retire(ask, |image| image.deprecated = Some(at))
     }
 
-    /// From now on nobody can launch the image.
+    /// From now on nobody can launch the image, and nobody else sees it.
     pub(super) fn disable_image(&mut self, ask: &Ask) -> Handled {
-        self.retire(ask, |image| image.disabled = true)
+        self.retire(ask, |image| (image.disabled, image.public) = (true, false))
     }
 
     fn retire(&mut self, ask: &Ask, change: impl FnOnce(&mut Image)) -> Handled {
@@ -40,12 +40,13 @@ impl Ec2 {
         Ok(done(xml, None))
     }
 
-    /// Whether DescribeImages leaves an image out that nobody named: other accounts' that are deprecated, and all that are
-    /// disabled, unless such were asked for.
+    /// Whether DescribeImages leaves an image out unless such were asked for: another account's that is deprecated and that
+    /// nobody named, and every one that is disabled.
     pub(super) fn retired(&self, image: &Image, ask: &Ask) -> Result<bool, ApiError> {
         let asked = |name: &str| ask.params.flag(name).map(|flag| flag == Some(true));
         let old = image.owner != self.account && image.deprecated.is_some_and(|at| at <= ask.now);
-        Ok(old && !asked("IncludeDeprecated")? || image.disabled && !asked("IncludeDisabled")?)
+        let named = ask.params.texts("ImageId").contains(&image.id);
+        Ok(old && !named && !asked("IncludeDeprecated")? || image.disabled && !asked("IncludeDisabled")?)
     }
 }
 
@@ -88,10 +89,16 @@ mod tests {
         assert_eq!(texts(&world.ok("DescribeImages", &[("ImageId.1", IMAGE)]), "deprecationTime").len(), 1, "named");
         world.run(&[]);
 
+        let now = world.now;
+        world.ec2.images.change(&own, now, |image| image.public = true);
         world.ok("DisableImage", &[("ImageId", &own)]);
         assert_eq!(listed(&mut world, &[]), Vec::<String>::new());
+        assert_eq!(texts(&world.ok("DescribeImages", &[("ImageId.1", &own)]), "imageId").len(), 0, "named, too");
         let body = world.ok("DescribeImages", &named(&[("IncludeDisabled", "true")]));
-        assert_eq!(texts(&body, "imageState"), ["disabled"]);
+        assert_eq!(
+            (texts(&body, "imageState"), texts(&body, "isPublic")),
+            (vec!["disabled".to_owned()], vec!["false".to_owned()])
+        );
         assert_eq!(world.fails("RunInstances", &run(&[("ImageId", &own)])).code, "InvalidAMIID.Unavailable");
         assert_eq!(world.fails("DisableImage", &[("ImageId", IMAGE)]).code, "AuthFailure");
         let past = [("ImageId", own.as_str()), ("DeprecateAt", "2020-01-01T00:00:00Z")];
