@@ -57,6 +57,7 @@ impl S3 {
         let asked = Asked(parameters);
         let (name, key) = (asked.text("Bucket"), asked.text("Key"));
         if call.action == "CreateBucket" {
+            located(&String::from_utf8_lossy(bytes), &call.region)?;
             if self.buckets.contains_key(name) {
                 let message = "Your previous request to create the named bucket succeeded and you already own it.";
                 return Err(ApiError::new("BucketAlreadyOwnedByYou", message).with_status(409));
@@ -126,6 +127,27 @@ fn no_such_key() -> ApiError {
 fn unmet() -> ApiError {
     ApiError::new("PreconditionFailed", "At least one of the pre-conditions you specified did not hold")
         .with_status(412)
+}
+
+/// "Regions outside of us-east-1 require the appropriate `LocationConstraint` to be specified in order to create the bucket in
+/// the desired Region"; `EU` is eu-west-1, and us-east-1 has none.
+fn located(body: &str, region: &str) -> Result<(), ApiError> {
+    let given = body.split_once("<LocationConstraint>").and_then(|(_, rest)| rest.split('<').next());
+    let place = match given {
+        Some("EU") => Some("eu-west-1"),
+        Some("us-east-1") => {
+            return Err(ApiError::new("InvalidLocationConstraint", "The specified location-constraint is not valid"));
+        }
+        other => other,
+    };
+    if place.unwrap_or("us-east-1") == region {
+        return Ok(());
+    }
+    let message = format!(
+        "The {} location constraint is incompatible for the region specific endpoint this request was sent to.",
+        given.unwrap_or("unspecified")
+    );
+    Err(ApiError::new("IllegalLocationConstraintException", message))
 }
 
 /// "If an object with the same key name already exists ... 412"; "If there's no current object version with the same name ...
@@ -300,6 +322,28 @@ mod tests {
             Err("BucketAlreadyOwnedByYou".to_owned())
         );
         call(&mut s3, "CreateBucket", json!({"Bucket": "new"}), b"").unwrap();
+    }
+
+    #[test]
+    fn a_bucket_is_made_where_the_call_goes() {
+        let body = |place: &str| {
+            format!(
+                "<CreateBucketConfiguration><LocationConstraint>{place}</LocationConstraint></CreateBucketConfiguration>"
+            )
+        };
+        let made = |place: Option<&str>, region: &str| {
+            let body = place.map(body).unwrap_or_default();
+            located(&body, region).map_err(|error| (error.code, error.status))
+        };
+        for (place, region) in [(None, "us-east-1"), (Some("eu-west-1"), "eu-west-1"), (Some("EU"), "eu-west-1")] {
+            assert_eq!(made(place, region), Ok(()), "{place:?} in {region}");
+        }
+        let illegal = Err(("IllegalLocationConstraintException".to_owned(), 400));
+        for (place, region) in [(None, "eu-west-1"), (Some("eu-west-2"), "eu-west-1"), (Some("eu-west-1"), "us-east-1")]
+        {
+            assert_eq!(made(place, region), illegal, "{place:?} in {region}");
+        }
+        assert_eq!(made(Some("us-east-1"), "us-east-1"), Err(("InvalidLocationConstraint".to_owned(), 400)));
     }
 
     /// "If a request arrives at the wrong Amazon S3 location ... a permanent redirect" (301), with the bucket's region beside it.

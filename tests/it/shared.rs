@@ -84,7 +84,9 @@ fn a_machine_that_slept_stops_once_another_went_on() {
 #[test]
 fn the_bucket_may_be_in_another_region() {
     let mut cloud = Cloud::start(SPEC, 2000, &json!({}));
-    let (status, told) = signed_in("eu-west-1", "s3", cloud.authority(), "PUT /euro-state", "", "");
+    let place =
+        "<CreateBucketConfiguration><LocationConstraint>eu-west-1</LocationConstraint></CreateBucketConfiguration>";
+    let (status, told) = signed_in("eu-west-1", "s3", cloud.authority(), "PUT /euro-state", "", place);
     assert_eq!(status, 200, "{told}");
     cloud.set("state=s3://euro-state/fleetwright");
     expect(&mut cloud.launch("laptop"), 0);

@@ -193,7 +193,7 @@ class Groups(Case):
 
     def test_a_warm_pool_is_put_and_deleted(self):
         self.group(most=3)
-        self.groups.put_warm_pool(AutoScalingGroupName="web", PoolState="Stopped")
+        self.groups.put_warm_pool(AutoScalingGroupName="web", MaxGroupPreparedCapacity=0, PoolState="Stopped")
         self.assertEqual(self.seen()["WarmPoolConfiguration"]["PoolState"], "Stopped")
         self.assertEqual(self.groups.describe_warm_pool(AutoScalingGroupName="web")["Instances"], [])
         self.groups.delete_warm_pool(AutoScalingGroupName="web")

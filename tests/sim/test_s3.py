@@ -67,6 +67,7 @@ class Objects(Case):
 
     def test_a_bucket_of_another_region(self):
         there = client("s3", s3={"addressing_style": "path"}, region="eu-west-1")
+        self.refused("IllegalLocationConstraintException", there.create_bucket, Bucket="euro", status=400)
         there.create_bucket(Bucket="euro", CreateBucketConfiguration={"LocationConstraint": "eu-west-1"})
         there.put_object(Bucket="euro", Key="k", Body=b"x")
         # botocore goes where the refusal says.

@@ -206,8 +206,18 @@ pub(super) struct Preferences {
     pub(super) warmup: u32,
     pub(super) skip_matching: bool,
     pub(super) protected: Spare,
-    /// The same of those in standby; none of them is ever replaced here.
+    /// The same of those in standby.
     pub(super) standby: Spare,
+}
+
+impl Preferences {
+    /// What is done about a member that stands in the way, if it does.
+    pub(super) fn of(&self, member: &Member) -> Option<Spare> {
+        match member.life {
+            Life::Standby => Some(self.standby),
+            _ => member.protected.then_some(self.protected),
+        }
+    }
 }
 
 /// An instance refresh.

@@ -26,7 +26,9 @@ impl AutoScaling {
                 let current = ec2.template_for_group(&Node::from_pairs(named)).ok();
                 begin(&mut refresh, group, current.as_ref(), now);
             }
-            "Cancelling" if group.members.iter().all(|member| member.life == Life::InService) => {
+            "Cancelling"
+                if group.members.iter().all(|member| matches!(member.life, Life::InService | Life::Standby)) =>
+            {
                 refresh.end("Cancelled", None, now);
             }
             _ => {}
@@ -51,9 +53,8 @@ fn begin(refresh: &mut Refresh, group: &Group, current: Option<&(String, String,
     let matches =
         |member: &Member| Some(&member.template) == current && (kinds.is_empty() || kinds.contains(&member.kind));
     let wish = &refresh.preferences;
-    let stays =
-        |member: &Member| wish.skip_matching && matches(member) || wish.protected == Spare::Ignore && member.protected;
-    let mut old: Vec<&Member> = group.active().filter(|member| !stays(member)).collect();
+    let stays = |member: &Member| wish.skip_matching && matches(member) || wish.of(member) == Some(Spare::Ignore);
+    let mut old: Vec<&Member> = group.staying().filter(|member| !stays(member)).collect();
     old.sort_by_key(|member| (member.launched, member.id.clone()));
     refresh.old = old.into_iter().map(|member| member.id.clone()).collect();
     refresh.total = u32::try_from(refresh.old.len()).unwrap_or(u32::MAX);
@@ -71,10 +72,18 @@ fn turn(refresh: &mut Refresh, group: &Group, now: Timestamp) -> Vec<String> {
         member.life == Life::InService && member.healthy && (!fresh(member) || warm(member).is_some_and(|at| at <= now))
     };
     let updated = number(group.active().filter(|member| fresh(member) && ready(member)).count()).min(refresh.total);
-    let mut going: Vec<&Member> = old.iter().filter_map(|id| group.active().find(|member| member.id == *id)).collect();
-    let held = |member: &&Member| member.protected && wish.protected == Spare::Wait;
-    let waits_for: Vec<&str> = going.iter().filter(|member| held(member)).map(|member| member.id.as_str()).collect();
-    let reason = waits_for.first().map(|id| format!("Waiting for scale-in protection to be removed from {id}."));
+    let spared = |member: &Member| wish.of(member) == Some(Spare::Ignore);
+    let there = |id: &String| group.staying().find(|member| member.id == *id && !spared(member));
+    let to_go: Vec<&Member> = old.iter().filter_map(there).collect();
+    let (held, to_go): (Vec<&Member>, Vec<&Member>) =
+        to_go.into_iter().partition(|member| wish.of(member) == Some(Spare::Wait));
+    let reason = held.first().map(|member| match member.life {
+        Life::Standby => format!("Waiting for {} to leave Standby.", member.id),
+        _ => format!("Waiting for scale-in protection to be removed from {}.", member.id),
+    });
+    // One in standby is no part of what the bounds count.
+    let (aside, going): (Vec<&Member>, Vec<&Member>) =
+        to_go.into_iter().partition(|member| member.life == Life::Standby);
 
     let share = |percent: u32, up: bool| {
         let product = u64::from(desired) * u64::from(percent);
@@ -90,11 +99,12 @@ fn turn(refresh: &mut Refresh, group: &Group, now: Timestamp) -> Vec<String> {
             None => least = desired.saturating_sub(1),
         }
     }
-    let left = number(going.len());
-    let mut extra = refresh.extra.min(left);
+    let turns = number(going.len());
+    let left = turns + number(held.len() + aside.len());
+    let mut extra = refresh.extra.min(turns);
     let mut serving = number(group.active().filter(|member| ready(member)).count());
-    let mut ended = Vec::new();
-    going.retain(|member| !held(member));
+    let mut ended: Vec<String> = aside.into_iter().map(|member| member.id.clone()).collect();
+    let before = ended.len();
     for member in going {
         let counted = u32::from(ready(member));
         if serving.saturating_sub(counted) < least && counted > 0 || extra == 0 && least >= desired {
@@ -104,7 +114,7 @@ fn turn(refresh: &mut Refresh, group: &Group, now: Timestamp) -> Vec<String> {
         extra = extra.saturating_sub(1);
         ended.push(member.id.clone());
     }
-    let remain = left - number(ended.len()) - number(waits_for.len()).min(left);
+    let remain = turns - number(ended.len() - before);
     extra = extra.max(remain.min(most.saturating_sub(desired)));
 
     if (left, updated, extra) != (refresh.left, refresh.updated, refresh.extra) || !ended.is_empty() {
@@ -112,7 +122,7 @@ fn turn(refresh: &mut Refresh, group: &Group, now: Timestamp) -> Vec<String> {
     }
     refresh.left = left - number(ended.len());
     (refresh.updated, refresh.extra, refresh.reason) = (updated, extra, reason);
-    let out = |id: &String| !group.members.iter().any(|member| member.id == *id);
+    let out = |id: &String| !group.members.iter().any(|member| member.id == *id && !spared(member));
     let stalled = refresh.moved.checked_add(STALL).ok();
     if left == 0 && old.iter().all(out) && group.size() == desired && serving == desired {
         refresh.end("Successful", None, now);
@@ -261,6 +271,49 @@ mod tests {
         assert_eq!(cloud.fails("CancelInstanceRefresh", &[WEB]).code, "ActiveInstanceRefreshNotFound");
         cloud.pass(120);
         assert_eq!((cloud.serving().len(), status(&cloud).as_str()), (2, "Cancelled"));
+    }
+
+    #[test]
+    fn what_is_in_standby_is_waited_for_ended_or_left_alone() {
+        let aside = |cloud: &Cloud| {
+            let id = ids(cloud).into_iter().next().unwrap();
+            let one = ("InstanceIds.member.1", id.as_str());
+            cloud.ok("EnterStandby", &[WEB, one, ("ShouldDecrementDesiredCapacity", "true")]);
+            id
+        };
+        for (word, ends, there) in
+            [("Ignore", "Successful", true), ("Terminate", "Successful", false), ("Wait", "Failed", true)]
+        {
+            let cloud = cloud("3", &[]);
+            let (old, id) = (ids(&cloud), aside(&cloud));
+            start(&cloud, &[("StandbyInstances", word), ("InstanceWarmup", "0")]);
+            let (least, most, seconds) = watched(&cloud);
+            assert_eq!((status(&cloud).as_str(), seconds >= 3_600), (ends, word == "Wait"), "{word}");
+            assert!(least >= 1 && most <= 3, "{word}: {least} {most}");
+            assert!(ids(&cloud).len() == 2 && ids(&cloud).is_disjoint(&old), "{word}");
+            let members = cloud.web()["instances"].as_array().unwrap().clone();
+            assert_eq!(members.iter().any(|member| member["id"] == id.as_str()), there, "{word}");
+            assert_eq!(
+                cloud.ok("DescribeInstanceRefreshes", &[WEB]).contains(&format!("{id} to leave Standby")),
+                word == "Wait"
+            );
+        }
+        // Back in service in time it is replaced like the others.
+        let one_more = cloud("3", &[]);
+        let (old, id) = (ids(&one_more), aside(&one_more));
+        start(&one_more, &[("InstanceWarmup", "0")]);
+        one_more.pass(1_800);
+        one_more.ok("ExitStandby", &[WEB, ("InstanceIds.member.1", &id)]);
+        watched(&one_more);
+        assert_eq!((status(&one_more).as_str(), ids(&one_more).len()), ("Successful", 3));
+        assert!(ids(&one_more).is_disjoint(&old));
+        // One that is cancelled ends beside it.
+        aside(&one_more);
+        start(&one_more, &[("InstanceWarmup", "600")]);
+        one_more.pass(60);
+        one_more.ok("CancelInstanceRefresh", &[WEB]);
+        one_more.pass(300);
+        assert_eq!(status(&one_more), "Cancelled");
     }
 
     #[test]

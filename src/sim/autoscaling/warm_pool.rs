@@ -1,48 +1,45 @@
-//! Warm pools, as far as there is nothing in them: PutWarmPool, DescribeWarmPool, DeleteWarmPool.
+//! Warm pools, as far as there is never anything in them: PutWarmPool, DescribeWarmPool, DeleteWarmPool.
 
 use super::ask::{flag, invalid, whole};
-use super::records::Group;
 use super::{Ask, AutoScaling};
 use crate::sim::api::{ApiError, Handled, Reply};
 use crate::sim::xml::Xml;
 
-/// A warm pool's sizes, as they were given.
+/// A warm pool that nothing is ever in. "The size of the warm pool is the difference between the maximum prepared capacity
+/// and the desired capacity", and `MinSize` at least: with both 0 it is empty whatever becomes of the group.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct WarmPool {
-    /// MinSize.
-    least: u32,
-    /// MaxGroupPreparedCapacity; that of the group's largest size if absent.
-    prepared: Option<u32>,
-}
+pub(super) struct WarmPool;
 
 impl WarmPool {
-    /// "The size of the warm pool is the difference between the maximum prepared capacity and the desired capacity", and
-    /// `MinSize` at least.
-    fn size(self, group: &Group) -> u32 {
-        self.prepared.unwrap_or(group.max).saturating_sub(group.desired).max(self.least)
-    }
-
     pub(super) fn write(self, xml: &mut Xml) {
         xml.open("WarmPoolConfiguration", |xml| {
-            xml.opt("MaxGroupPreparedCapacity", self.prepared).text("MinSize", self.least).text("PoolState", "Stopped");
+            xml.text("MaxGroupPreparedCapacity", 0).text("MinSize", 0).text("PoolState", "Stopped");
         });
     }
 }
 
 impl AutoScaling {
     pub(super) fn put_warm_pool(&mut self, ask: &mut Ask) -> Handled {
-        let pool = WarmPool {
-            least: whole(&ask.params, "MinSize")?.unwrap_or(0),
-            prepared: match ask.params.text("MaxGroupPreparedCapacity") {
-                None | Some("-1") => None,
-                Some(_) => whole(&ask.params, "MaxGroupPreparedCapacity")?,
-            },
+        let unsupported =
+            |what: &str| Err(ApiError::new("UnsupportedOperation", format!("The rehearsal cloud has no {what}")));
+        let prepared = match ask.params.text("MaxGroupPreparedCapacity") {
+            None | Some("-1") => None,
+            Some(_) => whole(&ask.params, "MaxGroupPreparedCapacity")?,
         };
-        let group = self.group(ask)?;
-        if pool.size(group) > 0 {
-            return Err(ApiError::new("UnsupportedOperation", "The rehearsal cloud keeps no instances in warm pools"));
+        if prepared != Some(0) || whole(&ask.params, "MinSize")?.unwrap_or(0) > 0 {
+            return unsupported("instances in warm pools: MaxGroupPreparedCapacity must be 0, and so must MinSize");
         }
-        group.warm_pool = Some(pool);
+        match ask.params.text("PoolState") {
+            None | Some("Stopped") => {}
+            Some("Running" | "Hibernated") => return unsupported("warm pools but those of stopped instances"),
+            Some(other) => return Err(invalid(format!("'{other}' is not a valid PoolState"))),
+        }
+        if let Some(policy) = ask.params.at("InstanceReusePolicy")
+            && flag(policy, "ReuseOnScaleIn")? == Some(true)
+        {
+            return unsupported("instances that go back to a warm pool");
+        }
+        self.group(ask)?.warm_pool = Some(WarmPool);
         Ok(Reply::default())
     }
 
@@ -77,8 +74,19 @@ mod tests {
         cloud.group("0", "2", "2", &[]);
         let web = ("AutoScalingGroupName", "web");
         assert_eq!(cloud.fails("DeleteWarmPool", &[web]).code, "ValidationError");
-        assert_eq!(cloud.fails("PutWarmPool", &[web, ("MinSize", "1")]).code, "UnsupportedOperation");
-        cloud.ok("PutWarmPool", &[web]);
+        let empty = ("MaxGroupPreparedCapacity", "0");
+        for more in [
+            &[][..],
+            &[("MaxGroupPreparedCapacity", "2")],
+            &[empty, ("MinSize", "1")],
+            &[empty, ("PoolState", "Running")],
+            &[empty, ("InstanceReusePolicy.ReuseOnScaleIn", "true")],
+        ] {
+            let asked = [&[web], more].concat();
+            assert_eq!(cloud.fails("PutWarmPool", &asked).code, "UnsupportedOperation", "{more:?}");
+        }
+        assert_eq!(cloud.fails("PutWarmPool", &[web, empty, ("PoolState", "Warm")]).code, "ValidationError");
+        cloud.ok("PutWarmPool", &[web, empty, ("PoolState", "Stopped")]);
         assert!(cloud.ok("DescribeAutoScalingGroups", &[]).contains("<PoolState>Stopped</PoolState>"));
         assert!(cloud.ok("DescribeWarmPool", &[web]).contains("<MinSize>0</MinSize>"));
         cloud.ok("DeleteWarmPool", &[web, ("ForceDelete", "true")]);
