@@ -173,8 +173,9 @@ def cell(verb, act, call):
         if world.foreign - alive:
             return f"{world.foreign - alive} was somebody else's and was ended: {talk}"
         ours = len(alive - world.foreign - set(stripped))
-        # What `fleet.accept` lets pass is told.
-        if codes[-1] == 0 and not stripped and ours != wanted and f"{ours}/{wanted}" not in talk:
+        # What `fleet.accept` lets pass is told; a host that lost its tag may have counted, for nobody is to launch it twice.
+        exact = wanted - len(stripped) <= ours <= wanted
+        if codes[-1] == 0 and not exact and f"{ours}/{wanted}" not in talk:
             return f"exits {codes}, {ours} hosts and not {wanted}: {talk}"
         if codes[-1] != 0 and (codes[-1] not in (3, 4, 8, 10) or "Hint:" not in talk):
             return f"exits {codes} without a word about what to do: {talk}"

@@ -2,6 +2,7 @@
 //! left.
 
 use crate::env::{Cloud, expect};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 use std::process::Stdio;
 
@@ -92,6 +93,7 @@ fn a_template_is_built_verified_baked_and_ended() {
     let mut verbs: Vec<&str> = runs.iter().map(|run| run["verb"].as_str().unwrap()).collect();
     verbs.sort_unstable();
     assert_eq!(verbs, ["bake", "build down", "build launch", "provision", "verify"], "each was done once");
+    assert_allowed(&cloud, &["", "-build"]);
 }
 
 /// Kills a command at a call of this action, carried out or not.

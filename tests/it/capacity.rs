@@ -1,14 +1,10 @@
 //! Capacity, quota and refusals: what is missing is named, what must not be called is not called.
 
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, IMAGE, expect, talk};
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/five.yaml";
 const MUTATING: [&str; 3] = ["CreateLaunchTemplate", "CreateFleet", "TerminateInstances"];
-
-fn talk(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn assert_nothing_changed(cloud: &Cloud) {
     for action in MUTATING {

@@ -1,16 +1,12 @@
 //! A disk that fails under the journal of a real process: at every sync, full at every page, or when older journals are read.
 //! Each time a clear exit 9, no call that the journal does not know, and the same command finishes once the disk is well.
 
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, IMAGE, expect, talk};
 use serde_json::json;
 use std::process::{Command, Output};
 
 const SPEC: &str = "tests/specs/it/five.yaml";
 const N: usize = 5;
-
-fn talk(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 /// Runs `program` with the environment of `command`, which it is told to run by its last arguments.
 fn under(mut program: Command, command: &Command) -> Output {

@@ -1,15 +1,11 @@
 //! Doubt: calls whose outcome nobody knows, tokens that are forgotten, looks that lag. Nothing is launched twice, nothing is
 //! called gone that is not.
 
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, IMAGE, expect, talk, until};
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/five.yaml";
 const N: usize = 5;
-
-fn talk(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn faults(cloud: &Cloud, script: &Value) {
     cloud.control("POST", "faults", script);
@@ -100,9 +96,7 @@ fn hosts_of_a_late_replay_count_as_young() {
     faults(&cloud, &json!({ "lag_seconds": 300 }));
     // The answer is written down; killed while it waits for hosts that no look shows yet.
     let mut launch = cloud.launch("laptop").spawn().unwrap();
-    while cloud.live("five").is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    until(&mut launch, "hosts", || !cloud.live("five").is_empty());
     std::thread::sleep(std::time::Duration::from_millis(30));
     launch.kill().unwrap();
     launch.wait().unwrap();
@@ -206,9 +200,7 @@ fn hosts_that_no_look_shows_yet_are_in_the_status() {
         status["hosts"].as_array().unwrap().clone()
     };
     cloud.control("POST", "clock", &json!({ "speed": 100 }));
-    while cloud.live("five").is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    until(&mut launch, "hosts", || !cloud.live("five").is_empty());
     cloud.control("POST", "clock", &json!({ "speed": 0.01 }));
     let begun = std::time::Instant::now();
     while shown().len() < N {

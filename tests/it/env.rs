@@ -31,6 +31,29 @@ pub(crate) fn test_tool(name: &str) -> PathBuf {
     tool
 }
 
+/// `launch` of an image that nobody verified, as every test world has one.
+pub(crate) const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
+
+/// What was said on standard error.
+pub(crate) fn talk(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Waits until something is seen, for a minute at most, and demands that the program lives until then.
+#[track_caller]
+pub(crate) fn until(child: &mut Child, what: &str, mut seen: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !seen() {
+        assert!(begun.elapsed() < Duration::from_mins(1), "a minute went by without {what}");
+        if let Some(status) = child.try_wait().unwrap() {
+            let mut said = String::new();
+            child.stderr.as_mut().map(|stderr| stderr.read_to_string(&mut said));
+            panic!("{status} before {what}: {said}");
+        }
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
 /// One rehearsal cloud of its own; ends with the test.
 pub(crate) struct Cloud {
     child: Child,
@@ -130,7 +153,7 @@ impl Cloud {
     /// `launch` without real hosts.
     #[must_use]
     pub(crate) fn launch(&self, machine: &str) -> Command {
-        self.cli(machine, &["launch", "--unattested", "--image", IMAGE, "--until", "running"])
+        self.cli(machine, &LAUNCH)
     }
 
     /// `launch` of `n` hosts, killed right after EC2 has carried it out, before the answer. Under lag the first tries may

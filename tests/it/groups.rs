@@ -1,13 +1,13 @@
 //! A fleet in its own Auto Scaling group: one group of N whatever is killed, nothing left after `down`, nothing foreign
 //! touched.
 
-use crate::env::{Cloud, IMAGE, call_to, expect};
+use crate::env::{Cloud, IMAGE, LAUNCH, call_to, expect};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 use std::process::Output;
 
 const SPEC: &str = "tests/specs/it/group.yaml";
 pub(crate) const NAME: &str = "fleetwright-crew";
-pub(crate) const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
 
 pub(crate) fn cloud(faults: &Value) -> Cloud {
     Cloud::start(SPEC, 600, faults)
@@ -88,6 +88,7 @@ fn a_group_of_n_is_made_and_ended() {
     expect(&mut cloud.cli("laptop", &["down"]), 0);
     assert_gone(&cloud);
     expect(&mut cloud.cli("laptop", &["down"]), 0);
+    assert_allowed(&cloud, &["", "-group"]);
 }
 
 #[test]

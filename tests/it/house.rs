@@ -1,7 +1,8 @@
 //! The house: what every file keeps to, and what the papers beside the code say about it.
 
 use super::source::{aws_calls, files, is_rust, program, root, text};
-use std::collections::BTreeSet;
+use crate::env::Cloud;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -138,9 +139,13 @@ fn the_readme_has_its_two_commands() {
 
 #[test]
 fn papers_point_at_what_exists() {
-    for paper in ["README.md", "CONTRIBUTING.md", "docs/architecture.md", "docs/output.md", "docs/safety.md"] {
-        let text = text(paper);
-        let base = Path::new(paper).parent().unwrap();
+    let ours = |path: &String| Path::new(path).extension().is_some_and(|it| it == "md");
+    let papers: Vec<String> = ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into();
+    let papers: Vec<String> = papers.into_iter().chain(files("docs").into_iter().filter(ours)).collect();
+    assert!(papers.len() > 8, "only {papers:?}");
+    for paper in papers {
+        let text = text(&paper);
+        let base = Path::new(&paper).parent().unwrap();
         for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
             let local = target.split('#').next().unwrap();
             let exists = target.contains("://") || local.is_empty() || root().join(base).join(local).exists();
@@ -200,6 +205,16 @@ fn the_readme_shows_commands_that_exist() {
     assert!(shown > 10, "only {shown} commands");
 }
 
+#[test]
+fn the_readme_names_every_verb() {
+    let readme = text("README.md");
+    let verbs = fleetwright::cli::command();
+    let mut missing: Vec<&str> = verbs.get_subcommands().map(clap::Command::get_name).collect();
+    assert!(missing.len() > 20, "only {missing:?}");
+    missing.retain(|verb| !readme.contains(&format!("fleetwright {verb}")) && !readme.contains(&format!("`{verb}`")));
+    assert!(missing.is_empty(), "README.md does not name {missing:?}");
+}
+
 /// The architecture page lists the rooms that there are.
 #[test]
 fn the_architecture_page_names_every_room() {
@@ -231,7 +246,11 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
         let (first, rest) = word.split_at(1);
         first.to_uppercase() + rest
     });
-    let action = format!("{client}:{}", words.collect::<String>());
+    required(format!("{client}:{}", words.collect::<String>()))
+}
+
+/// What IAM asks for before a call is carried out.
+fn required(action: String) -> Vec<String> {
     match action.as_str() {
         // Everybody may ask who they are, and S3 tells where a bucket is in a refusal, too.
         "sts:GetCallerIdentity" | "s3:HeadBucket" => Vec::new(),
@@ -259,16 +278,73 @@ fn needed(client: &str, operation: &str) -> Vec<String> {
     }
 }
 
+/// Each policy, and the files of src/aws that whoever has it uses.
+const POLICIES: [(&str, &[&str]); 8] = [
+    (
+        "",
+        &[
+            "account",
+            "fleets",
+            "images",
+            "instances",
+            "network",
+            "ours",
+            "prices",
+            "queues",
+            "sts",
+            "tags",
+            "templates",
+            "types",
+            "volumes",
+        ],
+    ),
+    ("-group", &["groups", "own_group", "refresh"]),
+    ("-copies", &["images", "instances", "tags", "templates", "volumes"]),
+    ("-build", &["fleets", "images", "instances", "templates", "volumes"]),
+    ("-state", &["objects"]),
+    ("-doctor", &["account", "trial"]),
+    // These two stand alone, all others beside the first.
+    ("-recycle", &["groups", "instances", "sts"]),
+    ("-worker", &["objects", "queues"]),
+];
+
+/// All that the binary has called in this world is allowed by these policies.
+#[track_caller]
+pub(crate) fn assert_allowed(cloud: &Cloud, policies: &[&str]) {
+    let granted: BTreeSet<String> =
+        policies.iter().flat_map(|whose| allowed(&format!("docs/iam-policy{whose}.json"))).collect();
+    let word = |call: &serde_json::Value, field: &str| call[field].as_str().unwrap().to_owned();
+    let ours = cloud.audit().into_iter().filter(|call| call["principal"] == cloud.env()["AWS_ACCESS_KEY_ID"]);
+    let called: BTreeSet<String> =
+        ours.flat_map(|call| required(format!("{}:{}", word(&call, "service"), word(&call, "action")))).collect();
+    assert!(!called.is_empty());
+    let missing: Vec<&String> = called.difference(&granted).collect();
+    assert!(missing.is_empty(), "called, and not allowed by {policies:?}: {missing:?}");
+}
+
 #[test]
 fn the_policies_allow_what_is_called_and_nothing_else() {
-    let calls: BTreeSet<(String, String)> = program().iter().flat_map(aws_calls).collect();
-    assert!(calls.len() > 20, "only {calls:?}");
-    let needed: BTreeSet<String> = calls.iter().flat_map(|(client, operation)| needed(client, operation)).collect();
-    let policies = ["", "-worker", "-recycle", "-group", "-copies", "-doctor", "-state", "-build"]
-        .map(|whose| format!("docs/iam-policy{whose}.json"));
-    let granted: BTreeSet<String> = policies.iter().flat_map(|policy| allowed(policy)).collect();
-    let missing: Vec<&String> = needed.difference(&granted).collect();
-    let idle: Vec<&String> = granted.difference(&needed).collect();
-    assert!(missing.is_empty(), "called, and no policy allows it: {missing:?}");
-    assert!(idle.is_empty(), "allowed, and nothing calls it: {idle:?}");
+    let calls = program().into_iter().map(|source| (source.path.clone(), aws_calls(&source)));
+    let needed: BTreeMap<String, BTreeSet<String>> = calls
+        .filter(|(_, calls)| !calls.is_empty())
+        .map(|(path, calls)| (path, calls.iter().flat_map(|(client, operation)| needed(client, operation)).collect()))
+        .collect();
+    let policy = |whose: &str| allowed(&format!("docs/iam-policy{whose}.json"));
+    let path = |file: &&str| format!("src/aws/{file}.rs");
+    for (whose, files) in POLICIES {
+        let used: BTreeSet<String> = files.iter().map(path).flat_map(|path| needed[&path].clone()).collect();
+        let granted = policy(whose);
+        let idle: Vec<&String> = granted.difference(&used).collect();
+        assert!(idle.is_empty(), "iam-policy{whose}.json allows what nothing that it is for calls: {idle:?}");
+    }
+    assert!(needed.len() > 10, "only {needed:?}");
+    for (file, needed) in needed {
+        let having = POLICIES.iter().filter(|(_, files)| files.iter().any(|one| path(one) == file));
+        let mut granted: BTreeSet<String> = having.clone().flat_map(|(whose, _)| policy(whose)).collect();
+        if having.clone().any(|(whose, _)| !["-recycle", "-worker"].contains(whose)) {
+            granted.extend(policy(""));
+        }
+        let missing: Vec<&String> = needed.difference(&granted).collect();
+        assert!(missing.is_empty(), "{file} calls what no policy of whoever uses it allows: {missing:?}");
+    }
 }

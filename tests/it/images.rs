@@ -1,6 +1,7 @@
 //! `images`: who needs which, how two of them differ, and the end of those that nobody needs, however often it is killed.
 
 use crate::env::{Cloud, IMAGE, expect};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/mould.yaml";
@@ -161,6 +162,7 @@ fn images_are_encrypted_and_copied_and_known_where_they_are() {
         [&world["snapshots"], &world["abroad"]["us-west-2"]["images"], &world["abroad"]["us-west-2"]["snapshots"]];
     assert!(left.iter().all(|things| **things == json!([])), "{left:#?}");
     cloud.assert_decoys_untouched();
+    assert_allowed(&cloud, &["", "-copies"]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! No item lost, none fed twice for nothing, no false end: `feed`, `work` and `wait` against the rehearsal cloud.
 
-use crate::env::{Cloud, expect};
+use crate::env::{Cloud, expect, until};
 use serde_json::{Value, json};
 use std::process::{Child, Command};
 
@@ -152,10 +152,7 @@ fn a_feed_that_is_at_it_is_waited_for() {
     assert!(cloud.held(&mut feed));
     let mut wait = cloud.cli("laptop", &["wait"]).spawn().unwrap();
     // Ten looks at two queues: long enough for any quiet time.
-    while cloud.calls("GetQueueAttributes").len() < 3 + 2 * 30 {
-        assert_eq!(wait.try_wait().unwrap().map(|status| status.code()), None, "it did not wait");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until(&mut wait, "thirty looks", || cloud.calls("GetQueueAttributes").len() >= 3 + 2 * 30);
     cloud.release();
     assert!(feed.wait().unwrap().success());
     expect(&mut work(&cloud, &["true"]), 0);

@@ -1,6 +1,6 @@
 //! `protect` and `quarantine`: marks that are tags, so that every machine goes by them, whatever is killed or deleted.
 
-use crate::env::{Cloud, expect};
+use crate::env::{Cloud, expect, talk};
 use crate::stage::{HEAD, Stage};
 use serde_json::{Value, json};
 use std::process::Child;
@@ -10,10 +10,6 @@ const N: usize = 5;
 
 fn answer(cloud: &Cloud, arguments: &[&str]) -> Value {
     serde_json::from_slice(&expect(&mut cloud.cli("laptop", arguments), 0).stdout).unwrap()
-}
-
-fn talk(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 /// One tag of one instance, by ground truth.

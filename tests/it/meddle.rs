@@ -2,6 +2,7 @@
 //! refusal, and what is somebody else's is never touched, whatever tags it is given.
 
 use crate::env::{Cloud, IMAGE, expect};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 use std::process::Command;
 
@@ -40,6 +41,7 @@ fn hosts_that_somebody_ends_while_the_size_is_changed_are_replaced() {
     let answer = ends_some_during(&cloud, scale(&cloud, "4"), "TerminateInstances", 3);
     assert_eq!((answer["hosts"]["live"].as_u64(), cloud.live("five").len()), (Some(4), 4), "{answer:#}");
     cloud.assert_decoys_untouched();
+    assert_allowed(&cloud, &[""]);
 }
 
 /// Gives a host of somebody else every tag that one of ours has; its id.
@@ -59,12 +61,13 @@ fn disguised(cloud: &Cloud) -> String {
 
 #[test]
 fn a_host_of_somebody_else_with_all_our_tags_is_told_and_never_ended() {
-    for spec in [SPEC, "tests/specs/it/group.yaml"] {
+    for (spec, fleet) in [(SPEC, "five"), ("tests/specs/it/group.yaml", "crew")] {
         let cloud = Cloud::start(spec, 1, &json!({})).leaping();
         let renew = ["recycle", "now", "--unattested", "--image", IMAGE, "--until", "running"];
         expect(&mut cloud.launch("laptop"), 0);
         cloud.control("POST", "clock", &json!({ "advance": "10m" }));
         let other = disguised(&cloud);
+        assert!(!cloud.live(fleet).is_empty(), "{spec}");
         for verb in [&renew[..], &["scale", "2"], &["down"]] {
             let output = cloud.cli("laptop", verb).output().unwrap();
             let talk = String::from_utf8_lossy(&output.stderr);
@@ -73,7 +76,8 @@ fn a_host_of_somebody_else_with_all_our_tags_is_told_and_never_ended() {
         }
         // All the rest is gone.
         let world = cloud.world();
-        assert_eq!((cloud.live("five").len(), &world["launch_templates"]), (0, &json!([])), "{spec}");
+        assert_eq!(cloud.live(fleet), Vec::<String>::new(), "{spec}");
+        assert_eq!((&world["groups"], &world["launch_templates"]), (&json!([]), &json!([])), "{spec}");
         ec2(&cloud, &format!("Action=DeleteTags&ResourceId.1={other}&Tag.1.Key=fleetwright%3Afleet"));
         expect(&mut cloud.cli("laptop", &["down"]), 0);
         assert_eq!(cloud.world()["launch_templates"], json!([]));

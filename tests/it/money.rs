@@ -1,21 +1,15 @@
 //! Money: what a plan says it will cost, what has been spent, and the budget that stops.
 
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, LAUNCH, expect, talk};
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/five.yaml";
-
-const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
 
 /// Only what costs the list price, which does not change with the day.
 const LISTED: [&str; 4] = ["--set", "fleet.spot=0%", "--set", "fleet.root={size: 8GiB}"];
 
 fn json_of(output: &std::process::Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
-}
-
-fn talk(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 #[test]

@@ -1,17 +1,13 @@
 //! `orphans` and `adopt`: what is ours is found by its tags alone, ended only past its end and by nobody's mistake, and known
 //! again to a machine that lost its journal.
 
-use crate::env::{Cloud, expect};
+use crate::env::{Cloud, expect, talk, until};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Output;
 
 const SPEC: &str = "tests/specs/it/five.yaml";
 const N: usize = 5;
-
-fn talk(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn answer(output: &Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap_or_else(|e| panic!("{e}: {}", talk(output)))
@@ -123,10 +119,8 @@ fn what_got_a_new_end_between_the_looks_stays() {
     cloud.control("POST", "clock", &json!({ "hold": true }));
     let looks = cloud.calls("DescribeTags").len();
     let mut reap = cloud.cli("laptop", &["orphans", "--reap", "--max", "11"]).spawn().unwrap();
-    while !cloud.state("laptop").join("123456789012-us-east-1-five/runs").exists() {
-        assert!(reap.try_wait().unwrap().is_none());
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    let runs = cloud.state("laptop").join("123456789012-us-east-1-five/runs");
+    until(&mut reap, "a run", || runs.exists());
     assert_eq!(cloud.calls("DescribeTags").len(), looks + 1, "the second look comes later");
     let kept = cloud.live("five").pop().unwrap();
     cloud.ec2(&format!(

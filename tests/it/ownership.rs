@@ -1,16 +1,12 @@
 //! Whose it is: a second machine, things of others with our names, images and what they leave, members of a group.
 
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, IMAGE, expect, talk, until};
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/five.yaml";
 const MOULD: &str = "tests/specs/it/mould.yaml";
 const TEMPLATE: &str = "i-0123456789abcdef0";
 const N: usize = 5;
-
-fn talk(output: &std::process::Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
-}
 
 fn json_of(output: &std::process::Output) -> Value {
     serde_json::from_slice(&output.stdout).unwrap()
@@ -87,18 +83,13 @@ fn a_host_protected_while_its_end_was_being_asked_for_is_not_ended() {
     expect(&mut cloud.launch("laptop"), 0);
     cloud.control("POST", "faults", &json!({ "rules": [refuse] }));
     let mut down = cloud.cli("laptop", &["down"]).spawn().unwrap();
-    while cloud.calls("TerminateInstances").is_empty() {
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    until(&mut down, "a call that ends hosts", || !cloud.calls("TerminateInstances").is_empty());
     let kept = cloud.live("five").pop().unwrap();
     cloud.ec2(&format!(
         "Action=CreateTags&Version=2016-11-15&ResourceId.1={kept}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=yes"
     ));
     let looks = cloud.calls("DescribeInstances").len();
-    while cloud.calls("DescribeInstances").len() == looks {
-        assert!(down.try_wait().unwrap().is_none());
-        std::thread::sleep(std::time::Duration::from_millis(2));
-    }
+    until(&mut down, "another look", || cloud.calls("DescribeInstances").len() > looks);
     cloud.control("DELETE", "faults", &Value::Null);
     let output = down.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(10), "{}", talk(&output));

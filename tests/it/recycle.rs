@@ -1,6 +1,7 @@
 //! `recycle` on a group that fleetwright did not make: its own actions and no others, killed or not, and the host foretold.
 
 use crate::env::{Cloud, call_to, expect};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 
@@ -86,6 +87,8 @@ fn only_its_own_actions_are_put_changed_and_removed() {
     answer(&cloud, &["recycle", "remove"], 0);
     assert_eq!(names(&cloud), BTreeSet::from(["fleetwright-by-hand".to_owned()]));
     answer(&cloud, &["recycle", "remove"], 0);
+    answer(&cloud, &["recycle", "preview"], 0);
+    assert_allowed(&cloud, &["-recycle"]);
 }
 
 #[test]

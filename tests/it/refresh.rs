@@ -1,7 +1,7 @@
 //! A group of the fleet's own and its image: what `bake` makes is what it launches from then on, and Auto Scaling's own
 //! instance refresh is begun once, attached to and believed only when it is done.
 
-use crate::env::{Cloud, IMAGE, call_to, expect};
+use crate::env::{Cloud, IMAGE, LAUNCH, call_to, expect, talk, until};
 use crate::groups::killed;
 use fleetwright::exit::Exit;
 use fleetwright::journal::{Begun, FleetDir, Holder};
@@ -9,11 +9,9 @@ use fleetwright::model::{FleetKey, RunId};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
-use std::process::Output;
 
 pub(crate) const SPEC: &str = "tests/specs/it/kiln.yaml";
 const NAME: &str = "fleetwright-kiln";
-pub(crate) const LAUNCH: [&str; 6] = ["launch", "--unattested", "--image", IMAGE, "--until", "running"];
 pub(crate) const REFRESH: [&str; 11] = [
     "recycle",
     "now",
@@ -32,10 +30,6 @@ fn cloud() -> Cloud {
     let cloud = Cloud::start(SPEC, 600, &json!({}));
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);
     cloud
-}
-
-fn talk(output: &Output) -> String {
-    String::from_utf8_lossy(&output.stderr).into_owned()
 }
 
 fn asked(cloud: &Cloud, form: &str) -> String {
@@ -120,7 +114,7 @@ fn the_group_launches_from_what_was_baked_and_from_one_version_whatever_is_kille
     // With an image that need not be baked again it comes to the same.
     let images = |cloud: &Cloud| cloud.world()["images"].as_array().unwrap().len();
     let baked = images(&cloud);
-    expect(&mut cloud.cli("laptop", &["launch", "--unattested", "--image", IMAGE, "--until", "running"]), 0);
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
     assert_eq!(versions(&cloud).1, "1");
     let unchanged = ["bake", "--no-login", "--if-changed"];
     let plan = expect(&mut cloud.cli_as("laptop", "table", &[&["plan"], &unchanged[..]].concat()), 0);
@@ -234,9 +228,9 @@ fn somebody_elses_refresh_is_refused_and_one_that_is_cancelled_is_a_failure() {
     let mut child = cloud.cli("laptop", &[&slow[..], &REFRESH].concat()).spawn().unwrap();
     assert!(cloud.held(&mut child));
     cloud.release();
-    while group(&cloud)["refreshes"].as_array().unwrap().last().unwrap()["status"] != "InProgress" {
-        std::thread::yield_now();
-    }
+    until(&mut child, "a refresh in progress", || {
+        group(&cloud)["refreshes"].as_array().unwrap().last().unwrap()["status"] == "InProgress"
+    });
     child.kill().unwrap();
     child.wait().unwrap();
     let newer = [&slow[..], &["--set", "fleet.root.size=9GiB"], &REFRESH].concat();

@@ -3,6 +3,7 @@
 
 use crate::crash::kill;
 use crate::env::{Cloud, expect, signed_in};
+use crate::house::assert_allowed;
 use serde_json::{Value, json};
 
 const SPEC: &str = "tests/specs/it/shared.yaml";
@@ -97,6 +98,7 @@ fn the_bucket_may_be_in_another_region() {
         bucket["objects"].as_array().unwrap().len()
     };
     assert!(objects("euro-state") > 1 && objects("ops-state") == 0, "{buckets}");
+    assert_allowed(&cloud, &["", "-state"]);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! The verbs that change a fleet in its own Auto Scaling group, as scenes of the matrix.
 
 use super::scene::{After, Scene, as_it_is, ids, laptop, nothing, scale};
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, IMAGE, LAUNCH, expect};
 use crate::refresh;
 use jiff::Timestamp;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ impl After<'_> {
 
 /// The fleet of the tests of refreshes.
 fn kiln(cloud: &Cloud) {
-    expect(&mut laptop(cloud, &refresh::LAUNCH), 0);
+    expect(&mut laptop(cloud, &LAUNCH), 0);
 }
 
 /// A group's hosts come and go after the verb, too.

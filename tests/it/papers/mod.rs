@@ -11,6 +11,7 @@ mod screen;
 use crate::source::{files, root, text};
 use block::{Block, Command, blocks};
 use scene::{Came, Scene};
+use std::collections::BTreeMap;
 
 /// Commands of `sh` blocks that are not run, by what they begin with, and why.
 const ELSEWHERE: [(&str, &str); 27] = [
@@ -213,13 +214,26 @@ fn the_tutorial_is_gone_through_and_shows_what_comes() {
     let page = text(PAPER);
     let mut lines: Vec<&str> = page.lines().collect();
     let mut wrong = Vec::new();
+    let (mut stands_for, mut stood_for_by) = (BTreeMap::new(), BTreeMap::new());
     // From below, so that the lines above stay where they are.
     for (command, came) in commands.iter().zip(&came).rev() {
         let shown = command.shown.as_deref().unwrap_or_default();
-        if !screen::same(shown, &came.screen) {
-            wrong.push(format!("{}: {}\n--- shown\n{shown}--- came\n{}", command.place, command.text, came.screen));
-            lines.splice(command.below..command.below + shown.lines().count(), screen::brief(&came.screen));
+        let place = format!("{}: {}", command.place, command.text);
+        if screen::same(shown, &came.screen) {
+            // One recording: what is one thing in all blocks of the page is one thing in all of the run, and the other way.
+            for (name, new) in screen::names(shown, &came.screen) {
+                let was = (*stands_for.entry(name).or_insert(new), *stood_for_by.entry(new).or_insert(name));
+                if was != (new, name) {
+                    wrong.push(format!(
+                        "{place}: {name} is {new}, and elsewhere {name} is {}, {new} is {}",
+                        was.0, was.1
+                    ));
+                }
+            }
+        } else {
+            wrong.push(format!("{place}\n--- shown\n{shown}--- came\n{}", came.screen));
         }
+        lines.splice(command.below..command.below + shown.lines().count(), screen::brief(&came.screen));
     }
     if std::env::var_os("UPDATE_DOCS").is_some() {
         std::fs::write(root().join(PAPER), lines.join("\n") + "\n").unwrap();

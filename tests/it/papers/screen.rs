@@ -25,18 +25,38 @@ static OTHERS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     .into()
 });
 
+/// What names a thing of one run: wherever a page shows the thing, it shows the same name.
+static NAMES: LazyLock<Regex> = LazyLock::new(|| {
+    let (uuid, digest) = (r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", r"\b[0-9a-f]{12}\b");
+    let things = r"\b(?:i|ami|lt|snap|vol|subnet)-[0-9a-f]{17}\b|\bcrawl-[0-9a-f]{8}\b|\bfleetwright-sim-\d+\b";
+    // Ports that the system gives away have five digits.
+    let places = r"\b127\.\d+\.\d+\.\d+\b|\b[1-6]\d{4}\b";
+    Regex::new(&format!("{uuid}|{things}|{places}|{digest}")).unwrap()
+});
+
 /// Lines that come as often as there is time for.
 const MOMENTARY: [&str; 3] = ["fed  ", "queue  ", "retry  "];
 
-/// The lines that must be equal; neighbours that tell of hosts come in any order.
-fn essence(text: &str) -> Vec<String> {
+/// The lines that must be equal, each with the line as it is; neighbours that tell of hosts come in any order.
+fn lines(text: &str) -> Vec<(String, &str)> {
     let line = |line: &str| OTHERS.iter().fold(line.to_owned(), |line, (p, to)| p.replace_all(&line, *to).into_owned());
-    let mut lines: Vec<String> = text.trim_end().lines().map(line).collect();
-    lines.retain(|line| !MOMENTARY.iter().any(|start| line.starts_with(start)));
-    for group in lines.chunk_by_mut(|a, b| a.starts_with("host  ") && b.starts_with("host  ")) {
+    let mut lines: Vec<(String, &str)> = text.trim_end().lines().map(|as_is| (line(as_is), as_is)).collect();
+    lines.retain(|(line, _)| !MOMENTARY.iter().any(|start| line.starts_with(start)));
+    for group in lines.chunk_by_mut(|(a, _), (b, _)| a.starts_with("host  ") && b.starts_with("host  ")) {
         group.sort();
     }
     lines
+}
+
+fn essence(text: &str) -> Vec<String> {
+    lines(text).into_iter().map(|(line, _)| line).collect()
+}
+
+/// The names that are shown, each with the one that came in its place, of texts that are the same.
+pub(super) fn names<'a>(shown: &'a str, came: &'a str) -> Vec<(&'a str, &'a str)> {
+    let both = lines(shown).into_iter().zip(lines(came));
+    let of = |line: &'a str| NAMES.find_iter(line).map(|name| name.as_str());
+    both.flat_map(|((_, shown), (_, came))| of(shown).zip(of(came))).collect()
 }
 
 /// The lines to show: of those that come as often as there is time for, the first and the last of a row.
@@ -71,4 +91,10 @@ fn only_what_varies_may_differ() {
     assert!(same("run  a\n...\nend\n", "run a\nx\ny\nend\n") == same("run  a\n...\nend\n", "run a\nend\n"));
     assert_eq!(brief("fed       1\nfed       2\nfed       3\nend\n"), ["fed       1", "fed       3", "end"]);
     assert!(same("...\nend", "x\nend") && !same("...\nend", "x\nend\ny"));
+    let names = names(shown, came);
+    assert_eq!(names[0], ("01a1febd-eeb1-7c21-ac56-6e54961db063", "01a1febd-eeb1-7c21-ac56-6e54961db064"));
+    assert_eq!(
+        names[1..],
+        [("i-005d7305eebbcccc8", "i-105d7305eebbcccc8"), ("i-03e8876e92562018d", "i-13e8876e92562018d")]
+    );
 }
