@@ -12,7 +12,8 @@ pub enum Exit {
     Bug,
     /// Usage, problems in the spec, or something that is needed is not there: a host, an image, a queue.
     Usage,
-    /// Some hosts failed, more than `max_fail` allows.
+    /// Not all came out: hosts that failed beyond `max_fail`, a size that was not reached or not kept, a check, an image or
+    /// a refresh that failed.
     Partial,
     /// Capacity or quota short of `accept.min`.
     Capacity,
@@ -32,7 +33,8 @@ pub enum Exit {
     ItemsFailed,
     /// The job stalled.
     Stalled,
-    /// A deadline was reached, the job's or that of --timeout, or the budget, while the job still progressed.
+    /// A limit was reached: a deadline, the job's or that of --timeout, or the budget, while a job still progressed or a
+    /// fleet was watched.
     Deadline,
     /// Changes or drift found, when asked for.
     Changes,
@@ -73,7 +75,9 @@ impl Exit {
             Self::Done => "done",
             Self::Bug => "unexpected: a bug",
             Self::Usage => "wrong usage, problems in the spec, or something that is needed is not there",
-            Self::Partial => "some hosts failed, more than max_fail allows",
+            Self::Partial => {
+                "not all came out: hosts beyond max_fail, a size, a check, an image or a refresh that failed"
+            }
             Self::Capacity => "capacity or quota short of accept.min",
             Self::Denied => "credentials or permission",
             Self::Unavailable => "AWS or the network is down; safe to run again",
@@ -83,9 +87,7 @@ impl Exit {
             Self::Residue => "something billable may remain; it is listed",
             Self::ItemsFailed => "the job finished, some items failed",
             Self::Stalled => "the job stalled",
-            Self::Deadline => {
-                "a limit was reached: the job's deadline or budget while it still progressed, or --timeout"
-            }
+            Self::Deadline => "a limit was reached: the deadline of a job that progressed, a budget, or --timeout",
             Self::Changes => "changes found, when asked for",
             Self::Unaccounted => "the job finished, and items are unaccounted for",
             Self::Interrupted => "interrupted by Ctrl-C; resumable",

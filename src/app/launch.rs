@@ -38,8 +38,8 @@ impl Context {
         }
         let watch = Watch { held: Some(&held), size: Some(answer.hosts.wanted) };
         let watched = self.watch(&watch, &CancellationToken::new()).await?;
-        let why = watched.stopped.unwrap_or_default();
-        let failure = Failure::to(Exit::Partial, format!("keep the fleet at its size: {why}"))
+        let (exit, why) = watched.stopped.unwrap_or((Exit::Partial, String::new()));
+        let failure = Failure::to(exit, format!("keep the fleet at its size: {why}"))
             .hint("fleetwright status     # what is there, and why hosts ended");
         self.tell(Told { answer: self.launched(&held, &launch).await?, failure: Some(failure) })
     }

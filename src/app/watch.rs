@@ -37,8 +37,8 @@ pub(super) struct Watch<'a> {
 pub(super) struct Watched {
     /// Hosts that were there and ended by themselves.
     pub(super) lost: BTreeSet<InstanceId>,
-    /// Why nothing was replaced any more, if so.
-    pub(super) stopped: Option<String>,
+    /// Why nothing was replaced any more, if so, and how a verb that only watches ends for that.
+    pub(super) stopped: Option<(Exit, String)>,
 }
 
 impl Context {
@@ -60,9 +60,9 @@ impl Context {
                 live.extend(instances.iter().filter(|host| host.state.live()).map(|host| host.id.clone()));
                 // One that drains, or is set aside, has no place any more, and did not end.
                 survey::as_members(&mut instances, group.as_ref());
-                if let Some(why) = self.round(watch, &instances, since, &mut memory).await? {
+                if let Some((exit, why)) = self.round(watch, &instances, since, &mut memory).await? {
                     self.events.warn(format!("hosts are replaced no more: {why}"));
-                    out.stopped = Some(why);
+                    out.stopped = Some((exit, why));
                     return Ok(out);
                 }
             }
@@ -86,18 +86,18 @@ impl Context {
         }
     }
 
-    /// One round; why to stop, if so.
+    /// One round; why to stop, if so, and with which exit code.
     async fn round(
         &self,
         watch: &Watch<'_>,
         instances: &[Instance],
         since: jiff::Timestamp,
         memory: &mut Memory,
-    ) -> Result<Option<String>, Failure> {
+    ) -> Result<Option<(Exit, String)>, Failure> {
         let history = Self::whole_history(&self.state_dir()?)?;
         let wish = past::wish(&history);
         let Some(size) = watch.size.or(wish.as_ref().map(|wish| wish.size)) else {
-            return Ok(Some("no launch from this machine says how many there should be".to_owned()));
+            return Ok(Some((Exit::Partial, "no launch from this machine says how many there should be".to_owned())));
         };
         let now = self.clock.now();
         let look = Survey::untaken(now, self.fleet.account.clone(), self.fleet.region.clone());
@@ -123,11 +123,11 @@ impl Context {
         world.over = over.as_deref();
         let missing = match decide(&world, memory) {
             Decision::Steady | Decision::Look | Decision::Rest { .. } => return Ok(None),
-            Decision::Stop { why } => return Ok(Some(why)),
+            Decision::Stop { why } => return Ok(Some((Exit::Partial, why))),
             Decision::Replace { missing } => missing,
         };
         if let Some(why) = self.unpaid(&format!("{missing} of {} gone", count_is(size, "host"))).await? {
-            return Ok(Some(why));
+            return Ok(Some((Exit::Deadline, why)));
         }
         let newest = look.instances.iter().max_by_key(|host| host.launched);
         let launch = Launch {

@@ -1,7 +1,7 @@
 //! Watching over a fleet: hosts that are gone are replaced, once, and not when that makes no sense.
 
 use crate::crash::kill;
-use crate::env::{Cloud, IMAGE, expect};
+use crate::env::{Cloud, LAUNCH, expect, until};
 use serde_json::json;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
@@ -9,18 +9,16 @@ use std::time::{Duration, Instant};
 const SPEC: &str = "tests/specs/it/five.yaml";
 
 fn watch(cloud: &Cloud) -> Command {
-    cloud.cli("laptop", &["launch", "--watch", "--unattested", "--image", IMAGE, "--until", "running"])
+    cloud.cli("laptop", &[&LAUNCH[..], &["--watch"]].concat())
 }
 
 /// A fleet of five that is up and watched.
 fn watched(cloud: &Cloud) -> Child {
     expect(&mut cloud.launch("laptop"), 0);
     let before = cloud.calls("DescribeInstances").len();
-    let child = watch(cloud).spawn().unwrap();
+    let mut child = watch(cloud).spawn().unwrap();
     // Its launch finds nothing to do, and two looks of the watch see all of them.
-    while cloud.calls("DescribeInstances").len() < before + 4 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(&mut child, "four looks", || cloud.calls("DescribeInstances").len() >= before + 4);
     child
 }
 
@@ -32,12 +30,7 @@ fn end_by_hand(cloud: &Cloud, id: &str) {
 /// Waits until so many hosts were ever made; the watch must live on.
 #[track_caller]
 fn made(cloud: &Cloud, child: &mut Child, n: usize) {
-    let begun = Instant::now();
-    while cloud.ever_made() < n {
-        assert!(begun.elapsed() < Duration::from_mins(1), "only {} were made", cloud.ever_made());
-        assert_eq!(child.try_wait().unwrap(), None, "the watch ended");
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    until(child, &format!("{n} hosts that were made"), || cloud.ever_made() >= n);
 }
 
 #[test]
@@ -93,22 +86,20 @@ fn nothing_is_replaced_once_the_budget_is_spent() {
     expect(&mut cloud.launch("laptop"), 0);
     cloud.control("POST", "clock", &json!({ "advance": "2h" }));
     let before = cloud.calls("DescribeInstances").len();
-    let launch = ["launch", "--watch", "--unattested", "--image", IMAGE, "--until", "running"];
-    let child = cloud.cli("laptop", &[&["--set", "budget.stop_at=$0.05"], &launch[..]].concat()).spawn().unwrap();
-    while cloud.calls("DescribeInstances").len() < before + 4 {
-        std::thread::sleep(Duration::from_millis(20));
-    }
+    let paid = ["--set", "budget.stop_at=$0.05"];
+    let mut child = cloud.cli("laptop", &[&paid[..], &LAUNCH, &["--watch"]].concat()).spawn().unwrap();
+    until(&mut child, "four looks", || cloud.calls("DescribeInstances").len() >= before + 4);
     end_by_hand(&cloud, &cloud.live("five")[0]);
     let output = child.wait_with_output().unwrap();
     let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.code() == Some(3) && talk.contains("of the budget's $0.05"), "{talk}");
+    assert!(output.status.code() == Some(13) && talk.contains("of the budget's $0.05"), "{talk}");
     assert_eq!((cloud.live("five").len(), cloud.ever_made()), (4, 5));
 }
 
 #[test]
 fn a_wait_that_watches_keeps_the_size_that_was_last_wanted() {
     let cloud = Cloud::start("tests/specs/it/job.yaml", 60, &json!({}));
-    expect(&mut cloud.cli("laptop", &["launch", "-n", "4", "--unattested", "--image", IMAGE, "--until", "running"]), 0);
+    expect(&mut cloud.cli("laptop", &[&LAUNCH[..], &["-n", "4"]].concat()), 0);
     expect(&mut cloud.cli("laptop", &["scale", "3"]), 0);
     let mut child = cloud.cli("laptop", &["wait", "--watch"]).spawn().unwrap();
     std::thread::sleep(Duration::from_millis(500));
