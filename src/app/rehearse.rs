@@ -7,11 +7,11 @@ use crate::cli::request::Rehearse;
 use crate::engine::failure::Failure;
 use crate::event::{Event, Events};
 use crate::exit::Exit;
+use crate::model::Money;
 use crate::rehearse::{Chosen, Outcome, Wanted, choose, run};
 use crate::report::{HostCounts, ItemCounts, PushResult, RecordCounts, Rehearsed, Summary, answer};
 use crate::spec::{Fleet, Set};
 use crate::time::SystemClock;
-use serde_json::Value;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -195,7 +195,7 @@ fn summary(outcome: &Outcome, wanted: u32, base: &Summary, exit: Exit) -> Summar
         records: outcome.compared.as_ref().map(|c| RecordCounts { expected: c.expected, equal: c.equal }),
         #[expect(clippy::cast_possible_truncation, reason = "a campaign is far shorter than 2^53 seconds")]
         world_seconds: outcome.world_seconds as i64,
-        cost_usd: outcome.world["cost_usd"].as_f64().or_else(|| cost_text(&outcome.world)),
+        cost_usd: outcome.cost.map(Money::dollars),
         api_calls: outcome.calls.clone(),
         rehearsal: Some(Rehearsed {
             broken: outcome.sabotaged.iter().map(|(id, how)| (id.clone(), (*how).to_owned())).collect(),
@@ -207,8 +207,4 @@ fn summary(outcome: &Outcome, wanted: u32, base: &Summary, exit: Exit) -> Summar
         }),
         ..base.clone()
     }
-}
-
-fn cost_text(world: &Value) -> Option<f64> {
-    world["cost_usd"].as_str()?.parse().ok()
 }

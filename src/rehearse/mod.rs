@@ -19,6 +19,7 @@ pub use verbs::{Finished, Verbs};
 use crate::engine::failure::Failure;
 use crate::event::{Event, Events, StepEnd};
 use crate::exit::Exit;
+use crate::model::Money;
 use crate::spec::Fleet;
 use serde::Deserialize;
 use serde_json::Value;
@@ -101,6 +102,8 @@ pub struct Outcome {
     pub compared: Option<Compared>,
     /// Ground truth at the end.
     pub world: Value,
+    /// What the campaign cost by its own bill, as the last verb that asked told it.
+    pub cost: Option<Money>,
     /// Calls per action.
     pub calls: BTreeMap<String, u64>,
     /// Hosts launched in all.
@@ -211,7 +214,10 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
     if !wanted.keep {
         stage.act("down", &["down", "--images"], Exit::Done).await?;
     }
+    let runs = stage.verbs.run(&["runs", "list"]).await.map_err(|e| broken("list the runs", &e))?;
     let mut outcome = stage.outcome;
+    let newest_first = runs.json["runs"].as_array().into_iter().flatten();
+    outcome.cost = newest_first.filter_map(|run| serde_json::from_value(run["cost"].clone()).ok()).next();
     outcome.world = stage.control.world().map_err(|e| broken("look at the world", &e))?;
     let audit = stage.control.audit().map_err(|e| broken("read the audit", &e))?;
     for call in &audit {

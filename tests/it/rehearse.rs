@@ -1,5 +1,6 @@
 //! The main job as a user runs it: the whole campaign on the rehearsal cloud, real hosts, nothing left behind.
 
+use crate::env::talk;
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
@@ -69,7 +70,10 @@ fn the_example_goes_as_foretold_and_leaves_nothing() {
     // One CreateFleet answer was cut after the launch: it was sent again under its token, and there were no other hosts.
     assert_eq!(summary["api_calls"]["CreateFleet"], 2);
     assert_eq!(summary["api_calls"]["CreateImage"], 1);
-    assert!(summary["cost_usd"].as_f64().unwrap() > 0.0);
+    // The sum is that which `down` told at its end.
+    let told = format!("(${:.4} so far)", summary["cost_usd"].as_f64().unwrap());
+    let said = talk(&output);
+    assert!(said.lines().any(|line| line.contains("down done") && line.contains(&told)), "{told}\n{said}");
     assert!(summary["world_seconds"].as_i64().unwrap() > 180);
     assert_eq!(files_below(state.path()), Vec::<PathBuf>::new());
     assert_eq!(processes_below(state.path()), Vec::<PathBuf>::new());
