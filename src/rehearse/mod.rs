@@ -216,8 +216,8 @@ async fn campaign(fleet: &Fleet, wanted: &Wanted, served: &Served, events: &Even
     }
     let runs = stage.verbs.run(&["runs", "list"]).await.map_err(|e| broken("list the runs", &e))?;
     let mut outcome = stage.outcome;
-    let newest_first = runs.json["runs"].as_array().into_iter().flatten();
-    outcome.cost = newest_first.filter_map(|run| serde_json::from_value(run["cost"].clone()).ok()).next();
+    let mut newest_first = runs.json["runs"].as_array().into_iter().flatten();
+    outcome.cost = newest_first.find_map(|run| serde_json::from_value(run["cost"].clone()).ok());
     outcome.world = stage.control.world().map_err(|e| broken("look at the world", &e))?;
     let audit = stage.control.audit().map_err(|e| broken("read the audit", &e))?;
     for call in &audit {

@@ -69,7 +69,7 @@ impl AutoScaling {
             hooks: super::hooks::born_with(&ask.params)?,
             scaling: Vec::new(),
             refreshes: Vec::new(),
-            warm_pool: None,
+            warm_pool: false,
             deleting: false,
             evening: None,
             retry: None,

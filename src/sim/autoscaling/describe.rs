@@ -87,8 +87,8 @@ fn write_group(xml: &mut Xml, group: &Group) {
     xml.text("NewInstancesProtectedFromScaleIn", group.protect_new)
         .opt("MaxInstanceLifetime", group.lifetime)
         .opt("CapacityRebalance", group.rebalance);
-    if let Some(pool) = group.warm_pool {
-        pool.write(xml);
+    if group.warm_pool {
+        super::warm_pool::write(xml);
     }
     if let Some((least, most)) = group.maintenance {
         xml.open("InstanceMaintenancePolicy", |xml| {

@@ -1,7 +1,6 @@
 //! What the world remembers of groups, their members and all that belongs to them.
 
 use super::recurrence::Recurrence;
-use super::warm_pool::WarmPool;
 use crate::sim::ec2::params::Node;
 use jiff::Timestamp;
 use std::collections::BTreeMap;
@@ -291,7 +290,8 @@ pub(super) struct Group {
     pub(super) scaling: Vec<Policy>,
     /// Newest last.
     pub(super) refreshes: Vec<Refresh>,
-    pub(super) warm_pool: Option<WarmPool>,
+    /// Whether it has one; nothing is ever in it.
+    pub(super) warm_pool: bool,
     pub(super) deleting: bool,
     /// The member that was launched to even out the zones.
     pub(super) evening: Option<String>,

@@ -7,15 +7,10 @@ use crate::sim::xml::Xml;
 
 /// A warm pool that nothing is ever in. "The size of the warm pool is the difference between the maximum prepared capacity
 /// and the desired capacity", and `MinSize` at least: with both 0 it is empty whatever becomes of the group.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct WarmPool;
-
-impl WarmPool {
-    pub(super) fn write(self, xml: &mut Xml) {
-        xml.open("WarmPoolConfiguration", |xml| {
-            xml.text("MaxGroupPreparedCapacity", 0).text("MinSize", 0).text("PoolState", "Stopped");
-        });
-    }
+pub(super) fn write(xml: &mut Xml) {
+    xml.open("WarmPoolConfiguration", |xml| {
+        xml.text("MaxGroupPreparedCapacity", 0).text("MinSize", 0).text("PoolState", "Stopped");
+    });
 }
 
 impl AutoScaling {
@@ -39,15 +34,15 @@ impl AutoScaling {
         {
             return unsupported("instances that go back to a warm pool");
         }
-        self.group(ask)?.warm_pool = Some(WarmPool);
+        self.group(ask)?.warm_pool = true;
         Ok(Reply::default())
     }
 
     pub(super) fn describe_warm_pool(&mut self, ask: &mut Ask) -> Handled {
         let group = self.group(ask)?;
         let mut xml = Xml::new();
-        if let Some(pool) = group.warm_pool {
-            pool.write(&mut xml);
+        if group.warm_pool {
+            write(&mut xml);
         }
         xml.open("Instances", |_| ());
         Ok(Reply { body: xml.finish(), ..Reply::default() })
@@ -56,10 +51,10 @@ impl AutoScaling {
     pub(super) fn delete_warm_pool(&mut self, ask: &mut Ask) -> Handled {
         let _nothing_is_in_it = flag(&ask.params, "ForceDelete")?;
         let group = self.group(ask)?;
-        match group.warm_pool.take() {
-            Some(_) => Ok(Reply::default()),
-            None => Err(invalid(format!("No warm pool found for Auto Scaling group {}.", group.name))),
+        if !std::mem::take(&mut group.warm_pool) {
+            return Err(invalid(format!("No warm pool found for Auto Scaling group {}.", group.name)));
         }
+        Ok(Reply::default())
     }
 }
 
