@@ -165,23 +165,23 @@ impl Steps {
             }
             Deadline::At { until } => (until, until),
         };
-        loop {
-            let read_at = self.clock.now();
+        let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
+        let mut warned = false;
+        self.afresh(&format!("let {name} end at {until}"), async |read_at| {
             let Some(group) = self.group_now(name).await? else {
-                return Ok(Done::unchanged(json!({}), "no group is there"));
+                return Ok(Some(Done::unchanged(json!({}), "no group is there")));
             };
             let what = format!("list the scheduled actions of {name}");
             let actions = self.read(&what, async || self.clients.scheduled_actions(name).await).await?;
             let there = actions.iter().find(|action| action.name == DEADMAN);
             if let Some(start) = there.and_then(|action| action.start).filter(|start| *start >= enough) {
                 self.tell_end(step, &group, start).await?;
-                return Ok(Done::unchanged(json!({ "until": start }), format!("at {start}")));
+                return Ok(Some(Done::unchanged(json!({ "until": start }), format!("at {start}"))));
             }
-            if suspended(&group).contains(&"ScheduledActions") {
+            if suspended(&group).contains(&"ScheduledActions") && !std::mem::replace(&mut warned, true) {
                 self.events.warn(format!("{name}: its process ScheduledActions is suspended, so that it has no end"));
             }
-            let until = Timestamp::from_second(until.as_second()).unwrap_or(until);
-            let Some(owned) = self.own(&group, read_at, 0, &Spared::default())? else { continue };
+            let Some(owned) = self.own(&group, read_at, 0, &Spared::default())? else { return Ok(None) };
             let refused = self
                 .change(
                     step,
@@ -197,8 +197,9 @@ impl Steps {
                 return Err(Failure::to(Exit::Partial, why).hint("the same command again"));
             }
             self.tell_end(step, &group, until).await?;
-            return Ok(Done::new(json!({ "until": until }), format!("at {until}")));
-        }
+            Ok(Some(Done::new(json!({ "until": until }), format!("at {until}"))))
+        })
+        .await
     }
 
     /// Lets the group's tags tell when it ends: its scheduled action is gone once it ran.
@@ -279,15 +280,23 @@ impl Steps {
             Ok(owned) => Ok(Some(owned)),
             Err(refusal) if refusal.reason == Reason::Stale => Ok(None),
             Err(refusal) => {
+                // The same reasons hold for the group itself.
+                let itself = match refusal.reason {
+                    Reason::NotOurs => group.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()),
+                    Reason::Protected => group.tags.get(tags::PROTECT).is_some(),
+                    _ => true,
+                };
+                if !itself {
+                    return Err(spared.refusal(&group.name));
+                }
                 let why = format!("change the group {}: {}", group.name, refusal.reason);
                 let failure = Failure::to(Exit::Refused, why);
-                let failure = match refusal.reason {
+                Err(match refusal.reason {
                     Reason::UnknownIntent => {
                         failure.hint("fleetwright adopt     # when it is yours all the same; then again")
                     }
                     _ => failure.hint("fleetwright status     # what is there, and whose"),
-                };
-                Err(spared.named(failure, &group.name))
+                })
             }
         }
     }
@@ -311,11 +320,13 @@ impl Steps {
                 });
             };
             if holds_only(&group, &kept) {
-                let detail = format!("stays with {} that a person keeps, and wants none", count(kept.len(), "host"));
+                let members = count(group.members.len(), "host");
+                let detail = format!("stays with {members} that a person keeps, and wants none");
                 return Ok(Done::warning(output, detail));
             }
-            if group.members.is_empty() && group.status.is_none() {
-                let Some(owned) = self.own(&group, read_at, 0, &Spared::default())? else { continue };
+            let free = group.members.is_empty() && group.status.is_none();
+            let owned = if free { self.own(&group, read_at, 0, &Spared::default())? } else { None };
+            if let Some(owned) = owned {
                 let sent = self
                     .end_owned(
                         step,

@@ -6,12 +6,12 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::{self, Candidate, Reason};
-use crate::model::{FaultKind, GroupMember, Instance, InstanceId, Mark, count, tags};
+use crate::model::{FaultKind, Group, GroupMember, Instance, InstanceId, Mark, count, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::group::warm_pool_end;
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Between two looks at a group.
@@ -23,13 +23,8 @@ impl Steps {
     /// Takes hosts out of the group together with their places, so that nothing takes their place; they end by that.
     pub(super) async fn leave_group(&self, step: &str, name: &str, going: &[InstanceId]) -> Result<(), Failure> {
         // Auto Scaling ends a member whatever EC2 was told. Asked before the look, which must not grow old meanwhile.
-        let mut guarded = BTreeSet::new();
-        for id in going {
-            if self.guarded(id).await? {
-                guarded.insert(id.clone());
-            }
-        }
-        let deadline = self.clock.now() + PATIENCE;
+        let guarded = self.all_guarded(going).await?;
+        let mut deadline = self.clock.now() + PATIENCE;
         loop {
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(()) };
@@ -44,94 +39,100 @@ impl Steps {
             }
             if read_at > deadline {
                 let left: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
-                let message =
-                    format!("take hosts out of the group {name}: AWS took it for none of {}", left.join(", "));
+                let (minutes, left) = (PATIENCE.as_mins(), left.join(", "));
+                let message = format!(
+                    "take hosts out of the group {name}: AWS took none for {minutes} minutes; still in it: {left}"
+                );
                 return Err(Failure::to(Exit::Unavailable, message).hint("the same command again"));
             }
-            let seen = self.read("look at these hosts", async || self.clients.instances_by_ids(&ids).await).await?;
-            let candidate = |i: &Instance| Candidate {
-                id: i.id.to_string(),
-                tags: i.tags.clone(),
-                termination_protected: guarded.contains(&i.id),
-            };
-            let candidates: Vec<Candidate> = seen.iter().filter(|i| i.state.live()).map(candidate).collect();
-            if candidates.is_empty() {
+            if self.take_out(step, (&group, read_at), &ids, &guarded).await? > 0 {
+                deadline = self.clock.now() + PATIENCE;
+            } else {
                 self.pause(LOOK).await?;
-                continue;
-            }
-            let Some(passed) = self.gate(candidates, read_at)? else { continue };
-            super::terminate::keep_report(passed.kept)?;
-            let (Some(owned), Some(hosts)) = (self.own(&group, read_at, ids.len(), &Spared::default())?, passed.owned)
-            else {
-                continue;
-            };
-            for host in hosts.chunks(1) {
-                let one = host.ids().join(" ");
-                // What stands aside has no place: a smaller group would end another for it.
-                let placed =
-                    |member: &GroupMember| host.ids().iter().any(|id| id == member.id.as_str()) && !member.standby();
-                let placed = group.members.iter().any(placed);
-                let sent = self
-                    .end_owned(
-                        step,
-                        &format!("end {one} and its place in {name}"),
-                        async || self.clients.draft_leave(&owned, &host, placed).await,
-                        async |permit| self.clients.leave(permit).await.map(|()| host.ids().to_vec()),
-                    )
-                    .await;
-                match sent {
-                    Ok(_) => {}
-                    // No member any more, or on its way out: the next look tells.
-                    Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
-                        Some(FaultKind::Invalid | FaultKind::Gone | FaultKind::Busy) => {
-                            self.pause(LOOK).await?;
-                        }
-                        Some(_) | None => return Err(failure),
-                    },
-                }
-                if self.clock.now().duration_since(read_at) > gate::FRESH {
-                    break;
-                }
             }
             self.check_cancel()?;
         }
+    }
+
+    /// Takes these members out as long as the look is fresh; how many AWS took.
+    async fn take_out(
+        &self,
+        step: &str,
+        (group, read_at): (&Group, Timestamp),
+        ids: &[InstanceId],
+        guarded: &BTreeMap<InstanceId, bool>,
+    ) -> Result<usize, Failure> {
+        let (name, mut taken) = (&group.name, 0);
+        let seen = self.read("look at these hosts", async || self.clients.instances_by_ids(ids).await).await?;
+        let candidate = |i: &Instance| Candidate {
+            id: i.id.to_string(),
+            tags: i.tags.clone(),
+            termination_protected: guarded.get(&i.id).is_some_and(|on| *on),
+        };
+        let candidates: Vec<Candidate> = seen.iter().filter(|i| i.state.live()).map(candidate).collect();
+        if candidates.is_empty() {
+            return Ok(0);
+        }
+        let Some(passed) = self.gate(candidates, read_at)? else { return Ok(0) };
+        super::terminate::keep_report(passed.kept)?;
+        let owned = self.own(group, read_at, ids.len(), &Spared::default())?;
+        let (Some(owned), Some(hosts)) = (owned, passed.owned) else { return Ok(0) };
+        for host in hosts.chunks(1) {
+            let one = host.ids().join(" ");
+            // What stands aside has no place: a smaller group would end another for it.
+            let placed =
+                |member: &GroupMember| host.ids().iter().any(|id| id == member.id.as_str()) && !member.standby();
+            let placed = group.members.iter().any(placed);
+            let sent = self
+                .end_owned(
+                    step,
+                    &format!("end {one} and its place in {name}"),
+                    async || self.clients.draft_leave(&owned, &host, placed).await,
+                    async |permit| self.clients.leave(permit).await.map(|()| host.ids().to_vec()),
+                )
+                .await;
+            match sent {
+                Ok(ended) => taken += ended.unwrap_or(0),
+                // No member any more, or on its way out: the next look tells.
+                Err(failure) => match failure.fault.as_ref().map(|fault| fault.kind) {
+                    Some(FaultKind::Invalid | FaultKind::Gone | FaultKind::Busy) => {}
+                    Some(_) | None => return Err(failure),
+                },
+            }
+            if self.clock.now().duration_since(read_at) > gate::FRESH {
+                break;
+            }
+        }
+        Ok(taken)
     }
 
     /// Makes the group's size what is left in it, and tells whether that was a change. Only a group that is to have no host is
     /// made smaller than it is: of hosts that nobody named AWS would choose. What a person keeps the group is told to keep
     /// before that.
     pub(super) async fn shrink_group(&self, step: &str, name: &str, size: u32) -> Result<bool, Failure> {
-        let deadline = self.clock.now() + CONSISTENT;
-        loop {
-            let mut spared = Spared::default();
-            if size == 0
-                && let Some(group) = self.group_now(name).await?
-            {
-                spared = self.spared(&group, &[Mark::Protect]).await?;
-                // What was told before is soon seen; a group with anything foreign in it is refused as it is.
-                if spared.foreign.is_empty() && !spared.kept.is_empty() && self.clock.now() < deadline {
-                    self.keep(step, name, &spared).await?;
-                    continue;
-                }
-            }
-            let read_at = self.clock.now();
-            let Some(group) = self.group_now(name).await? else { return Ok(false) };
-            let stay = group.members.iter().filter(|member| !member.leaves() && !member.standby()).count();
-            // One more than it wants is there while it evens out its zones: that is no wish for more.
-            let stay = u32::try_from(stay).unwrap_or(u32::MAX);
-            if size > 0 && group.desired == 0 {
-                // Somebody else, or its end, lets it have none: its hosts may drain, and nothing here makes that quicker.
-                return Ok(false);
-            }
-            let size = if size == 0 { 0 } else { size.max(stay).min(group.desired) };
-            let sized = (group.min, group.max, group.desired) == (0, size, size);
+        let (mut guarded, mut told) = (BTreeMap::new(), BTreeMap::new());
+        self.afresh(&format!("let the group {name} have {}", count(size, "host")), async |mut read_at| {
+            let Some(mut group) = self.group_now(name).await? else { return Ok(Some(false)) };
             // Nobody waits for hosts of a group that is to have none.
             let held = size == 0 && self.hook_now(name).await?.is_some();
-            if sized && !held {
-                return Ok(false);
+            let mut spared = Spared::default();
+            if size == 0 && (held || lowered(&group, size).is_some()) {
+                spared = self.spared(&group, &[Mark::Protect], &mut guarded).await?;
+                if self.keep(step, name, &spared, &mut told).await? {
+                    return Ok(None);
+                }
+                // It may have taken minutes.
+                read_at = self.clock.now();
+                let Some(now) = self.group_now(name).await? else { return Ok(Some(false)) };
+                group = now;
             }
-            let ending = group.members.len().saturating_sub(usize::try_from(size).unwrap_or(usize::MAX));
-            let Some(owned) = self.own(&group, read_at, ending, &spared)? else { continue };
+            let lower = lowered(&group, size);
+            if lower.is_none() && !held {
+                return Ok(Some(false));
+            }
+            let left = usize::try_from(lower.unwrap_or(size)).unwrap_or(usize::MAX);
+            let ending = group.members.len().saturating_sub(left);
+            let Some(owned) = self.own(&group, read_at, ending, &spared)? else { return Ok(None) };
             if held {
                 self.change(
                     step,
@@ -141,27 +142,42 @@ impl Steps {
                 )
                 .await?;
             }
-            if sized {
-                return Ok(true);
+            if let Some(size) = lower {
+                self.change(
+                    step,
+                    &format!("let the group {name} have {}", count(size, "host")),
+                    async || self.clients.draft_group_shrunk(&owned, size).await,
+                    async |permit| self.clients.update_group(permit).await.map(|()| (vec![name.to_owned()], ())),
+                )
+                .await?;
             }
-            self.change(
-                step,
-                &format!("let the group {name} have {}", count(size, "host")),
-                async || self.clients.draft_group_shrunk(&owned, size).await,
-                async |permit| self.clients.update_group(permit).await.map(|()| (vec![name.to_owned()], ())),
-            )
-            .await?;
-            return Ok(true);
-        }
+            Ok(Some(true))
+        })
+        .await
     }
 
-    /// Tells the group to keep what a person keeps.
-    async fn keep(&self, step: &str, name: &str, spared: &Spared) -> Result<(), Failure> {
-        for (id, how) in &spared.kept {
-            self.events.warn(format!("host {id} stays in {name}: {how}"));
-            self.shield(step, name, id, true).await?;
+    /// Tells the group to keep what a person keeps; whether that may not be seen yet. A group with anything foreign in it is
+    /// refused as it is.
+    async fn keep(
+        &self,
+        step: &str,
+        name: &str,
+        spared: &Spared,
+        told: &mut BTreeMap<InstanceId, Timestamp>,
+    ) -> Result<bool, Failure> {
+        let now = self.clock.now();
+        let lags = |id: &InstanceId| told.get(id).is_none_or(|at| now.duration_since(*at) < CONSISTENT);
+        if !spared.foreign.is_empty() || !spared.kept.iter().any(|(id, _)| lags(id)) {
+            return Ok(false);
         }
-        self.pause(LOOK).await
+        for (id, how) in &spared.kept {
+            self.shield(step, name, id, true).await?;
+            told.entry(id.clone()).or_insert_with(|| {
+                self.events.warn(format!("host {id} stays in {name}: {how}"));
+                now
+            });
+        }
+        Ok(true)
     }
 
     /// Lets the group want no host any more, so that it replaces none that end next. What is not ours is left alone.
@@ -199,5 +215,37 @@ impl Steps {
             }
         }
         self.leave_group(step, name, &going).await
+    }
+}
+
+/// The size that a group is to have so that it wants these and what is left in it; none where it stays as it is.
+fn lowered(group: &Group, size: u32) -> Option<u32> {
+    if size > 0 && group.desired == 0 {
+        // Somebody else, or its end, lets it have none: its hosts may drain, and nothing here makes that quicker.
+        return None;
+    }
+    let stay = group.members.iter().filter(|member| !member.leaves() && !member.standby()).count();
+    // One more than it wants is there while it evens out its zones: that is no wish for more.
+    let stay = u32::try_from(stay).unwrap_or(u32::MAX);
+    let size = if size == 0 { 0 } else { size.max(stay).min(group.desired) };
+    ((group.min, group.max, group.desired) != (0, size, size)).then_some(size)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_group_wants_what_is_left_in_it_and_never_more_than_before() {
+        let member = |state: &str| GroupMember { state: state.to_owned(), ..GroupMember::sample("i-1") };
+        let there = ["InService", "Pending", "Standby", "Terminating:Wait"].map(member).to_vec();
+        let group = |min, max, desired| Group { min, max, desired, members: there.clone(), ..Group::sample("web") };
+        assert_eq!(lowered(&group(0, 4, 4), 0), Some(0));
+        assert_eq!(lowered(&group(0, 0, 0), 0), None);
+        assert_eq!(lowered(&group(0, 4, 4), 3), Some(3));
+        assert_eq!(lowered(&group(0, 4, 4), 1), Some(2), "two are there");
+        assert_eq!(lowered(&group(0, 4, 4), 9), None, "nobody asked for more");
+        assert_eq!(lowered(&group(1, 4, 4), 4), Some(4), "its bounds are ours to set");
+        assert_eq!(lowered(&group(0, 4, 0), 2), None, "somebody lets it have none");
     }
 }

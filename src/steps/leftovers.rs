@@ -151,11 +151,12 @@ impl Steps {
         self.read("list this fleet's snapshots", async || self.clients.snapshots_of_fleet(&self.fleet.name).await).await
     }
 
-    /// Looks and does what follows, anew while the look grows too old in the hands of it or AWS does not take a call.
+    /// Looks and does what follows, anew while the look grows too old in the hands of it, AWS does not take a call, or what it
+    /// needs is not seen yet.
     pub(super) async fn afresh<T>(
         &self,
         what: &str,
-        work: impl AsyncFn(Timestamp) -> Result<Option<T>, Failure>,
+        mut work: impl AsyncFnMut(Timestamp) -> Result<Option<T>, Failure>,
     ) -> Result<T, Failure> {
         let deadline = self.clock.now() + PATIENCE;
         loop {
@@ -169,7 +170,7 @@ impl Steps {
                     Exit::Unavailable,
                     format!("{what}: AWS did not take it within {minutes} minutes"),
                 )
-                .hint("fleetwright down     # tries again"));
+                .hint("the same command again tries again"));
             }
             self.pause(LOOK).await?;
         }

@@ -2,11 +2,19 @@
 //! Scaling goes by its own protection alone.
 
 use super::Steps;
+use crate::aws::Clients;
 use crate::engine::failure::Failure;
+use crate::engine::tools::Tools;
+use crate::exit::Exit;
 use crate::model::{FaultKind, Group, Instance, InstanceId, Mark, tags};
 use crate::plan::CONSISTENT;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
+use tokio::task::{JoinSet, LocalSet};
 
+/// Hosts that EC2 is asked about at once: each answer takes it some tens of milliseconds, and a fleet may have a thousand.
+const AT_ONCE: usize = 16;
 /// Between two looks at a member whose tags are not there yet.
 const LOOK: Duration = Duration::from_secs(10);
 
@@ -20,15 +28,12 @@ pub(super) struct Spared {
 }
 
 impl Spared {
-    /// The refusal of the gate with the members that it is about, and what to do about them.
-    pub(super) fn named(&self, mut failure: Failure, group: &str) -> Failure {
-        if self.kept.is_empty() && self.foreign.is_empty() {
-            return failure;
-        }
+    /// The refusal to end them, and what to do about them.
+    pub(super) fn refusal(&self, group: &str) -> Failure {
         let kept = self.kept.iter().map(|(id, how)| format!("{id} ({how})"));
         let all: Vec<String> = kept.chain(self.foreign.iter().map(|id| format!("{id} (not this fleet's)"))).collect();
-        failure.message = format!("{}: {}", failure.message, all.join(", "));
-        failure.hints.clear();
+        let why = format!("change the group {group}: it would end {}", all.join(", "));
+        let mut failure = Failure::to(Exit::Refused, why);
         if let Some((id, _)) = self.kept.first() {
             failure = failure.hint(format!("fleetwright protect {id}     # lets Auto Scaling keep it, too"));
         }
@@ -47,19 +52,44 @@ fn marked(host: &Instance, marks: &[Mark]) -> Option<&'static str> {
     marks.iter().find(|mark| host.marked(**mark).is_some()).map(|mark| mark.key())
 }
 
+async fn guarded(tools: &Tools, clients: &Clients, id: &InstanceId) -> Result<bool, Failure> {
+    let look = async || match clients.termination_protected(id).await {
+        Err(fault) if fault.kind == FaultKind::Gone => Ok(false),
+        told => told,
+    };
+    tools.read(&format!("read whether {id} is protected"), look).await
+}
+
 impl Steps {
     /// Whether EC2's own termination protection is on; what is gone has none. Auto Scaling does not heed it.
     pub(super) async fn guarded(&self, id: &InstanceId) -> Result<bool, Failure> {
-        let look = async || match self.clients.termination_protected(id).await {
-            Err(fault) if fault.kind == FaultKind::Gone => Ok(false),
-            told => told,
-        };
-        self.read(&format!("read whether {id} is protected"), look).await
+        guarded(&self.tools, &self.clients, id).await
     }
 
-    /// Members that Auto Scaling does not protect and that must not be ended by it. EC2's protection is told by no list: each
-    /// member is asked for by itself.
-    pub(super) async fn spared(&self, group: &Group, marks: &[Mark]) -> Result<Spared, Failure> {
+    /// The same of each of these: no list tells it.
+    pub(super) async fn all_guarded(&self, ids: &[InstanceId]) -> Result<BTreeMap<InstanceId, bool>, Failure> {
+        let mut told = BTreeMap::new();
+        for some in ids.chunks(AT_ONCE) {
+            let (here, mut asked) = (LocalSet::new(), JoinSet::new());
+            for id in some.iter().cloned() {
+                let (tools, clients) = (self.tools.clone(), Arc::clone(&self.clients));
+                asked.spawn_local_on(async move { (guarded(&tools, &clients, &id).await, id) }, &here);
+            }
+            for (on, id) in here.run_until(asked.join_all()).await {
+                told.insert(id, on?);
+            }
+        }
+        Ok(told)
+    }
+
+    /// Members that Auto Scaling does not protect and that must not be ended by it. What EC2 was asked of a member before is not
+    /// asked again.
+    pub(super) async fn spared(
+        &self,
+        group: &Group,
+        marks: &[Mark],
+        guarded: &mut BTreeMap<InstanceId, bool>,
+    ) -> Result<Spared, Failure> {
         let begun = self.clock.now();
         let free = group.members.iter().filter(|member| !member.protected && !member.leaves());
         let free: Vec<InstanceId> = free.map(|member| member.id.clone()).collect();
@@ -83,12 +113,12 @@ impl Steps {
             seen.iter().filter(|host| host.state.live()).partition(ours);
         let mut spared =
             Spared { foreign: foreign.into_iter().map(|host| host.id.clone()).collect(), ..Spared::default() };
+        let unmarked = ours.iter().filter(|host| marked(host, marks).is_none()).map(|host| host.id.clone());
+        let unasked: Vec<InstanceId> = unmarked.filter(|id| !guarded.contains_key(id)).collect();
+        guarded.extend(self.all_guarded(&unasked).await?);
         for host in ours {
-            let how = match marked(host, marks) {
-                None if self.guarded(&host.id).await? => Some("EC2's termination protection"),
-                how => how,
-            };
-            spared.kept.extend(how.map(|how| (host.id.clone(), how)));
+            let by_ec2 = guarded.get(&host.id).is_some_and(|on| *on).then_some("EC2's termination protection");
+            spared.kept.extend(marked(host, marks).or(by_ec2).map(|how| (host.id.clone(), how)));
         }
         Ok(spared)
     }

@@ -13,13 +13,15 @@ use crate::model::{FaultKind, Group, Mark, Refresh, RefreshPreferences};
 use crate::plan::CONSISTENT;
 use crate::plan::launch::epoch_name;
 use crate::plan::refresh::{Asked, Known, Whose, Wish, whose};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 /// Between two looks: a host takes minutes, and six calls a minute are far below any of Auto Scaling's limits.
 const LOOK: Duration = Duration::from_secs(10);
+/// How long AWS may take none: an answer that never comes, or one that is under way and that no look shows.
+const PATIENCE: SignedDuration = SignedDuration::from_mins(15);
 
 impl Steps {
     /// Has the group's hosts replaced by Auto Scaling, and waits until that came to an end.
@@ -32,7 +34,8 @@ impl Steps {
         let begun = self.clock.now();
         let (_, onto) = self.launches(name).await?;
         let wish = Wish { preferences, onto };
-        let (mut told, mut watched) = (None, None::<String>);
+        let (mut told, mut watched, mut asked_at) = (None, None::<String>, begun);
+        let mut others = self.known_refreshes(step)?;
         loop {
             let what = format!("look at the instance refreshes of {name}");
             let seen = self.read(&what, async || self.clients.refreshes(name).await).await;
@@ -40,10 +43,11 @@ impl Steps {
                 Some(id) => goes_on(failure, name, id),
                 None => failure,
             })?;
-            let one = match whose(&seen, &self.known_refreshes(step)?, &wish) {
+            let known = Known { mine: self.my_refresh(step), all: others.clone() };
+            let one = match whose(&seen, &known, &wish) {
                 Whose::Ours(one) => one,
                 Whose::Foreign(one) => return Err(foreign(name, one)),
-                Whose::Unseen(id) if self.clock.now().duration_since(begun) < CONSISTENT => {
+                Whose::Unseen(id) if self.clock.now().duration_since(asked_at) < CONSISTENT => {
                     self.events.note(format!("instance refresh {id} is not visible yet"));
                     self.pause(LOOK).await?;
                     continue;
@@ -52,9 +56,16 @@ impl Steps {
                     let text = format!("see the instance refresh {id} of {name}: it was begun, and no look shows it");
                     return Err(goes_on(Failure::to(Exit::Unavailable, text), name, &id));
                 }
-                Whose::Nobodys => {
+                Whose::Nobodys if self.clock.now().duration_since(begun) < PATIENCE => {
                     self.begin_refresh(step, name, &wish).await?;
+                    (asked_at, others) = (self.clock.now(), self.known_refreshes(step)?);
+                    self.pause(LOOK).await?;
                     continue;
+                }
+                Whose::Nobodys => {
+                    let minutes = PATIENCE.as_mins();
+                    let text = format!("begin an instance refresh of {name}: AWS took none within {minutes} minutes");
+                    return Err(Failure::to(Exit::Unavailable, text).hint("the same command again tries again"));
                 }
             };
             self.remember(step, one, &wish.onto)?;
@@ -94,8 +105,8 @@ impl Steps {
         Ok((group, onto))
     }
 
-    /// What the journals know.
-    fn known_refreshes(&self, step: &str) -> Result<Known, Failure> {
+    /// The refreshes that the journals know: ids, and onto what each brings the hosts.
+    fn known_refreshes(&self, step: &str) -> Result<BTreeMap<String, Option<String>>, Failure> {
         let history = History::read(&self.state).map_err(state)?;
         let mut all = BTreeMap::new();
         for past in history.runs() {
@@ -108,13 +119,17 @@ impl Steps {
                 all.insert(id, Some(onto));
             }
         }
-        let mine = self.journal.with_fold(|fold| {
+        Ok(all)
+    }
+
+    /// What this step asked for last.
+    fn my_refresh(&self, step: &str) -> Option<Asked> {
+        self.journal.with_fold(|fold| {
             let mut mine = asked(fold, step)?;
             let answered = made(fold).filter(|(_, at)| *at >= mine.since).last();
             mine.id = mine.id.or(answered.map(|(id, _)| id));
             Some(mine)
-        });
-        Ok(Known { mine, all })
+        })
     }
 
     /// Writes down which refresh the step is about, before anything is waited for.
@@ -139,10 +154,10 @@ impl Steps {
         self.journal.cursor(step, super::output(now)?, self.clock.now()).map_err(state)
     }
 
-    /// Begins a refresh, unless one that nobody here has seen is in its way.
+    /// Begins a refresh, unless one that nobody here has seen is in its way, or AWS takes none now: the next look tells.
     async fn begin_refresh(&self, step: &str, name: &str, wish: &Wish) -> Result<(), Failure> {
         let (group, _) = self.launches(name).await?;
-        let spared = self.spared(&group, &[Mark::Protect, Mark::Quarantine]).await?;
+        let spared = self.spared(&group, &[Mark::Protect, Mark::Quarantine], &mut BTreeMap::new()).await?;
         let read_at = self.clock.now();
         let (group, onto) = self.launches(name).await?;
         let Some(owned) = self.own(&group, read_at, group.members.len(), &spared)? else { return Ok(()) };
@@ -168,9 +183,7 @@ impl Steps {
         match sent {
             Ok(_) => Ok(()),
             // There is one: the next look tells whose, once it is visible.
-            Err(failure) if failure.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Exists) => {
-                self.pause(LOOK).await
-            }
+            Err(failure) if failure.fault.as_ref().is_some_and(|fault| fault.kind == FaultKind::Exists) => Ok(()),
             Err(failure) => Err(failure),
         }
     }

@@ -64,7 +64,8 @@ fn hosts_in_standby_detached_and_attached() {
     by_hand("AttachInstances", &foreign, "");
     let refused = expect(&mut cloud.cli("laptop", &["down"]), 8);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(told.contains(&foreign) && told.contains("detach-instances"), "{told}");
+    assert!(told.contains(&format!("it would end {foreign} (not this fleet's)")), "{told}");
+    assert!(told.contains("detach-instances"), "{told}");
     assert_eq!(cloud.live("crew"), hosts);
     by_hand("DetachInstances", &foreign, "&ShouldDecrementDesiredCapacity=true");
     expect(&mut cloud.cli("laptop", &["down"]), 0);
@@ -77,11 +78,21 @@ fn a_teardown_ends_all_but_what_a_person_keeps() {
     let cloud = cloud(&json!({}));
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);
     let (hosts, ec2) = (cloud.live("crew"), |call: &str| cloud.ec2(&format!("Version=2016-11-15&{call}")));
-    let (marked, guarded) = (hosts[0].clone(), hosts[1].clone());
+    let (marked, guarded, outside) = (hosts[0].clone(), hosts[1].clone(), hosts[2].clone());
     let guard = |on: bool| {
         ec2(&format!("Action=ModifyInstanceAttribute&InstanceId={guarded}&DisableApiTermination.Value={on}"))
     };
-    ec2(&format!("Action=CreateTags&ResourceId.1={marked}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=mine"));
+    ec2(&format!(
+        "Action=CreateTags&ResourceId.1={marked}&ResourceId.2={outside}&Tag.1.Key=fleetwright%3Aprotect&Tag.1.Value=mine"
+    ));
+    asked(
+        &cloud,
+        &format!(
+            "Action=DetachInstances&AutoScalingGroupName={NAME}&InstanceIds.member.1={outside}\
+             &ShouldDecrementDesiredCapacity=true"
+        ),
+    );
+    cloud.control("POST", "clock", &json!({ "advance": "3m" }));
     guard(true);
     let refused = expect(&mut cloud.cli("laptop", &["down", "--only", &guarded, "--no-drain"]), 8);
     assert!(String::from_utf8_lossy(&refused.stderr).contains("termination protection"), "{refused:?}");
@@ -93,8 +104,11 @@ fn a_teardown_ends_all_but_what_a_person_keeps() {
     cloud.release();
     let output = expect(&mut cloud.cli("laptop", &["down"]), 10);
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("2 protected hosts, left running") && told.contains("stays with 2 hosts"), "{told}");
-    assert_eq!((cloud.live("crew"), sizes(&cloud)), (vec![marked.clone(), guarded.clone()], (0, 0, 0)));
+    assert!(told.contains("3 protected hosts, left running") && told.contains("stays with 2 hosts"), "{told}");
+    let left = vec![marked.clone(), guarded.clone(), outside.clone()];
+    assert_eq!((cloud.live("crew"), sizes(&cloud)), (left, (0, 0, 0)));
+    expect(&mut cloud.cli("laptop", &["protect", &outside, "--off"]), 0);
+    expect(&mut cloud.cli("laptop", &["down", "--only", &outside, "--no-drain"]), 0);
     // Whatever happens to them now, nothing takes their place.
     guard(false);
     ec2(&format!("Action=TerminateInstances&InstanceId.1={guarded}"));

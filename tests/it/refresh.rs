@@ -184,7 +184,7 @@ fn auto_scaling_replaces_all_once_whatever_is_killed() {
     let begun = cloud.calls("StartInstanceRefresh").len();
     let refused = |how: &str| {
         let told = talk(&expect(&mut cloud.cli("laptop", &REFRESH), 8));
-        assert!(told.contains(&format!("{kept} ({how})")), "{told}");
+        assert!(told.contains(&format!("change the group {NAME}: it would end {kept} ({how})")), "{told}");
         assert!(told.contains(&format!("fleetwright protect {kept}")), "{told}");
     };
     refused("fleetwright:protect");
@@ -219,7 +219,13 @@ fn somebody_elses_refresh_is_refused_and_one_that_is_cancelled_is_a_failure() {
     let output = child.wait_with_output().unwrap();
     assert_eq!(output.status.code(), Some(3), "{}", talk(&output));
     assert!(talk(&output).contains("is Cancelled at") && talk(&output).contains("user request"), "{}", talk(&output));
-    // That one is over: the same command begins another.
+    // That one is over: the same command begins another, once AWS takes one.
+    let throttled = json!({ "action": "StartInstanceRefresh", "times": null,
+                            "do": { "error": { "code": "Throttling", "status": 400 } } });
+    cloud.control("POST", "faults", &json!({ "rules": [throttled] }));
+    let told = talk(&expect(&mut cloud.cli("laptop", &REFRESH), 6));
+    assert!(told.contains("AWS took none within 15 minutes"), "{told}");
+    cloud.control("POST", "faults", &json!({}));
     expect(&mut cloud.cli("laptop", &REFRESH), 0);
     assert!(hosts(&cloud).is_disjoint(&old));
 
