@@ -10,7 +10,7 @@ use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::{Begun, History};
 use crate::model::{Instance, InstanceId, count};
-use crate::plan::renew::{STEP, Turn, Wanted, plan, turn};
+use crate::plan::renew::{STEP, Turn, Wanted, check_there, plan, turn};
 use crate::plan::{Action, scale};
 use crate::report::answer::{LiveHosts, Scaled};
 use crate::spec::Need;
@@ -59,6 +59,7 @@ impl Context {
                 Self::check_known(&survey, &history)?;
                 let group = survey.group.as_deref();
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
+                check_there(&self.fleet, (&live, past::unseen(&history, &survey).len()), wanted.size)?;
                 self.image_for_new(asked, &survey, &live).await?;
                 Ok(plan(&self.fleet, (&live, group), wanted, look.request, self.clock.now()))
             })

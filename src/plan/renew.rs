@@ -1,8 +1,8 @@
 //! `recycle now`: every host gives way to a new one, a few at a time. Pure; each round starts from what is there.
 
-use super::{Action, Plan, Step, Unplannable};
+use super::{Action, Plan, Step, Unplannable, scale};
 use crate::exit::Exit;
-use crate::model::{Group, ImageId, Instance, InstanceId, Mark, count, tags};
+use crate::model::{Group, ImageId, Instance, InstanceId, Mark, count, count_is, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
 
@@ -20,8 +20,22 @@ pub struct Wanted {
     pub older_than: SignedDuration,
 }
 
+/// Refuses to replace the hosts of a fleet that is gone: nobody would know that it is.
+///
+/// # Errors
+///
+/// When no live host has a place, none is about to be seen, and some are wanted.
+pub fn check_there(fleet: &Fleet, (live, unseen): (&[Instance], usize), size: u32) -> Result<(), Unplannable> {
+    if size == 0 || unseen > 0 || live.iter().any(Instance::has_place) {
+        return Ok(());
+    }
+    let why =
+        format!("failed to replace the hosts of {}: none is there, and {} wanted", fleet.name, count_is(size, "host"));
+    Err(Unplannable::new(Exit::Usage, why, "fleetwright launch     # brings them"))
+}
+
 /// Plans a replacement of every live host that is old enough, oldest first. Protected hosts, by us or by their group, and those
-/// in quarantine stay.
+/// in quarantine or standby stay.
 pub fn plan(
     fleet: &Fleet,
     (live, group): (&[Instance], Option<&Group>),
@@ -33,11 +47,8 @@ pub fn plan(
     let mut old: Vec<&Instance> =
         live.iter().filter(|host| now.duration_since(host.launched) >= wanted.older_than).collect();
     old.sort_by_key(|host| (host.launched, host.id.clone()));
-    let held = |host: &&Instance| {
-        host.standby
-            || [Mark::Protect, Mark::Quarantine].iter().any(|mark| host.marked(*mark).is_some())
-            || group.is_some_and(|group| group.protects(&host.id))
-    };
+    let held =
+        |host: &&Instance| host.standby || host.marked(Mark::Quarantine).is_some() || scale::protected(host, group);
     let (held, old): (Vec<_>, Vec<_>) = old.into_iter().partition(held);
     if !held.is_empty() {
         let ids = held.iter().map(|host| host.id.as_str()).collect::<Vec<_>>().join(" ");
@@ -135,6 +146,21 @@ mod tests {
         assert_eq!(turn(&live, 0, &all, 2, 1), Turn::Launch(3));
         assert_eq!(turn(&live, 1, &all, 2, 1), Turn::End(vec![all[1].clone()]));
         assert_eq!(turn(&live[..1], 1, &all, 2, 1), Turn::Done);
+    }
+
+    #[test]
+    fn a_fleet_that_is_gone_is_not_replaced() {
+        let fleet = crate::spec::testing::of_file("tests/specs/it/group.yaml");
+        let there = |live: &[Instance], unseen, size| check_there(&fleet, (live, unseen), size);
+        let aside = [marked(host(0), Mark::Quarantine), Instance { standby: true, ..host(1) }];
+        for live in [&[][..], &aside] {
+            let refused = there(live, 0, 4).unwrap_err();
+            assert_eq!(refused.exit, Exit::Usage);
+            assert_eq!(refused.message, "failed to replace the hosts of crew: none is there, and 4 hosts are wanted");
+        }
+        assert!(there(&[], 0, 0).is_ok(), "`scale 0` is no loss");
+        assert!(there(&[], 1, 4).is_ok(), "launched moments ago");
+        assert!(there(&[host(0)], 0, 4).is_ok());
     }
 
     #[test]

@@ -117,6 +117,25 @@ fn resume_goes_on_and_another_size_in_between_is_another_plan() {
     let eight = fleet(&cloud);
     expect(&mut renew(&cloud, &["--replan", "--surge", "3"]), 0);
     assert!(fleet(&cloud).is_disjoint(&eight) && fleet(&cloud).len() == 8);
+    // One that is gone on with brings back hosts that are lost meanwhile; where there is none to go on with none is replaced.
+    cut("CreateFleet", "before-commit");
+    let lost = || {
+        for id in cloud.live("five") {
+            cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}"));
+        }
+        cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    };
+    lost();
+    expect(&mut renew(&cloud, &[]), 0);
+    assert_eq!(fleet(&cloud).len(), 8);
+    lost();
+    let refused = expect(&mut renew(&cloud, &[]), 2);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("none is there, and 8 hosts are wanted") && said.contains("fleetwright launch"), "{said}");
+    // Who wants none misses none.
+    expect(&mut cloud.launch("laptop"), 0);
+    expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
+    expect(&mut renew(&cloud, &[]), 0);
     cloud.assert_decoys_untouched();
 }
 

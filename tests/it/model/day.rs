@@ -171,6 +171,9 @@ impl Day {
                 // What somebody took the tag off is listed and stays.
                 8 | 10 if matches!(verb, Verb::Down) && !self.untagged.is_empty() && named(&said) => good += 1,
                 10 if matches!(verb, Verb::Down) && held > 0 && said.contains("left running") => good += 1,
+                2 if matches!(verb, Verb::Renew) && self.placed().is_empty() && said.contains("fleetwright launch") => {
+                    good += 1;
+                }
                 // A group is ended whole or not at all.
                 8 if matches!(verb, Verb::Down)
                     && self.mode == Mode::Group
