@@ -44,22 +44,47 @@ impl Context {
     pub(super) async fn scale(&self, wanted: Scale) -> Result<Exit, Failure> {
         let held = self.hold("scale").await?;
         self.adopt_first(&held, wanted.launch.adopt).await?;
-        let mut gone = Vec::new();
+        let mut told: Option<Scaled> = None;
         for _ in 0..ROUNDS {
-            let (mut scaled, over) = self.scaled(&held, &wanted).await?;
-            gone.append(&mut scaled.ended);
-            let there = scaled.hosts.live;
+            let (now, over) = match self.scaled(&held, &wanted).await {
+                Ok(round) => round,
+                Err(failure) => return self.fallen_short(told, failure),
+            };
+            let ended = told.into_iter().flat_map(|before| before.ended).chain(now.ended).collect();
+            let (there, now) = (now.hosts.live, Scaled { ended, ..now });
             if over {
-                return self.tell(Told::good(Scaled { ended: gone, ..scaled }));
+                self.note_size(wanted.n);
+                return self.tell(Told::good(now));
             }
             if self.applied.is_some() {
                 let what = format!("scale to {}: {} there, and the plan is done", wanted.n, count_is(there, "host"));
-                return Err(Failure::to(Exit::Partial, what).hint(format!("fleetwright scale {}", wanted.n)));
+                let failure = Failure::to(Exit::Partial, what).hint(format!("fleetwright scale {}", wanted.n));
+                return self.fallen_short(Some(now), failure);
             }
             self.events.note(format!("{} there, {} are wanted: once more", count_is(there, "host"), wanted.n));
+            told = Some(now);
         }
-        Err(Failure::to(Exit::Partial, format!("scale to {}: another number is there after {ROUNDS} rounds", wanted.n))
-            .hint("fleetwright status     # what is there, and why hosts ended"))
+        let what = format!("scale to {}: another number is there after {ROUNDS} rounds", wanted.n);
+        let failure =
+            Failure::to(Exit::Partial, what).hint("fleetwright status     # what is there, and why hosts ended");
+        self.fallen_short(told, failure)
+    }
+
+    /// Tells what the rounds before a failure came to.
+    fn fallen_short(&self, told: Option<Scaled>, failure: Failure) -> Result<Exit, Failure> {
+        match told {
+            Some(answer) => self.tell(Told { answer, failure: Some(failure) }),
+            None => Err(failure),
+        }
+    }
+
+    /// Says that a spec of more hosts would have the last word.
+    fn note_size(&self, n: u32) {
+        if let Some(size) = self.fleet.fleet.as_ref().map(|hosts| hosts.size).filter(|size| *size > n) {
+            self.events.note(format!(
+                "fleet.size is {size}: `launch` and `up` would bring the fleet back to it; set it to {n} to stay there"
+            ));
+        }
     }
 
     /// One round of launching or ending, from what is there; and whether that is final: a launch says itself what it
@@ -99,19 +124,13 @@ impl Context {
                 self.with_windows(scale::plan(&input)?, group).await
             })
             .await?;
-        let of_spec = self.fleet.fleet.as_ref().map(|hosts| hosts.size).filter(|size| *size > wanted.n);
-        if let Some(size) = of_spec {
-            self.events.note(format!(
-                "fleet.size is {size}: `launch` and `up` would bring the fleet back to it; set it to {} to stay there",
-                wanted.n
-            ));
-        }
         let live = answer.hosts.live;
         let over = match &survey.group {
             // Hosts of a group come and go after the call that asks for them: its number is the one that counts, unless
             // somebody deletes it.
-            Some(_) => {
-                let group = self.survey().await?.group;
+            Some(group) => {
+                let (clients, what) = (self.clients().await?, format!("look at the group {}", group.name));
+                let group = self.read(&what, async || clients.group_alone(&group.name).await).await?;
                 let stays = |group: &Group| group.status.is_none() && (!ran || group.desired == wanted.n);
                 group.map_or(wanted.n == 0, |group| stays(&group))
             }

@@ -40,6 +40,19 @@ fn hosts_that_somebody_ends_while_the_size_is_changed_are_replaced() {
     // Two go, three are ended: one at least that was to stay.
     let answer = ends_some_during(&cloud, scale(&cloud, "4"), "TerminateInstances", 3);
     assert_eq!((answer["hosts"]["live"].as_u64(), cloud.live("five").len()), (Some(4), 4), "{answer:#}");
+    // What went before a later round fails is told all the same.
+    cloud.control("POST", "faults", &json!({ "deny": ["CreateFleet"] }));
+    let before = cloud.live("five");
+    cloud.arm("TerminateInstances", "before-commit");
+    let mut child = scale(&cloud, "3").spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    ec2(&cloud, &format!("Action=TerminateInstances&InstanceId.1={}&InstanceId.2={}", before[2], before[3]));
+    cloud.release();
+    let output = child.wait_with_output().unwrap();
+    let talk = String::from_utf8_lossy(&output.stderr);
+    let answer: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert!(output.status.code() == Some(5) && answer["ended"].as_array().unwrap().len() == 1, "{answer:#} {talk}");
+    assert_eq!(talk.matches("fleet.size is 5").count(), 0, "{talk}");
     cloud.assert_decoys_untouched();
     assert_allowed(&cloud, &[""]);
 }
