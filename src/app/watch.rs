@@ -8,7 +8,7 @@ use crate::cli::request::{Launch, Push, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Group, Instance, InstanceId, LaunchTemplate, Survey, count_is};
+use crate::model::{Group, Instance, InstanceId, Survey, count_is};
 use crate::plan::decide::{Decision, Memory, World, decide, over};
 use crate::plan::group::born_of;
 use crate::plan::launch::template_name;
@@ -45,7 +45,7 @@ impl Context {
     /// Replaces hosts that are gone until `over`, or until that makes no sense any more.
     pub(super) async fn watch(&self, watch: &Watch<'_>, over: &CancellationToken) -> Result<Watched, Failure> {
         let since = self.clock.now();
-        let (mut memory, mut out) = (Memory::default(), Watched::default());
+        let (mut memory, mut out, mut purse) = (Memory::default(), Watched::default(), Purse::default());
         let mut live: BTreeSet<InstanceId> = BTreeSet::new();
         loop {
             if let Some((mut instances, group)) = self.glance().await? {
@@ -60,7 +60,9 @@ impl Context {
                 live.extend(instances.iter().filter(|host| host.state.live()).map(|host| host.id.clone()));
                 // One that drains, or is set aside, has no place any more, and did not end.
                 survey::as_members(&mut instances, group.as_ref());
-                if let Some((exit, why)) = self.round(watch, &instances, since, &mut memory).await? {
+                if let Some((exit, why)) =
+                    self.round(watch, (&instances, group.as_ref()), since, &mut memory, &mut purse).await?
+                {
                     self.events.warn(format!("hosts are replaced no more: {why}"));
                     out.stopped = Some((exit, why));
                     return Ok(out);
@@ -90,9 +92,10 @@ impl Context {
     async fn round(
         &self,
         watch: &Watch<'_>,
-        instances: &[Instance],
+        (instances, group): (&[Instance], Option<&Group>),
         since: jiff::Timestamp,
         memory: &mut Memory,
+        purse: &mut Purse,
     ) -> Result<Option<(Exit, String)>, Failure> {
         let history = Self::whole_history(&self.state_dir()?)?;
         let wish = past::wish(&history);
@@ -114,25 +117,26 @@ impl Context {
             now,
         };
         memory.missed(&world);
-        let (mut template, mut group) = (None, None);
+        let mut template = None;
         if decide(&world, memory) != Decision::Steady {
-            (template, group) = self.born_from().await?;
+            let (clients, name) = (self.clients().await?, template_name(self.fleet.name.as_str()));
+            template = self.read("read the launch template", async || clients.launch_template(&name).await).await?;
             world.template = template.is_some() || Self::launched_just_now(&history, now);
         }
-        let over = group.as_ref().and_then(|group| over(group, now));
+        let over = group.and_then(|group| over(group, now));
         world.over = over.as_deref();
         let missing = match decide(&world, memory) {
             Decision::Steady | Decision::Look | Decision::Rest { .. } => return Ok(None),
             Decision::Stop { why } => return Ok(Some((Exit::Partial, why))),
             Decision::Replace { missing } => missing,
         };
-        if let Some(why) = self.unpaid(&format!("{missing} of {} gone", count_is(size, "host"))).await? {
+        if let Some(why) = self.unpaid(purse, &format!("{missing} of {} gone", count_is(size, "host"))).await? {
             return Ok(Some((Exit::Deadline, why)));
         }
         let newest = look.instances.iter().max_by_key(|host| host.launched);
         let launch = Launch {
             n: Some(size),
-            image: born_of(group.as_ref(), template.as_ref(), newest),
+            image: born_of(group, template.as_ref(), newest),
             until: match wish.map(|wish| wish.until) {
                 Some(Until::Running) => CliUntil::Running,
                 Some(Until::Ssh) | None => CliUntil::Ssh,
@@ -203,11 +207,11 @@ impl Context {
 
     /// Why no replacement is paid any more, if so: a wait stops at the budget by itself, a watch over a launch does not. What
     /// can't be read now is asked for again before the next one.
-    async fn unpaid(&self, outlook: &str) -> Result<Option<String>, Failure> {
+    async fn unpaid(&self, purse: &mut Purse, outlook: &str) -> Result<Option<String>, Failure> {
         if self.fleet.budget.is_none() {
             return Ok(None);
         }
-        match self.spent_meanwhile(&self.state_dir()?, &mut Purse::default(), None).await {
+        match self.spent_meanwhile(&self.state_dir()?, purse, None).await {
             Ok(spent) => Ok(self.over_budget(spent.as_ref(), outlook)),
             Err(failure) if self.stopped().is_some() => Err(failure),
             Err(failure) => {
@@ -215,19 +219,6 @@ impl Context {
                 Ok(None)
             }
         }
-    }
-
-    /// The launch template, and the group of the same name where the fleet has one.
-    async fn born_from(&self) -> Result<(Option<LaunchTemplate>, Option<Group>), Failure> {
-        let (clients, name) = (self.clients().await?, template_name(self.fleet.name.as_str()));
-        let template = self.read("read the launch template", async || clients.launch_template(&name).await).await?;
-        let grouped = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
-        let group = if grouped {
-            self.read(&format!("look at the group {name}"), async || clients.group_alone(&name).await).await?
-        } else {
-            None
-        };
-        Ok((template, group))
     }
 
     /// Whether the launch template may be so young that a look does not show it.

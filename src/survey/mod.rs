@@ -8,7 +8,7 @@ pub use doctor::examine;
 
 use crate::aws::Clients;
 use crate::model::{
-    Caller, Fault, Group, Image, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey, tags,
+    Caller, Fault, Group, GroupMember, Image, Instance, InstanceId, InstanceState, LaunchTemplate, Subnet, Survey, tags,
 };
 use crate::plan::build::with_builder;
 use crate::plan::group::group_name;
@@ -16,6 +16,7 @@ use crate::plan::launch::template_name;
 use crate::spec::Fleet;
 use crate::time::Clock;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::OnceCell;
 
@@ -131,12 +132,13 @@ pub async fn hosts(clients: &Clients, fleet: &Fleet) -> Result<(Vec<Instance>, O
 /// Lets hosts be what their group says of them. EC2 calls one running that somebody set aside, and one that drains before it
 /// ends: neither takes a place, and nothing is to be begun on them.
 pub fn as_members(instances: &mut [Instance], group: Option<&Group>) {
-    for member in group.into_iter().flat_map(|group| &group.members) {
-        for host in instances.iter_mut().filter(|host| host.id == member.id) {
-            host.standby = member.standby();
-            if host.state == InstanceState::Running && member.ends() {
-                host.state = InstanceState::ShuttingDown;
-            }
+    let members = group.into_iter().flat_map(|group| &group.members);
+    let members: BTreeMap<&InstanceId, &GroupMember> = members.map(|member| (&member.id, member)).collect();
+    for host in instances {
+        let Some(member) = members.get(&host.id) else { continue };
+        host.standby = member.standby();
+        if host.state == InstanceState::Running && member.ends() {
+            host.state = InstanceState::ShuttingDown;
         }
     }
 }
@@ -193,7 +195,6 @@ pub fn live(survey: &Survey) -> Vec<InstanceId> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::GroupMember;
 
     #[test]
     fn what_its_group_sets_aside_or_drains_takes_no_place() {
