@@ -305,7 +305,7 @@ pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
         (any(Reason::Copied), TAG_OFF),
         (
             any(Reason::UnknownIntent) || any(Reason::Copied),
-            "fleetwright down --adopt     # when they are yours all the same",
+            "fleetwright adopt     # when they are yours all the same; then again",
         ),
         (any(Reason::NotOurs), "put the tag fleetwright:fleet back on what is yours, or end it by hand; then again"),
     ];
