@@ -36,6 +36,8 @@ const KEEP_LOG: &str =
     "! grep -q keep_log /opt/fleetwright/host 2>/dev/null || timeout 90 sh /opt/fleetwright/host log; true";
 /// Tells the host unit that the worker stays as the drain leaves it: no restart makes it take items again.
 const DRAINING: &str = "mkdir -p /run/fleetwright && : >/run/fleetwright/draining";
+/// Takes that back: the host stays, and its worker goes on.
+pub(super) const STAYS: &str = "rm -f /run/fleetwright/draining";
 /// Longer than what is given above, wall time.
 const KEEPING: Limits = Limits { timeout: Duration::from_mins(2), max_output: 16 * 1024 };
 
@@ -222,13 +224,20 @@ impl Job {
         };
         lane.connected().await;
         if let Some(play) = self.plays.get(&host.id) {
-            if self.worker.restart_every.is_some()
-                && let Err(fault) = session.exec(&as_root(DRAINING), Input::Empty, SHORT).await
-            {
+            let restarts = self.worker.restart_every.is_some();
+            if restarts && let Err(fault) = session.exec(&as_root(DRAINING), Input::Empty, SHORT).await {
                 return fault.host_report(host, begun.elapsed());
             }
             let runner = Runner::new(&self.reach.ssh, &target, &self.reach.trust);
-            return runner.run(session, play, None, Marker::None, &mut |_| {}).await.host_report(host, begun.elapsed());
+            let ran = runner.run(session, play, None, Marker::None, &mut |_| {}).await;
+            let report = ran.host_report(host, begun.elapsed());
+            if restarts
+                && !report.result.good()
+                && let Ok(session) = self.reach.ssh.connect(&target, &self.reach.trust).await
+            {
+                let _a_reboot_does_it_too = session.exec(&as_root(STAYS), Input::Empty, SHORT).await;
+            }
+            return report;
         }
         let report = |result, cause| HostReport {
             host: host.clone(),

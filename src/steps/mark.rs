@@ -1,6 +1,7 @@
 //! Marks on single hosts, and their workers at rest: nothing but what carries this fleet's tag is touched.
 
 use super::call::state;
+use super::drain::STAYS;
 use super::reach::unreached;
 use super::scan::as_root;
 use super::terminate::TAG_OFF;
@@ -93,8 +94,8 @@ impl Steps {
 
     /// Starts the worker, now and at the next boot.
     pub(super) async fn start_worker(&self, id: &InstanceId) -> Result<Done, Failure> {
-        let command = "systemctl enable {} && systemctl start {} && systemctl is-active {}";
-        self.on_worker(id, command, "start", "runs").await
+        let start = "systemctl enable {} && systemctl start {} && systemctl is-active {}";
+        self.on_worker(id, &format!("{STAYS}; {start}"), "start", "runs").await
     }
 
     async fn on_worker(&self, id: &InstanceId, command: &str, verb: &str, end: &str) -> Result<Done, Failure> {

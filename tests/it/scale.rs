@@ -173,12 +173,13 @@ exit 0
 fn workers() -> Stage {
     let mounts = "rehearsal: {mounts: [{at: /srv/out, from: scratch, writable: true}]}\n";
     let worker = "worker: {service: slow, process: /opt/slow.sh}\n";
-    let by_hand = "worker: {service: slow, process: /opt/slow.sh, drain: drain.yaml}\n";
+    let by_hand = "worker: {service: slow, process: /opt/slow.sh, drain: drain.yaml, restart_every: 10m}\n";
     let stage = Stage::new(&[("fleet.yaml", &format!("{HEAD}{worker}{mounts}"))]);
     stage.write(&[("by-hand.yaml", &format!("{HEAD}{by_hand}{mounts}")), ("slow.sh", WORKER)]);
     stage.write(&[(
         "drain.yaml",
-        "- name: no more\n  run: touch /srv/out/{{ instance_id }}-asked\n- check: test -e /opt/quiet\n",
+        "- name: no more\n  run: test -e /run/fleetwright/draining && touch /srv/out/{{ instance_id }}-asked\n\
+         - check: test -e /opt/quiet\n",
     )]);
     stage.ends("fleet.yaml", 0, &["launch", "--unattested", "--image", IMAGE]);
     let unit = "[Service]\nExecStart=/opt/slow.sh\nTimeoutStopSec=60\n";
@@ -219,7 +220,7 @@ fn what_is_in_hand_is_finished_before_a_host_ends() {
     assert!(told.talk.contains(&stuck) && told.talk.contains("--no-drain"), "{}", told.talk);
     assert!(stage.cloud.live("proof").contains(&stuck));
     assert!(done().contains(&format!("{stuck}-asked")));
-    stage.good(&stuck, "sudo touch /opt/quiet");
+    stage.good(&stuck, "test ! -e /run/fleetwright/draining && sudo touch /opt/quiet");
     stage.ends("by-hand.yaml", 0, &["down", "--only", &stuck]);
     assert!(!stage.cloud.live("proof").contains(&stuck));
     stage.ends("fleet.yaml", 0, &["scale", "1", "--no-drain"]);
