@@ -327,6 +327,16 @@ fn a_suspended_process_is_named_before_anything_waits_for_it() {
     let talk = String::from_utf8_lossy(&output.stderr);
     assert!(talk.contains("Launch is suspended") && talk.contains("resume-processes"), "{talk}");
     assert_eq!(sizes(&cloud), (0, 4, 4));
+
+    // Nothing is changed by a look that is too old by the time that it is whole, and nobody looks for ever.
+    // 72 s of the world.
+    let slow = json!({ "action": "DescribeScheduledActions", "times": null, "do": { "delay": { "seconds": 0.12 } } });
+    cloud.control("POST", "faults", &json!({ "rules": [slow] }));
+    let output = expect(&mut cloud.cli("laptop", &["extend", "20h"]), 6);
+    let talk = String::from_utf8_lossy(&output.stderr);
+    assert!(talk.contains(&format!("let {NAME} end at ")) && talk.contains("within 15 minutes"), "{talk}");
+    cloud.control("POST", "faults", &json!({}));
+    expect(&mut cloud.cli("laptop", &["extend", "20h"]), 0);
 }
 
 #[test]

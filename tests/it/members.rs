@@ -66,6 +66,15 @@ fn hosts_in_standby_detached_and_attached() {
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(told.contains(&format!("it would end {foreign} (not this fleet's)")), "{told}");
     assert!(told.contains("detach-instances"), "{told}");
+    // The group's own mark is another matter.
+    let mark = format!("Tags.member.1.ResourceId={NAME}&Tags.member.1.ResourceType=auto-scaling-group");
+    let mark = format!("{mark}&Tags.member.1.Key=fleetwright%3Aprotect&Tags.member.1.Value=x");
+    asked(&cloud, &format!("Action=CreateOrUpdateTags&{mark}&Tags.member.1.PropagateAtLaunch=false"));
+    let refused = expect(&mut cloud.cli("laptop", &["down"]), 8);
+    let told = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(told.contains(&format!("change the group {NAME}: it carries fleetwright:protect")), "{told}");
+    assert!(!told.contains(&foreign) && told.contains("fleetwright status"), "{told}");
+    asked(&cloud, &format!("Action=DeleteTags&{mark}"));
     assert_eq!(cloud.live("crew"), hosts);
     by_hand("DetachInstances", &foreign, "&ShouldDecrementDesiredCapacity=true");
     expect(&mut cloud.cli("laptop", &["down"]), 0);

@@ -117,25 +117,6 @@ fn resume_goes_on_and_another_size_in_between_is_another_plan() {
     let eight = fleet(&cloud);
     expect(&mut renew(&cloud, &["--replan", "--surge", "3"]), 0);
     assert!(fleet(&cloud).is_disjoint(&eight) && fleet(&cloud).len() == 8);
-    // One that is gone on with brings back hosts that are lost meanwhile; where there is none to go on with none is replaced.
-    cut("CreateFleet", "before-commit");
-    let lost = || {
-        for id in cloud.live("five") {
-            cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}"));
-        }
-        cloud.control("POST", "clock", &json!({ "advance": "10m" }));
-    };
-    lost();
-    expect(&mut renew(&cloud, &[]), 0);
-    assert_eq!(fleet(&cloud).len(), 8);
-    lost();
-    let refused = expect(&mut renew(&cloud, &[]), 2);
-    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
-    assert!(said.contains("none is there, and 8 hosts are wanted") && said.contains("fleetwright launch"), "{said}");
-    // Who wants none misses none.
-    expect(&mut cloud.launch("laptop"), 0);
-    expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
-    expect(&mut renew(&cloud, &[]), 0);
     cloud.assert_decoys_untouched();
 }
 
@@ -183,4 +164,32 @@ fn what_it_could_not_finish_it_does_not_begin() {
     expect(&mut cloud.cli("desktop", &["adopt"]), 0);
     expect(&mut renewed_by(&cloud, "desktop", &[]), 0);
     assert_eq!((fleet(&cloud).len(), cloud.ever_made()), (SIZE, 2 * SIZE));
+}
+
+#[test]
+fn hosts_that_are_lost_meanwhile_come_back_and_a_fleet_that_is_gone_is_refused() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    let lost = || {
+        for id in cloud.live("five") {
+            cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={id}"));
+        }
+        cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    };
+    expect(&mut cloud.launch("laptop"), 0);
+    cloud.arm("CreateFleet", "before-commit");
+    let mut cut = renew(&cloud, &[]).spawn().unwrap();
+    assert!(cloud.held(&mut cut));
+    kill(&mut cut);
+    cloud.release();
+    lost();
+    expect(&mut renew(&cloud, &[]), 0);
+    assert_eq!(fleet(&cloud).len(), SIZE);
+    lost();
+    let refused = expect(&mut renew(&cloud, &[]), 2);
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(said.contains("none is there, and 5 hosts are wanted") && said.contains("fleetwright launch"), "{said}");
+    // Who wants none misses none.
+    expect(&mut cloud.launch("laptop"), 0);
+    expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
+    expect(&mut renew(&cloud, &[]), 0);
 }
