@@ -5,7 +5,7 @@ use crate::aws::{ACTIONS_AT_ONCE, Refused};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
-use crate::gate::{ConsentFacts, ConsentedGroup, consent};
+use crate::gate::{ConsentFacts, ConsentedGroup, Reason, consent};
 use crate::model::ScheduledAction;
 use crate::plan::recycle::difference;
 use serde_json::json;
@@ -13,13 +13,19 @@ use serde_json::json;
 impl Steps {
     /// Re-reads the group and asks the gate.
     async fn consented(&self, name: &str) -> Result<ConsentedGroup, Failure> {
-        let read_at = self.clock.now();
-        let found = self.read(&format!("look at the group {name}"), async || self.clients.group(name).await).await?;
-        let group = found.ok_or_else(|| Failure::to(Exit::Refused, format!("find the group {name}: it is gone")))?;
+        let (look, change) = (format!("look at the group {name}"), format!("change scheduled actions of {name}"));
         let named = self.fleet.recycle.as_ref().map_or("", |recycle| recycle.group.as_str());
-        consent(&ConsentFacts { look: self.group_look(&group, read_at), named }).map_err(|refusal| {
-            Failure::to(Exit::Refused, format!("change scheduled actions of {name}: {}", refusal.reason))
+        self.afresh(&change, async |read_at| {
+            let found = self.read(&look, async || self.clients.group(name).await).await?;
+            let group =
+                found.ok_or_else(|| Failure::to(Exit::Refused, format!("find the group {name}: it is gone")))?;
+            match consent(&ConsentFacts { look: self.group_look(&group, read_at), named }) {
+                Ok(consented) => Ok(Some(consented)),
+                Err(refusal) if refusal.reason == Reason::Stale => Ok(None),
+                Err(refusal) => Err(Failure::to(Exit::Refused, format!("{change}: {}", refusal.reason))),
+            }
         })
+        .await
     }
 
     async fn actions_of(&self, group: &ConsentedGroup) -> Result<Vec<ScheduledAction>, Failure> {
