@@ -136,7 +136,7 @@ fn in_the_middle_of_it() {
     assert!(resumed.status.success());
     let mut slow = cloud.cli("laptop", &["--timeout", "1m", "wait"]);
     said.add("no time left", &mut slow);
-    let stuck = Cloud::start(JOB, 3600, &json!({ "stuck": [{ "state": "shutting-down" }] }));
+    let stuck = Cloud::start(JOB, 1, &json!({ "stuck": [{ "state": "shutting-down" }] })).leaping();
     assert!(stuck.cli("laptop", &launch(&["--set", "fleet.size=1"])).output().unwrap().status.success());
     said.add("hosts that do not end", &mut stuck.cli("laptop", &["--set", "fleet.size=1", "down"]));
     said.hold("errors-in-the-middle-of-it");

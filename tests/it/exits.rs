@@ -126,7 +126,7 @@ fn a_state_directory_that_is_none_is_9() {
 
 #[test]
 fn hosts_that_do_not_end_are_10() {
-    let cloud = Cloud::start(JOB, 900, &json!({ "stuck": [{ "state": "shutting-down" }] }));
+    let cloud = Cloud::start(JOB, 1, &json!({ "stuck": [{ "state": "shutting-down" }] })).leaping();
     expect(&mut launch(&cloud, &[]), 0);
     let output = ends(&mut cloud.cli("laptop", &["down"]), 10, "Left in the account");
     let stuck = cloud.world()["instances"].as_array().unwrap().iter().find(|i| i["state"] == "shutting-down").unwrap()

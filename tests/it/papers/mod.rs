@@ -225,7 +225,7 @@ fn the_tutorial_is_gone_through_and_shows_what_comes() {
                 let was = (*stands_for.entry(name).or_insert(new), *stood_for_by.entry(new).or_insert(name));
                 if was != (new, name) {
                     wrong.push(format!(
-                        "{place}: {name} is {new}, and elsewhere {name} is {}, {new} is {}",
+                        "{place}: {name} stands for {new}; elsewhere it stands for {}, and {} for that one",
                         was.0, was.1
                     ));
                 }
