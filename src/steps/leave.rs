@@ -2,6 +2,7 @@
 
 use super::Steps;
 use super::members::Spared;
+use super::terminate::{ADOPT, keep_report};
 use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
@@ -74,7 +75,7 @@ impl Steps {
             return Ok(0);
         }
         let Some(passed) = self.gate(candidates, read_at)? else { return Ok(0) };
-        super::terminate::keep_report(passed.kept)?;
+        keep_report(passed.kept, ADOPT)?;
         let owned = self.own(group, read_at, ids.len(), &Spared::default())?;
         let (Some(owned), Some(hosts)) = (owned, passed.owned) else { return Ok(0) };
         for host in hosts.chunks(1) {

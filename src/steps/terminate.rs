@@ -212,7 +212,7 @@ impl Steps {
     pub(super) async fn end_instances(&self, step: &str, ids: &[InstanceId]) -> Result<(), Failure> {
         let only = ids.iter().cloned().collect();
         let (_, kept) = self.end(step, Some(&only)).await?;
-        keep_report(kept)
+        keep_report(kept, ADOPT)
     }
 
     /// Ends every host of the fleet, and says what it did not dare to touch.
@@ -226,7 +226,7 @@ impl Steps {
             matches!(reason, Reason::Protected | Reason::TerminationProtected | Reason::Copied)
         };
         if kept.iter().filter(stays).count() < kept.len() {
-            keep_report(kept.clone())?;
+            keep_report(kept.clone(), DOWN_ADOPT)?;
         }
         for (id, reason) in &kept {
             self.events.warn(format!("host {id} is left alone: {reason}"));
@@ -249,7 +249,7 @@ impl Steps {
     /// Refuses to call a teardown whole that left hosts alone which carry our tags and are not ours.
     pub(super) fn refuse_copied(&self) -> Result<(), Failure> {
         let copied = self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.copied).unwrap_or_default();
-        keep_report(copied.into_iter().map(|id| (id.to_string(), Reason::Copied)).collect())
+        keep_report(copied.into_iter().map(|id| (id.to_string(), Reason::Copied)).collect(), DOWN_ADOPT)
     }
 
     /// Hosts that the journals launched and that live without this fleet's tag: somebody took it off. Listed, not ended.
@@ -279,6 +279,10 @@ impl Steps {
 
 /// What to do about a host in disguise.
 pub const TAG_OFF: &str = "take the tag fleetwright:fleet off what is not yours; then again";
+/// What a whole teardown says of hosts that no journal knows.
+const DOWN_ADOPT: &str = "fleetwright down --adopt     # when they are yours all the same";
+/// What everybody else says of them: no hint may end more than was asked for.
+pub(super) const ADOPT: &str = "fleetwright adopt     # when they are yours all the same; then again";
 
 /// What is not gone.
 fn remaining(seen: &[Instance]) -> Residue {
@@ -295,7 +299,7 @@ fn too_slow(seen: &[Instance]) -> Failure {
 }
 
 /// Things the gate kept back are a failure of `down`: something billable remains.
-pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
+pub(super) fn keep_report(kept: Vec<(String, Reason)>, adopt: &str) -> Result<(), Failure> {
     if kept.is_empty() {
         return Ok(());
     }
@@ -303,10 +307,7 @@ pub(super) fn keep_report(kept: Vec<(String, Reason)>) -> Result<(), Failure> {
     let any = |wanted: Reason| kept.iter().any(|(_, reason)| *reason == wanted);
     let hints = [
         (any(Reason::Copied), TAG_OFF),
-        (
-            any(Reason::UnknownIntent) || any(Reason::Copied),
-            "fleetwright adopt     # when they are yours all the same; then again",
-        ),
+        (any(Reason::UnknownIntent) || any(Reason::Copied), adopt),
         (any(Reason::NotOurs), "put the tag fleetwright:fleet back on what is yours, or end it by hand; then again"),
     ];
     let things = kept.into_iter().map(|(id, _)| Thing { kind: "instance".to_owned(), id }).collect();
