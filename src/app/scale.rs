@@ -119,8 +119,9 @@ impl Context {
                     GoesFirst::Idlest => scale::Order::Idlest,
                 };
                 let (size, drain, request) = (wanted.n, wanted.drain, look.request.clone());
+                let wished = past::wish(&Self::whole_history(look.state)?).map(|wish| wish.size);
                 let (fleet, group, loads) = (&self.fleet, look.survey.group.as_deref(), &loads);
-                let input = scale::Input { fleet, live, unseen, group, size, order, loads, drain, request };
+                let input = scale::Input { fleet, live, unseen, group, size, wished, order, loads, drain, request };
                 self.with_windows(scale::plan(&input)?, group).await
             })
             .await?;

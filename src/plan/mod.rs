@@ -271,6 +271,11 @@ pub enum Action {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         group: Option<String>,
     },
+    /// Want so many hosts from now on: the journal alone learns it, and whoever replaces hosts goes by it.
+    Want {
+        /// Hosts in all.
+        size: u32,
+    },
     /// Have Auto Scaling replace the group's hosts, and wait until that came to an end.
     Refresh {
         /// The group.
@@ -374,7 +379,7 @@ pub enum Action {
 impl Action {
     /// Whether it may change something.
     pub fn changes(&self) -> bool {
-        // Adopting changes what this machine knows, and nothing that is there.
+        // Adopting and wanting change what this machine knows, and nothing that is there.
         !matches!(
             self,
             Self::Settle { .. }
@@ -382,6 +387,7 @@ impl Action {
                 | Self::Copied { .. }
                 | Self::Quiet { .. }
                 | Self::Adopt { .. }
+                | Self::Want { .. }
                 | Self::Sweep
         )
     }

@@ -43,6 +43,8 @@ pub struct Input<'a> {
     pub group: Option<&'a Group>,
     /// Hosts wanted in all.
     pub size: u32,
+    /// Hosts that the campaign wanted before, as far as it is known.
+    pub wished: Option<u32>,
     /// Which go first.
     pub order: Order,
     /// How busy hosts are, for [`Order::Idlest`].
@@ -53,7 +55,8 @@ pub struct Input<'a> {
     pub request: String,
 }
 
-/// Plans a smaller fleet. An empty plan means that there are not more hosts than wanted.
+/// Plans a smaller fleet. An empty plan means that there are not more hosts than wanted, and that no
+/// more were wanted before.
 ///
 /// # Errors
 ///
@@ -82,7 +85,12 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     }
     if chosen.is_empty() {
         let have = u32::try_from(have).unwrap_or(u32::MAX);
-        return Ok(no_more(input.fleet, input.group, have.max(input.size), input.request.clone()));
+        let mut plan = no_more(input.fleet, input.group, have.max(input.size), input.request.clone());
+        if let Some(wished) = input.wished.filter(|wished| plan.steps.is_empty() && *wished != input.size) {
+            let title = format!("want {} instead of {wished} from now on; none ends", count(input.size, "host"));
+            plan.steps.push(Step::new("want", title, Action::Want { size: input.size }));
+        }
+        return Ok(plan);
     }
     Ok(of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone()))
 }

@@ -39,13 +39,13 @@ use crate::engine::run::{Done, Driver, LocalFuture};
 use crate::engine::tools::Tools;
 use crate::exit::Exit;
 use crate::journal::{FleetDir, Journal};
-use crate::model::{AccountId, RunId};
+use crate::model::{AccountId, RunId, count_is};
 use crate::plan::ladder::RungOutcome;
 use crate::plan::{Action, Plan, Step};
 use crate::spec::{Fleet, Playbook};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 pub use adopt::Adopted;
@@ -189,6 +189,10 @@ impl Driver for Steps {
                 Action::End { hosts, drained, group, left } => {
                     let place = group.as_deref().map(|group| (group, *left));
                     self.end_some(id, hosts, *drained, place).await
+                }
+                Action::Want { size } => {
+                    let told = format!("{} wanted from now on", count_is(*size, "host"));
+                    Ok(Done::new(json!({ "size": size }), told))
                 }
                 Action::Refresh { group, preferences } => self.refresh(id, group, *preferences).await,
                 Action::Renew { .. } => Err(Failure::to(Exit::Bug, "run a renewal: each of its rounds is a run")),

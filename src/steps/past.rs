@@ -243,7 +243,7 @@ pub fn wish(history: &History) -> Option<Wish> {
     for plan in plans {
         for step in &plan.steps {
             match &step.action {
-                Action::End { left, .. } => size = size.or(Some(*left)),
+                Action::End { left: wanted, .. } | Action::Want { size: wanted } => size = size.or(Some(*wanted)),
                 Action::Settle { until, existing, awaited, .. } => {
                     let there = u32::try_from(existing.len() + awaited.len()).unwrap_or(u32::MAX);
                     let asked = plan.brings().map_or(there, |(_, size)| size);

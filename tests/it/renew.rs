@@ -189,7 +189,31 @@ fn hosts_that_are_lost_meanwhile_come_back_and_a_fleet_that_is_gone_is_refused()
     let said = String::from_utf8_lossy(&refused.stderr).into_owned();
     assert!(said.contains("none is there, and 5 hosts are wanted") && said.contains("fleetwright launch"), "{said}");
     // Who wants none misses none.
+    expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
+    expect(&mut renew(&cloud, &[]), 0);
     expect(&mut cloud.launch("laptop"), 0);
     expect(&mut cloud.cli("laptop", &["scale", "0"]), 0);
     expect(&mut renew(&cloud, &[]), 0);
+}
+
+#[test]
+fn who_settles_for_what_is_left_gets_no_more() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    let lost = &cloud.live("five")[0];
+    cloud.ec2(&format!("Action=TerminateInstances&Version=2016-11-15&InstanceId.1={lost}"));
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    let settled = fleet(&cloud);
+    let calls = cloud.calls("TerminateInstances").len();
+    let told = expect(&mut cloud.cli("laptop", &["scale", "4"]), 0);
+    let said = String::from_utf8_lossy(&told.stderr).into_owned();
+    assert!(said.contains("want 4 hosts instead of 5 from now on; none ends"), "{said}");
+    assert_eq!((fleet(&cloud), cloud.calls("TerminateInstances").len()), (settled.clone(), calls));
+    let runs =
+        || serde_json::from_slice::<Value>(&expect(&mut cloud.cli("laptop", &["runs", "list"]), 0).stdout).unwrap();
+    let before = runs();
+    expect(&mut cloud.cli("laptop", &["scale", "4"]), 0);
+    assert_eq!(runs(), before, "it is written down once");
+    expect(&mut renew(&cloud, &[]), 0);
+    assert!(fleet(&cloud).len() == 4 && fleet(&cloud).is_disjoint(&settled));
 }
