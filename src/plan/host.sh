@@ -172,11 +172,18 @@ expiry() {
 
 mkdir -p "$state"
 token='' job='' restart='' looks=0
+case $1 in
 # Whoever drains the host over SSH asks for this.
-if [ "$1" = log ]; then
+log)
     keep_log
     exit
-fi
+    ;;
+# systemd stops this unit: where the whole host goes down the worker has been stopped before it, and there is still a network.
+stopped)
+    [ -n "$logs" ] && [ "$(systemctl is-system-running)" = stopping ] && keep_log
+    exit 0
+    ;;
+esac
 while :; do
     busy
     # Once a minute what does not hurry, and a new token.
@@ -208,9 +215,12 @@ if command -v systemctl >/dev/null 2>&1; then
     cat >/etc/systemd/system/fleetwright-host.service <<'UNIT'
 [Unit]
 Description=drains the host before its end, and ends it once it has expired
-
+# Units are stopped the other way round.
+After=network.target nss-lookup.target
+@before@
 [Service]
 ExecStart=/bin/sh /opt/fleetwright/host
+ExecStop=/bin/sh /opt/fleetwright/host stopped
 Restart=always
 RestartSec=5
 

@@ -85,7 +85,13 @@ fn plain(own: Option<&[u8]>, unit: &Unit<'_>) -> Vec<u8> {
     // The name of a unit has no character that a shell's single quotes would not keep.
     let every = unit.restart_every.map(|every| every.as_secs().to_string()).unwrap_or_default();
     let drain = data_encoding::BASE64.encode(unit.drain.unwrap_or_default());
+    // A unit file takes no name without its kind, as systemctl does.
+    let before = match unit.service.trim_end_matches(".service") {
+        "" => String::new(),
+        service => format!("Before={service}.service\n"),
+    };
     let given = [
+        ("@before@", before.as_str()),
         ("@service@", unit.service),
         ("@every@", &every),
         ("@user@", unit.user),
@@ -229,6 +235,11 @@ mod tests {
 
     /// The same by a unit that was told something else.
     fn done_by(unit: &Unit<'_>, up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
+        done_when(&[], unit, up, metadata, worker)
+    }
+
+    /// The same where the unit's script is called with these arguments.
+    fn done_when(arguments: &[&str], unit: &Unit<'_>, up: u32, metadata: &[(&str, &str)], worker: &str) -> Vec<String> {
         let home = tempfile::tempdir().unwrap();
         let write = |name: &str, text: &str| {
             let path = home.path().join(name);
@@ -240,6 +251,7 @@ mod tests {
         let stop = format!(
             "up=$(cut -d . -f 1 /proc/uptime)\n\
              [ \"$1\" = show ] && {{ echo \"$3=$(((up - {up}) * 1000000))\"; exit; }}\n\
+             [ \"$1\" = is-system-running ] && {{ cat \"$HOME/meta/system\"; exit; }}\n\
              [ \"$1\" = is-active ] && {{ [ {worker} = inactive ] || : >\"$HOME/refused\"; echo {worker}; exit; }}\n{tell}\
              [ \"$1\" = stop ] && : >\"$HOME/stopped\"\n\
              [ \"$1\" = try-restart ] && [ -e \"$HOME/meta/later\" ] || exit 0\n\
@@ -272,7 +284,8 @@ mod tests {
         let script = script.replace("/var/lib/fleetwright", &home.path().join("var").display().to_string());
         let path = format!("{}:{}", home.path().join("bin").display(), std::env::var("PATH").unwrap());
         Command::new("sh")
-            .args(["-c", &script])
+            .args(["-c", &script, "host"])
+            .args(arguments)
             .env("PATH", path)
             .env("HOME", home.path())
             .env_remove("AWS_ENDPOINT_URL")
@@ -349,6 +362,14 @@ mod tests {
         let told = took.iter().filter(|line| line.contains("the worker's log")).collect::<Vec<_>>();
         assert!(told[0].ends_with("is not in s3://ops-logs/a%2Bb/five:"), "{took:?}");
         assert!(told[1].ends_with("log is in s3://ops-logs/a%2Bb/five") && told.len() == 2, "{took:?}");
+        // Whoever ends the host, systemd stops the unit after the worker; not where the unit alone is stopped.
+        let going = |system| {
+            let told = [("system", system), ("instance-id", "i-0"), profile[0], profile[1]];
+            done_when(&["stopped"], &unit, 0, &told, "inactive")
+        };
+        let took = going("stopping");
+        assert!(took[0].starts_with("curl ") && took[3].contains("log is in s3://") && took.len() == 4, "{took:?}");
+        assert_eq!(going("running"), Vec::<String>::new());
         // Without a profile it is said, and the host ends all the same; with an end of its own the log goes first.
         let expires = ("tags/instance/fleetwright:expires", "2001-01-01T00:00:00Z");
         let took = done_by(&unit, 0, &[expires, ("instance-id", "i-0")], "active");

@@ -99,10 +99,9 @@ pub(super) const FIELDS: &[Field] = &[
         S3,
         "s3://ops-logs/crawl",
         "A bucket in the fleet's region where a host puts the service's journal before it ends: as \
-         `PREFIX/FLEET/INSTANCE/TIME.log.gz`, once the worker is drained, whoever ends the host, and before it powers itself \
-         off; not before `down`, which drains nothing. Needs an instance profile that may do what \
-         docs/iam-policy-worker.json calls KeepLogs, and curl 7.88 or later. What fails is said in the host's log and holds \
-         nothing up.",
+         `PREFIX/FLEET/INSTANCE/TIME.log.gz`, once the worker is drained, before it powers itself off, and whenever systemd \
+         shuts it down, whoever asked for that. Needs an instance profile that may do what docs/iam-policy-worker.json calls \
+         KeepLogs, and curl 7.88 or later. What fails is said in the host's log and holds nothing up for more than a minute.",
     )
     .absent("the journal ends with its host"),
     Field::new(

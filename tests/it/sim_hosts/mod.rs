@@ -156,8 +156,9 @@ impl Guest<'_> {
         self.cloud.hosts.console(&self.id)
     }
 
-    /// The host's public key, as its console tells it.
+    /// The host's public key, as its console tells it a moment after ssh answers.
     fn key(&self) -> String {
+        assert!(eventually(|| self.console().contains("-----END SSH HOST KEY KEYS-----")), "{}", self.console());
         let console = self.console();
         let block = console.split("-----BEGIN SSH HOST KEY KEYS-----\n").nth(1).expect("a key block");
         let line = block.lines().next().unwrap();
