@@ -6,7 +6,7 @@ use crate::cli::request::{HostName, HostPick};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, Survey, shell_word, tags};
+use crate::model::{Host, Instance, InstanceId, InstanceState, Mark, Survey, shell_word, tags};
 use crate::plan::boot::{BootFacts, boot};
 use crate::plan::slots;
 use crate::report::answer::Why;
@@ -53,8 +53,9 @@ impl Context {
             launched: instance.launched,
             age_seconds: survey.at.duration_since(instance.launched).as_secs(),
             expires: instance.tags.get(tags::EXPIRES).map(str::to_owned),
+            quarantined: instance.marked(Mark::Quarantine).map(str::to_owned),
             boot,
-            waiting_for,
+            waiting_for: waiting_for.filter(|_| instance.marked(Mark::Quarantine).is_none()),
             console: output::sanitise(console.as_bytes(), CONSOLE),
             api_calls: self.calls(),
         }))

@@ -1,7 +1,9 @@
 //! A plan as people read it before they say yes.
 
 use super::{Action, Plan};
+use crate::spec::spell;
 use std::fmt::Write as _;
+use std::time::Duration;
 
 /// The plan as text: what, in which order, and the notes.
 pub fn show(plan: &Plan) -> String {
@@ -32,13 +34,13 @@ fn details(action: &Action) -> String {
             if ladder.fallback && ladder.spot > 0 { "; on-demand where spot has no room" } else { "" },
         ),
         Action::Epoch { wanted, expires_seconds, grouped, .. } => format!(
-            ": image {}, {} root{}, IMDSv2 {}, {} after {} h",
+            ": image {}, {} root{}, IMDSv2 {}, {} after {}",
             wanted.image,
             if wanted.root_encrypted { "encrypted" } else { "UNENCRYPTED" },
             wanted.root_gib.map(|gib| format!(" of {gib} GiB")).unwrap_or_default(),
             if wanted.metadata_tokens_required { "required" } else { "OPTIONAL" },
             if *grouped { "the group ends them" } else { "hosts end themselves" },
-            expires_seconds / 3600,
+            spell(Duration::from_secs(expires_seconds.unsigned_abs())),
         ),
         Action::Group(group) | Action::GroupFollows(group) => format!(
             ": {} on-demand and {} % of the others; {} in {}",

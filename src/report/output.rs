@@ -27,8 +27,8 @@ pub fn print(out: &mut dyn Write, format: Format, answer: &impl Answer, width: O
     let versioned = Versioned::new(answer);
     let text = match format {
         Format::Table => match width {
-            Some(columns) => prose::fold(&answer.page(width), columns),
-            None => answer.page(None),
+            Some(columns) if !answer.verbatim() => prose::fold(&answer.page(width), columns),
+            _ => answer.page(None),
         },
         Format::Json => serde_json::to_string_pretty(&versioned)?,
         Format::Jsonl => serde_json::to_string(&versioned)?,

@@ -49,9 +49,10 @@ impl<'a> Column<'a> {
     }
 }
 
-/// The width of the terminal that stdout is, if it is one.
+/// The width of the terminal that stdout is, if it is one. Some (a serial line, a fresh pseudo-terminal) say 0, and mean that
+/// nobody told them.
 pub fn terminal_width() -> Option<u16> {
-    Table::new().width()
+    Table::new().width().filter(|columns| *columns > 0)
 }
 
 /// Renders rows under upper-case headers; under columns without a head, rows only. Cells are made safe to print.

@@ -3,7 +3,7 @@
 use super::source::root;
 use clap::{Arg, Command};
 use fleetwright::exit::Exit;
-use fleetwright::spec::fields::{Document, FLEET, Field, PLAYBOOK};
+use fleetwright::spec::fields::{Document, FLEET, Field, Kind, PLAYBOOK};
 use std::fmt::Write;
 
 /// What makes the pages anew.
@@ -40,7 +40,11 @@ fn head(title: &str, about: &str) -> String {
 
 /// Text that can stand in a table's cell.
 fn cell(text: &str) -> String {
-    text.replace('|', "\\|").replace('\n', " ").replace('<', "&lt;")
+    let shown = text.replace('|', "\\|").replace('\n', " ");
+    // Between backticks it stands for itself.
+    let parts =
+        shown.split('`').enumerate().map(|(n, part)| if n % 2 == 0 { part.replace('<', "&lt;") } else { part.into() });
+    parts.collect::<Vec<String>>().join("`")
 }
 
 fn fields(document: &Document, title: &str) -> String {
@@ -109,6 +113,10 @@ fn default(field: &Field) -> String {
 
 fn what(field: &Field, is_section: bool) -> String {
     let mut text = field.about.to_owned();
+    if let Kind::Choice(words) = field.kind {
+        let words: Vec<String> = words.iter().map(|(word, meaning)| format!("`{word}`: {meaning}")).collect();
+        write!(text, " {}.", words.join("; ")).unwrap();
+    }
     if !field.needs.is_empty() {
         let needs: Vec<String> = field.needs.iter().map(|need| format!("`{need}`")).collect();
         write!(text, " Needs {}.", needs.join(", ")).unwrap();

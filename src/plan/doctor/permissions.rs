@@ -31,6 +31,10 @@ pub(super) fn judge(fleet: &Fleet, checkup: &Checkup, notes: &mut Notes) {
                     notes.ok("iam:PassRole", format!("the role of {profile} may be passed to hosts"));
                 }
             }
+            // What a launch names is looked up before permissions are.
+            Permission::Unclear(fault) if matches!(trial, Trial::Launch(_)) && fault.code.ends_with(".NotFound") => {
+                notes.problem(&check, Exit::Usage, fault.to_string(), "correct it in the spec, or make it first");
+            }
             Permission::Unclear(fault) => {
                 notes.unseen(&check, fault);
                 if matches!(trial, Trial::Launch(launch) if launch.profile.is_some()) {

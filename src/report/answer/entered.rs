@@ -25,6 +25,10 @@ impl Answer for SshLine {
         let words: Vec<String> = self.command.iter().map(|word| shell_word(word)).collect();
         words.join(" ") + "\n"
     }
+
+    fn verbatim(&self) -> bool {
+        true
+    }
 }
 
 /// What one host said.
@@ -61,5 +65,9 @@ impl Answer for Logs {
             }
         }
         text + "\n"
+    }
+
+    fn verbatim(&self) -> bool {
+        true
     }
 }

@@ -165,6 +165,10 @@ impl Answer for Inventory {
     fn page(&self, _: Option<u16>) -> String {
         self.text.clone()
     }
+
+    fn verbatim(&self) -> bool {
+        true
+    }
 }
 
 #[cfg(test)]

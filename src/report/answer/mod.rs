@@ -59,6 +59,11 @@ pub const SCHEMA_VERSION: u32 = 1;
 pub trait Answer: Serialize {
     /// The page for people; empty when there is nothing to say. `width` is the terminal's in columns, where stdout is one.
     fn page(&self, width: Option<u16>) -> String;
+
+    /// Whether the page is other programs' text, whose lines are not to be broken where the terminal ends.
+    fn verbatim(&self) -> bool {
+        false
+    }
 }
 
 /// An answer as programs get it: its version first.

@@ -1,6 +1,7 @@
 //! What `init`, `explain` and `man` answer: files to start from, and what the program knows of itself.
 
 use super::Answer;
+use crate::model::shell_word;
 use crate::report::table::{self, Column};
 use crate::spec::explain::Explanation;
 use schemars::JsonSchema;
@@ -52,7 +53,9 @@ impl Answer for Initialised {
                 Start::Kept => writeln!(text, "kept     {}  (it was there)", path.display()),
             };
         }
-        text.push_str("\nNext: fleetwright rehearse    # the whole campaign on this machine, without AWS\n");
+        let there = if self.dir == "." { String::new() } else { format!("cd {} && ", shell_word(&self.dir)) };
+        let _infallible =
+            writeln!(text, "\nNext: {there}fleetwright rehearse    # the whole campaign on this machine, without AWS");
         text
     }
 }

@@ -34,6 +34,8 @@ pub struct Why {
     pub age_seconds: i64,
     /// When it powers itself off.
     pub expires: Option<String>,
+    /// Since when it is in quarantine; none where it is not.
+    pub quarantined: Option<String>,
     /// The stations from launch to work.
     pub boot: Vec<BootStep>,
     /// What is waited for; none for a host that is up or that ended.
@@ -55,6 +57,13 @@ impl Answer for Why {
         let _infallible = writeln!(text, "machine  {} {} in {}", self.instance_type, self.market, self.zone);
         let _infallible = writeln!(text, "address  {}", or_none(&self.address));
         let _infallible = writeln!(text, "expires  {}", or_none(&self.expires));
+        if let Some(since) = &self.quarantined {
+            let _infallible = writeln!(
+                text,
+                "kept     out of the fleet's size and of work: in quarantine since {}",
+                escape::line(since)
+            );
+        }
         for (n, step) in self.boot.iter().enumerate() {
             let head = if n == 0 { "boot" } else { "" };
             let _infallible = writeln!(text, "{head:<8} {} {}", if step.reached { "[x]" } else { "[ ]" }, step.what);
