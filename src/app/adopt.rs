@@ -1,8 +1,9 @@
 //! `adopt`: a journal from tags alone. `--adopt` of other verbs is this, before the verb.
 
 use super::Told;
-use super::campaign::{Held, Order};
+use super::campaign::Order;
 use super::context::Context;
+use super::hold::Held;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::plan::adopt;

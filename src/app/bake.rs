@@ -2,8 +2,9 @@
 
 use super::Told;
 use super::build::After;
-use super::campaign::{Held, Order};
+use super::campaign::Order;
 use super::context::{Context, state};
+use super::hold::Held;
 use crate::cli::request::{Bake, Verify};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

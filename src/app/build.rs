@@ -1,8 +1,9 @@
 //! The template that is built: launched where it is not there, provisioned, worked on, and ended. It is the one host of a fleet
 //! of its own, so that launching, ending and taking over are what they are for any fleet.
 
-use super::campaign::{Held, Look, Order};
+use super::campaign::{Look, Order};
 use super::context::{Context, state};
+use super::hold::Held;
 use super::shared::blocking;
 use crate::cli::request::{Down, Launch};
 use crate::engine::failure::Failure;

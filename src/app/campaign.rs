@@ -1,21 +1,20 @@
 //! One run of a mutating verb: claim, account check, unfinished run or new plan, confirmation, engine, end.
 
-use super::context::{Context, talk};
-use super::shared::blocking;
+use super::context::{Context, again, talk};
+use super::hold::Held;
 use crate::engine::failure::Failure;
 use crate::engine::run;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::journal::{Begun, Claim, FleetDir, Holder, Journal, RunDir};
-use crate::model::{AccountId, Residue, RunId, Survey, count, shell_word};
+use crate::journal::{Begun, FleetDir, Journal, RunDir};
+use crate::model::{AccountId, Residue, RunId, Survey, count};
 use crate::plan::build;
 use crate::plan::session::{LONGER, Session, job_length, session};
 use crate::plan::{Next, Plan, Unplannable, lint, show};
 use crate::steps::{Options, Pushed, Steps};
 use crate::survey::{self, For};
 use std::sync::{Arc, PoisonError};
-use tokio_util::task::AbortOnDropHandle;
 
 /// What a planner may look at besides the spec.
 pub(super) struct Look<'a> {
@@ -59,78 +58,18 @@ pub(super) struct Opened {
     pub(super) resumed: bool,
 }
 
+/// What is unfinished of a verb.
+enum Unfinished {
+    /// The run of the same command, with its journal and its plan.
+    Same(RunId, Journal, Plan),
+    /// Runs that a new one takes the place of, and how they end by that.
+    Superseded(Vec<(Journal, Exit)>),
+}
+
 /// The verb whose runs replace hosts: unlike those that put scheduled actions, it is gone on with.
 pub(super) const RENEW: &str = "recycle now";
 
-/// The claim on a fleet and what was checked under it.
-pub(super) struct Held {
-    /// Kept until the process ends; none while a verb is only planned, which changes nothing.
-    claim: Option<Claim>,
-    /// Renews the claim among machines.
-    _keeper: Option<AbortOnDropHandle<()>>,
-    /// Account of the credentials.
-    pub(super) caller: AccountId,
-    /// The fleet's state directory.
-    pub(super) state: Arc<FleetDir>,
-}
-
-impl Held {
-    /// The claim; nothing is begun without one.
-    pub(super) fn claim(&self) -> Result<&Claim, Failure> {
-        self.claim.as_ref().ok_or_else(|| Failure::to(Exit::Bug, "change something without a claim on the fleet"))
-    }
-}
-
 impl Context {
-    /// Claims the fleet and makes sure that the credentials belong to the account that the spec names.
-    pub(super) async fn hold(&self, verb: &str) -> Result<Held, Failure> {
-        if !self.planning() && self.in_ci && !self.global.local_state && self.fleet.state.is_none() {
-            return Err(Failure::new(
-                Exit::Refused,
-                format!("{verb} in CI would keep its journal on this machine only, and lose it with the machine"),
-            )
-            .hint("state: s3://BUCKET/PREFIX in fleet.yaml     # keeps it where every machine finds it")
-            .hint(format!("fleetwright {verb} --local-state     # when this machine's disk outlives the job")));
-        }
-        if self.fleet.state.is_some() {
-            // Not even the claim is written with the credentials of a wrong account.
-            self.check_account().await?;
-        }
-        let (claim, keeper, state) = self.claim(verb).await?;
-        let caller = self.check_account().await?;
-        Ok(Held { claim, _keeper: keeper, caller, state })
-    }
-
-    /// Claims the state directory for a push to foreign machines: they belong to no account, and what they have is written
-    /// down on them.
-    pub(super) async fn hold_foreign(&self, verb: &str) -> Result<Held, Failure> {
-        let (claim, keeper, state) = self.claim(verb).await?;
-        Ok(Held { claim, _keeper: keeper, caller: self.fleet.account.clone(), state })
-    }
-
-    async fn claim(
-        &self,
-        verb: &str,
-    ) -> Result<(Option<Claim>, Option<AbortOnDropHandle<()>>, Arc<FleetDir>), Failure> {
-        let state = Arc::new(self.state_dir()?);
-        if self.planning() {
-            if let Some(holder) = state.holder().map_err(super::context::state)? {
-                self.events.note(format!(
-                    "`{}` (process {}) is at work on this fleet: what is shown may be done by then",
-                    holder.verb, holder.pid
-                ));
-            }
-            return Ok((None, None, state));
-        }
-        let holder =
-            Holder { pid: std::process::id(), verb: verb.to_owned(), run: None, started: self.clock.now(), host: None };
-        let dir = Arc::clone(&state);
-        let claim = blocking(move || dir.claim(&holder)).await?;
-        let claim = claim.map_err(|error| Failure::to(error.exit(), &error).hint(error.hint()))?;
-        let keeper = claim.lease().map(|lease| self.lease_kept(Arc::clone(lease)));
-        Ok((Some(claim), keeper, state))
-    }
-
     /// The account as it is now, for planning.
     pub(super) async fn survey(&self) -> Result<Survey, Failure> {
         self.look(For::Planning).await
@@ -201,9 +140,18 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Option<Opened>, Failure> {
         let request = self.request(order);
-        if let Some((run, journal, plan)) = self.unfinished(held, order.verb, &request)? {
-            return Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: true }));
-        }
+        let superseded = match self.unfinished(held, order.verb, &request)? {
+            Unfinished::Same(run, journal, plan) => {
+                return Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: true }));
+            }
+            Unfinished::Superseded(journals) => journals,
+        };
+        // Only once there is one in their place: what was killed between would be forgotten.
+        let supersede = || {
+            superseded
+                .iter()
+                .try_for_each(|(journal, exit)| journal.end(*exit, self.clock.now()).map_err(super::context::state))
+        };
         let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
         let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
         // Foreign machines and scheduled actions are about nothing that a survey knows.
@@ -234,6 +182,7 @@ impl Context {
             for note in &plan.notes {
                 self.events.note(note.clone());
             }
+            supersede()?;
             return Ok(None);
         }
         self.confirm(&plan).await?;
@@ -247,6 +196,7 @@ impl Context {
             at: self.clock.now(),
         };
         let (_, journal) = held.state.begin(held.claim()?, run, begun).map_err(super::context::state)?;
+        supersede()?;
         Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: false }))
     }
 
@@ -269,7 +219,7 @@ impl Context {
         let open = journal.with_fold(|fold| fold.unresolved().next().is_some());
         // What a campaign came to is asked for before its end is written: after that it is another one's.
         let cost = if order.verb == "down" && result.is_ok() { self.spent_in_all(&held.state).await } else { None };
-        if !resumable(exit, open) {
+        if !resumable(exit, open) && !held.keeps_open(order.verb, exit, &journal) {
             journal.end(exit, self.clock.now()).map_err(super::context::state)?;
         }
         let result = match result {
@@ -339,17 +289,21 @@ impl Context {
         Ok(history)
     }
 
-    /// The unfinished run of the same command; one of another spec stops us, unless `--replan` was said.
-    fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Option<(RunId, Journal, Plan)>, Failure> {
+    /// The unfinished run of the same command, or those that a new one takes the place of; one of another spec stops us, unless
+    /// `--replan` was said.
+    fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Unfinished, Failure> {
         let history = Self::whole_history(&held.state)?;
+        let mut superseded = Vec::new();
         for past in history.unfinished() {
-            let Some(begun) = past.fold.begun.as_ref().filter(|begun| begun.verb == verb) else { continue };
+            // Whoever launches takes back a teardown that never came to its end: nobody is to go on with it later.
+            let meant = |begun: &&Begun| begun.verb == verb || begun.verb == "down" && verb == "launch";
+            let Some(begun) = past.fold.begun.as_ref().filter(meant) else { continue };
             let run = past.dir.run();
             let named =
                 self.resuming.lock().unwrap_or_else(PoisonError::into_inner).as_deref() == Some(begun.run.as_str());
             // A teardown always looks again: what its steps found gone may have been launched anew since. So does what only
             // compares the spec with what is there.
-            let anew = verb == "down" || declares(verb);
+            let anew = begun.verb == "down" || declares(verb);
             let same = !anew && (named || self.applied.is_none() && begun.request == request);
             let open = past.fold.unresolved().count();
             if !same && !anew && (open > 0 || !self.global.replan) {
@@ -359,7 +313,7 @@ impl Context {
                 )
                 .hint(format!("fleetwright resume {run}     # go on with its plan"));
                 return Err(if open == 0 {
-                    failure.hint(format!("{}     # make a new plan from what is there", Self::again("--replan")))
+                    failure.hint(format!("{}     # make a new plan from what is there", again("--replan")))
                 } else {
                     failure.hint(format!("it has {open} calls of unknown outcome: they come first"))
                 });
@@ -386,11 +340,18 @@ impl Context {
             }
             if let Some(plan) = plan {
                 self.events.note(format!("going on with run {run} of {verb}"));
-                return Ok(Some((run, journal, plan)));
+                return Ok(Unfinished::Same(run, journal, plan));
             }
-            journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
+            if anew {
+                // One that lacked nothing but its end did what it was there for.
+                let plan: Option<Plan> = serde_json::from_value(begun.plan.clone()).ok();
+                let whole = plan.is_some_and(|plan| plan.next(&past.fold) == Next::Finished);
+                superseded.push((journal, if whole { Exit::Done } else { Exit::Interrupted }));
+            } else {
+                journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
+            }
         }
-        Ok(None)
+        Ok(Unfinished::Superseded(superseded))
     }
 
     /// Warns where the credentials end before the job that a plan begins is estimated to end.
@@ -422,7 +383,7 @@ impl Context {
         if !self.global.yes {
             talk(&show::show(plan));
         }
-        self.agree(&plan.verb, "Go ahead?").await
+        self.agree("Go ahead?").await
     }
 }
 
@@ -449,14 +410,6 @@ fn resumable(exit: Exit, open: bool) -> bool {
                 | Exit::Residue
                 | Exit::Bug
         )
-}
-
-impl Context {
-    /// The command as it was typed, with one more flag.
-    pub(super) fn again(flag: &str) -> String {
-        let typed = std::env::args().skip(1).map(|word| shell_word(&word)).collect::<Vec<_>>().join(" ");
-        format!("fleetwright {typed} {flag}")
-    }
 }
 
 impl From<Unplannable> for Failure {

@@ -1,5 +1,6 @@
 //! What every verb needs: the spec, AWS, clock, displays, Ctrl-C; each built once, and only when asked for.
 
+use super::hold::Held;
 use super::notify::Answered;
 use super::plan::Planning;
 use super::saved::Applied;
@@ -13,7 +14,7 @@ use crate::engine::{Jitter, Limits, Policy};
 use crate::event::{Event, Events, Sink, Stamped};
 use crate::exit::Exit;
 use crate::journal::{FleetDir, JournalError};
-use crate::model::{RunId, buckets};
+use crate::model::{RunId, buckets, shell_word};
 use crate::report::{Format, Jsonl, Lines, Style, Tally, Terminal, Verbosity};
 use crate::spec::{self, Fleet, Playbook, Set, SetBy};
 use crate::time::{EndpointClock, SharedClock, SystemClock};
@@ -51,6 +52,8 @@ pub(super) struct Context {
     pub(super) planning: OnceLock<Arc<Mutex<Planning>>>,
     /// The answer, until it is printed.
     pub(super) answered: OnceLock<Answered>,
+    /// The claim of a campaign that came to its end, until its answer is printed.
+    pub(super) campaign_over: OnceLock<Held>,
     /// Whether this is a CI job: `CI` is set and nobody sits at a terminal.
     pub(super) in_ci: bool,
     /// Whether launches were agreed to beforehand: those of a watch.
@@ -243,6 +246,7 @@ impl Context {
             values: loaded.values,
             planning: OnceLock::new(),
             answered: OnceLock::new(),
+            campaign_over: OnceLock::new(),
             recorder,
             clients: OnceCell::new(),
             bucket: OnceLock::new(),
@@ -281,6 +285,7 @@ impl Context {
             applied: self.applied.clone(),
             planning: self.planning.clone(),
             answered: OnceLock::new(),
+            campaign_over: OnceLock::new(),
             in_ci: self.in_ci,
             standing: AtomicBool::new(self.standing.load(Ordering::Relaxed)),
             recorder: Arc::clone(&self.recorder),
@@ -372,6 +377,14 @@ impl Sink for Shared {
     }
 }
 
+/// The command as it was typed, with one more flag: before `--`, after which the words are another program's.
+pub(super) fn again(flag: &str) -> String {
+    let mut words: Vec<String> = std::env::args().skip(1).map(|word| shell_word(&word)).collect();
+    let end = words.iter().position(|word| word == "--").unwrap_or(words.len());
+    words.insert(end, flag.to_owned());
+    format!("fleetwright {}", words.join(" "))
+}
+
 /// A state directory that can't be used.
 pub(super) fn state(error: impl Into<JournalError>) -> Failure {
     Failure::state(error)
@@ -380,15 +393,15 @@ pub(super) fn state(error: impl Into<JournalError>) -> Failure {
 impl Context {
     /// Asks before something is changed, unless `--yes` was said; the end of input is a no. Nobody is asked who can't read
     /// the question or can't answer it.
-    pub(super) async fn agree(&self, verb: &str, question: &str) -> Result<(), Failure> {
+    pub(super) async fn agree(&self, question: &str) -> Result<(), Failure> {
         if self.global.yes {
             return Ok(());
         }
-        let refused = |why: &str| Failure::new(Exit::Usage, format!("{verb}: {why}; nothing was changed"));
+        let refused = |why: &str| Failure::new(Exit::Usage, format!("{why}; nothing was changed"));
         if !std::io::stdin().is_terminal() || !std::io::stderr().is_terminal() {
             return Err(refused("nobody can be asked, since this is no terminal")
-                .hint(format!("fleetwright {verb} --yes         # without being asked"))
-                .hint(format!("fleetwright {verb} --dry-run     # shows the plan and stops")));
+                .hint(format!("{}         # without being asked", again("--yes")))
+                .hint(format!("{}     # shows the plan and stops", again("--dry-run"))));
         }
         talk(&format!("{question} [y/N] "));
         let answer = tokio::task::spawn_blocking(|| {
@@ -400,7 +413,7 @@ impl Context {
             // Ctrl-C is an answer too; the read is left behind.
             exit = self.tools.stopping() => {
                 talk("\n");
-                return Err(Failure::new(exit, format!("{verb}: stopped before anything was changed")));
+                return Err(Failure::new(exit, "stopped before anything was changed"));
             }
         };
         if !answer.ends_with('\n') {

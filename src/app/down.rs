@@ -1,8 +1,9 @@
 //! `down`: nothing that costs money is left.
 
 use super::Told;
-use super::campaign::{Held, Look, Order};
+use super::campaign::{Look, Order};
 use super::context::{Context, state};
+use super::hold::Held;
 use crate::cli::request::Down;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

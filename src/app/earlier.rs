@@ -1,8 +1,9 @@
 //! Earlier runs on templates that were built: a bake whose image was asked for needs its template no more and is finished
 //! without it; what others left open is settled, so that nobody waits for it.
 
-use super::campaign::{Held, Order};
+use super::campaign::Order;
 use super::context::{Context, state};
+use super::hold::Held;
 use crate::cli::request::Bake;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

@@ -43,7 +43,7 @@ impl Context {
             let reports: Vec<HostReport> = hosts.into_iter().map(skipped).collect();
             return self.tell(Told::good(self.executed(DRY_RUN, command, &reports)));
         }
-        self.agree("exec", &format!("Run {command:?} on {}?", count(hosts.len(), "host"))).await?;
+        self.agree(&format!("Run {command:?} on {}?", count(hosts.len(), "host"))).await?;
         let reach = self.reach(&dir)?;
         match others {
             None => self.learn_all(&reach, &dir, &hosts).await?,

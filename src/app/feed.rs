@@ -1,9 +1,10 @@
 //! `feed`: items into the queue.
 
 use super::Told;
-use super::campaign::{Held, Order};
+use super::campaign::Order;
 use super::context::Context;
 use super::fed::Fed;
+use super::hold::Held;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
 use crate::feed::before::{Chosen, choose};

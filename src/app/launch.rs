@@ -1,8 +1,9 @@
 //! `launch`: the fleet has N hosts, or the shortfall named.
 
 use super::Told;
-use super::campaign::{Held, Look, Order};
+use super::campaign::{Look, Order};
 use super::context::Context;
+use super::hold::Held;
 use super::watch::Watch;
 use crate::cli::request::{Launch, Until as CliUntil};
 use crate::engine::failure::Failure;
@@ -274,11 +275,26 @@ impl Context {
         let known = past::known_intents(history);
         let knows = |host: &Instance| host.tags.get(tags::INTENT).is_some_and(|intent| known.contains(intent));
         let live = survey.instances.iter().filter(|host| host.state.live());
-        let strangers: Vec<&str> = live.filter(|host| !knows(host)).map(|host| host.id.as_str()).collect();
+        let strangers: Vec<&Instance> = live.filter(|host| !knows(host)).collect();
+        let listed = |hosts: &[&Instance]| {
+            let ids: Vec<&str> = hosts.iter().map(|host| host.id.as_str()).collect();
+            (count(ids.len(), "host"), ids.join(", "))
+        };
+        // Somebody launched them with our launch template, or tagged them: `adopt` has nothing to know them by.
+        let by_hand = |host: &&Instance| host.tags.get(tags::INTENT).is_none();
+        let by_hand: Vec<&Instance> = strangers.iter().copied().filter(by_hand).collect();
+        if let Some(first) = by_hand.first() {
+            let (hosts, list) = listed(&by_hand);
+            let why =
+                format!("{hosts} with the tag of this fleet and no {}, by which ours are known: {list}", tags::INTENT);
+            return Err(Failure::new(Exit::Refused, why)
+                .hint(TAG_OFF)
+                .hint(format!("aws ec2 terminate-instances --instance-ids {}     # where it is to go", first.id)));
+        }
         if strangers.is_empty() {
             return Ok(());
         }
-        let (hosts, list) = (count(strangers.len(), "host"), strangers.join(", "));
+        let (hosts, list) = listed(&strangers);
         Err(Failure::new(Exit::Refused, format!("no journal here knows {hosts} of this fleet: {list}"))
             .hint("run it on the machine that launched them, or take them over:")
             .hint("fleetwright adopt     # then again"))

@@ -1,6 +1,7 @@
 //! The composition root: builds clients, journal and displays, runs one verb, turns what came of it into an exit code.
 
 mod adopt;
+mod aim;
 mod bake;
 mod base;
 mod build;
@@ -15,6 +16,7 @@ mod extend;
 mod fed;
 mod feed;
 mod follow;
+mod hold;
 mod images;
 mod init;
 mod inventory;
@@ -67,7 +69,13 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 /// Runs one request to its end and tells how to exit.
 pub fn run(request: Request) -> Exit {
     let style = context::style(&request.global);
-    ended(style, || match &request.verb {
+    let aim = aim::of(&request.global);
+    ended(style, &aim, || match &request.verb {
+        verb if request.global.dry_run && unplannable(verb).is_some() => {
+            let name = unplannable(verb).unwrap_or_default();
+            Err(Failure::new(Exit::Usage, format!("{name} --dry-run: there is no plan of it that could be shown"))
+                .hint(format!("fleetwright {name} --help     # what it does")))
+        }
         // Neither a runtime nor the SDK is needed to judge a spec, or to tell what the program knows of itself.
         Verb::Validate => validate(&request.global),
         Verb::Init(wanted) => init::init(&request.global, wanted),
@@ -80,11 +88,14 @@ pub fn run(request: Request) -> Exit {
 }
 
 /// Runs to the end, whatever end that is. A panic is a bug like any other: its own words are on standard error already.
-fn ended(style: Style, run: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
+fn ended(style: Style, aim: &[String], run: impl FnOnce() -> Result<Exit, Failure>) -> Exit {
     let error = match catch_unwind(AssertUnwindSafe(run)) {
         Ok(Ok(exit)) => return exit,
         Ok(Err(failure)) if failure.exit == Exit::Done => return Exit::Done,
-        Ok(Err(failure)) => AppError::from(failure),
+        Ok(Err(mut failure)) => {
+            failure.hints = failure.hints.iter().map(|hint| aim::at(hint, aim)).collect();
+            AppError::from(failure)
+        }
         Err(_) => AppError::bug("fleetwright met what it did not foresee").hint("the same command again goes on"),
     };
     error.print(&mut std::io::stderr(), style)
@@ -184,6 +195,19 @@ async fn dispatch(request: Request) -> Result<Exit, Failure> {
             context.close(told_of, Err(cut)).await
         }
     }
+}
+
+/// The name of a verb that does something, has no plan, and asks for nothing beforehand: under `--dry-run` it does nothing.
+fn unplannable(verb: &Verb) -> Option<&'static str> {
+    Some(match verb {
+        Verb::Init(_) => "init",
+        Verb::Man(_) => "man",
+        Verb::Rehearse(_) => "rehearse",
+        Verb::SimServe(_) => "sim serve",
+        Verb::Work(_) => "work",
+        Verb::Wait(_) => "wait",
+        _ => return None,
+    })
 }
 
 /// `--dry-run` of a verb that has a plan is `plan` of it, and `plan` is a dry run.
@@ -297,7 +321,10 @@ impl Context {
             let mut out = std::io::stdout();
             written(out.write_all(text).and_then(|()| out.flush()))?;
         }
-        ended
+        match self.campaign_over.get() {
+            Some(held) => held.answered(self.clock.now()).and(ended),
+            None => ended,
+        }
     }
 }
 
@@ -321,9 +348,9 @@ mod tests {
 
     #[test]
     fn a_panic_exits_as_a_bug() {
-        assert_eq!(ended(Style::default(), || panic!("on purpose")), Exit::Bug);
-        assert_eq!(ended(Style::default(), || Ok(Exit::Stalled)), Exit::Stalled);
-        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Done, "dry run"))), Exit::Done);
-        assert_eq!(ended(Style::default(), || Err(Failure::new(Exit::Locked, "held"))), Exit::Locked);
+        assert_eq!(ended(Style::default(), &[], || panic!("on purpose")), Exit::Bug);
+        assert_eq!(ended(Style::default(), &[], || Ok(Exit::Stalled)), Exit::Stalled);
+        assert_eq!(ended(Style::default(), &[], || Err(Failure::new(Exit::Done, "dry run"))), Exit::Done);
+        assert_eq!(ended(Style::default(), &[], || Err(Failure::new(Exit::Locked, "held"))), Exit::Locked);
     }
 }

@@ -50,7 +50,7 @@ impl Context {
                 talk(&page(self, &found, BTreeSet::new()).page(None));
             }
             let question = format!("End {} after a second look in {} minutes?", n(endable.len()), PAUSE.as_mins());
-            self.agree("orphans --reap", &question).await?;
+            self.agree(&question).await?;
         }
         let second = self.clock.now() + PAUSE;
         for thing in found.orphans.iter().filter(|thing| endable.iter().any(|one| one.fleet() == thing.fleet())) {

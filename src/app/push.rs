@@ -1,8 +1,9 @@
 //! `push`: a release to many hosts at once, results per host; and what `exec` shares with it.
 
 use super::Told;
-use super::campaign::{Held, Order};
+use super::campaign::Order;
 use super::context::{Context, state};
+use super::hold::Held;
 use super::others::asks_aws;
 use crate::cli::request::{HostPick, MaxFail as CliMaxFail, Push, Target as Picks};
 use crate::engine::failure::Failure;

@@ -1,7 +1,8 @@
 //! `recycle now --instance-refresh`: Auto Scaling replaces the hosts of the fleet's own group, and is watched.
 
-use super::campaign::{Held, Look, Order, RENEW};
+use super::campaign::{Look, Order, RENEW};
 use super::context::Context;
+use super::hold::Held;
 use crate::cli::request::{Renew, Until as CliUntil};
 use crate::engine::failure::Failure;
 use crate::exit::Exit;

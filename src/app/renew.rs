@@ -2,8 +2,9 @@
 //! it, and a launch or a smaller fleet like any other carries it out.
 
 use super::Told;
-use super::campaign::{Held, Opened, Order, RENEW};
+use super::campaign::{Opened, Order, RENEW};
 use super::context::{Context, state};
+use super::hold::Held;
 use super::watch::Watch;
 use crate::cli::request::{Launch, Renew, Until as CliUntil};
 use crate::engine::failure::Failure;

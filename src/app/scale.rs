@@ -1,8 +1,9 @@
 //! `scale`: the fleet has N hosts, whether it had more or fewer; and `down --only`, which names the hosts that go.
 
 use super::Told;
-use super::campaign::{Held, Look, Order};
+use super::campaign::{Look, Order};
 use super::context::Context;
+use super::hold::Held;
 use crate::cli::request::{GoesFirst, HostPick, Scale, Target as Picks};
 use crate::engine::failure::Failure;
 use crate::engine::fanout::{Lanes, fan_out};

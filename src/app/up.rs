@@ -1,8 +1,8 @@
 //! `up`: verify, bake, launch, push, feed, wait, down when done. Each part finds out by itself what is done already.
 
 use super::Told;
-use super::campaign::Held;
 use super::context::Context;
+use super::hold::Held;
 use super::wait::BUDGET;
 use super::watch::Watch;
 use crate::cli::request::{Bake, Down, Launch, Push, Up, Verb, Verify};
@@ -16,8 +16,9 @@ use jiff::SignedDuration;
 
 impl Context {
     pub(super) async fn up(&self, wanted: Up) -> Result<Exit, Failure> {
-        let held = self.hold("up").await?;
+        let held = self.hold("up").await?.of_campaign();
         let told = Box::pin(self.up_held(&held, wanted)).await?;
+        self.campaign_over.get_or_init(|| held);
         self.tell(told)
     }
 

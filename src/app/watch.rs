@@ -1,8 +1,8 @@
 //! Watching over a fleet while its campaign lives: hosts that are gone are replaced. Every round starts from what is there;
 //! `plan/decide.rs` judges it, and a small launch like any other does what has to be done.
 
-use super::campaign::Held;
 use super::context::Context;
+use super::hold::Held;
 use super::money::Purse;
 use crate::cli::request::{Launch, Push, Until as CliUntil};
 use crate::engine::failure::Failure;

@@ -3,7 +3,6 @@
 use super::dir::{FleetDir, RunDir};
 use super::error::JournalError;
 use super::record::{Begun, Fold, IntentState};
-use std::collections::BTreeSet;
 use std::io;
 
 /// One run and what its journal adds up to.
@@ -56,12 +55,6 @@ impl History {
     /// Why the others could not be read.
     pub fn unreadable(&self) -> impl Iterator<Item = &JournalError> {
         self.runs.iter().filter_map(|run| run.as_ref().err())
-    }
-
-    /// Every token that a readable journal knows. A journal that can't be read makes the set smaller, so that more is kept
-    /// back by the gate, never less.
-    pub fn known_intents(&self) -> BTreeSet<String> {
-        self.intents().filter_map(|(_, intent)| intent.call.token.clone()).collect()
     }
 
     /// Intents of every readable run, newest run first, each run's in order. Attempts are counted over all of them: a token

@@ -59,8 +59,8 @@ pub fn epoch_name(template: &str, version: i64) -> String {
     format!("{template}:{version}")
 }
 
-/// The version that a launch of this spec and image would use again: ours by description, with at least a quarter of its
-/// hosts' life left.
+/// The version that a launch of this spec and image would use again: ours by description, with at least nine tenths
+/// of its hosts' life left.
 pub fn reusable<'a>(
     survey: &'a Survey,
     description: &str,
@@ -72,7 +72,7 @@ pub fn reusable<'a>(
         let until = version.instance_tags.get(tags::EXPIRES).and_then(|text| text.parse::<Timestamp>().ok());
         // Hosts of a group end with it: their version names no end.
         version.description.as_deref() == Some(description)
-            && until.is_none_or(|until| until.duration_since(now) >= expires / 4)
+            && until.is_none_or(|until| until.duration_since(now) >= expires - expires / 10)
     })
 }
 

@@ -37,6 +37,19 @@ impl Steps {
             None => self.ours().await?,
             Some(named) => self.orphans(|thing| named.contains(&thing.id)).await?,
         };
+        // Whatever of ours makes something writes its intent into the tags: by what else is the gate to know it again?
+        let (taken, nobodys): (Vec<Ours>, Vec<Ours>) =
+            taken.into_iter().partition(|thing| thing.tags.get(tags::INTENT).is_some());
+        for thing in &nobodys {
+            self.events.warn(format!(
+                "{} {} is not taken over: it carries {} and no {}, by which it would be known again; take the tag off, or \
+                 end it by hand",
+                thing.kind,
+                thing.id,
+                tags::FLEET,
+                tags::INTENT
+            ));
+        }
         let name = &self.fleet.name;
         let mut live =
             self.read("list this fleet's hosts", async || self.clients.instances_of_fleet(name).await).await?;
@@ -47,7 +60,8 @@ impl Steps {
         for host in live.iter().filter(|host| whole && host.state.live() && disguised(host)) {
             self.events.warn(format!("host {} is taken over, too: {}", host.id, Reason::Copied));
         }
-        live.retain(|host: &Instance| host.state.live() && (whole || !disguised(host)));
+        let takes = |host: &Instance| host.tags.get(tags::INTENT).is_some() && (whole || !disguised(host));
+        live.retain(|host: &Instance| host.state.live() && takes(host));
         let template = template_name(name.as_str());
         let template =
             self.read("read the launch template", async || self.clients.launch_template(&template).await).await?;

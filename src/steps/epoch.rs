@@ -92,9 +92,9 @@ impl Steps {
         let exact = self.clock.now() + SignedDuration::from_secs(expires_seconds);
         let end = Timestamp::from_second(exact.as_second()).unwrap_or(exact);
         let expires = (!grouped).then_some(end);
-        // A stored version whose hosts would live for less than a quarter of their time is not sent again. Should it be
+        // A stored version whose hosts would live for less than nine tenths of their time is not sent again. Should it be
         // there all the same: it is found by template and description, and costs nothing.
-        if let Some(old) = self.forgotten(step, SignedDuration::from_secs(expires_seconds / 4 * 3)) {
+        if let Some(old) = self.forgotten(step, SignedDuration::from_secs(expires_seconds / 10)) {
             self.journal.settle(old.id, Outcome::Failed(outdated(&old)), self.clock.now()).map_err(state)?;
         }
         for _ in 0..3 {

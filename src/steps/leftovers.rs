@@ -314,7 +314,7 @@ impl Steps {
             clean = if things.is_empty() { clean + 1 } else { 0 };
             if clean >= 2 && !kept.is_empty() {
                 self.refuse_copied()?;
-                return Err(protected(&kept));
+                return Err(protected(&kept, &self.kept_by_ec2()?));
             }
             if clean >= 2 {
                 return Ok(Done::new(json!({}), "two looks in a row found nothing"));
@@ -354,13 +354,22 @@ impl Kind {
 }
 
 /// All is gone but what a person protected, which goes on costing money.
-fn protected(kept: &BTreeSet<InstanceId>) -> Failure {
+fn protected(kept: &BTreeSet<InstanceId>, guarded: &BTreeSet<InstanceId>) -> Failure {
     let ids: Vec<&str> = kept.iter().map(InstanceId::as_str).collect();
     let things = ids.iter().map(|id| Thing { kind: "instance".to_owned(), id: (*id).to_owned() }).collect();
     let (n, list) = (ids.len(), ids.join(", "));
-    Failure::new(Exit::Residue, format!("all is gone but {}, left running: {list}", count(n, "protected host")))
-        .leaving(Residue::Remaining(things))
-        .hint(format!("fleetwright protect {} --off && fleetwright down", ids.first().copied().unwrap_or_default()))
+    let mut failure =
+        Failure::new(Exit::Residue, format!("all is gone but {}, left running: {list}", count(n, "protected host")))
+            .leaving(Residue::Remaining(things));
+    if let Some(first) = kept.difference(guarded).next() {
+        failure = failure.hint(format!("fleetwright protect {first} --off && fleetwright down"));
+    }
+    if let Some(first) = guarded.first() {
+        failure = failure
+            .hint(format!("aws ec2 modify-instance-attribute --instance-id {first} --no-disable-api-termination"))
+            .hint("fleetwright down     # once EC2's own termination protection is off");
+    }
+    failure
 }
 
 /// Snapshots that none of these images holds. While an image is being made nobody can tell.

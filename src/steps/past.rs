@@ -19,14 +19,24 @@ use std::collections::{BTreeMap, BTreeSet};
 const LAUNCH: &str = "CreateFleet";
 /// The note in the plan of a run that puts hosts in the place of others: the fleet's size stays what it was.
 pub const GIVES_WAY: &str = "hosts are replaced: the fleet keeps its size";
+/// The action that gives a group another size.
+const RESIZES: &str = "UpdateAutoScalingGroup";
 /// Actions that bring hosts.
-const BRINGS: [&str; 2] = [LAUNCH, "UpdateAutoScalingGroup"];
+const BRINGS: [&str; 2] = [LAUNCH, RESIZES];
 /// Actions that end what a survey shows.
 const END: [&str; 2] = ["TerminateInstances", "DeleteLaunchTemplate"];
 
-/// Intents that things of ours may carry: tokens, runs for calls that have no token, and what was taken over.
+/// The action that ends a host of a group together with its place.
+const LEAVES: [&str; 1] = ["TerminateInstanceInAutoScalingGroup"];
+
+/// Intents that things of ours may carry: tokens, runs for calls that have no token, and what was taken over. The token of a
+/// launch that AWS refused made nothing of ours: what carries it is of another machine, which made the same one.
 pub fn known_intents(history: &History) -> BTreeSet<String> {
-    let mut known = history.known_intents();
+    let refused = |intent: &IntentState| {
+        intent.call.action == LAUNCH && !intent.repeated && matches!(intent.outcome, Some(Outcome::Failed(_)))
+    };
+    let tokens = history.intents().filter(|(_, intent)| !refused(intent)).filter_map(|(_, i)| i.call.token.clone());
+    let mut known: BTreeSet<String> = tokens.collect();
     known.extend(history.runs().map(|past| run_intent(&past.dir.run().to_string())));
     known.extend(history.runs().filter_map(adopted).flat_map(|adopted| adopted.intents));
     known
@@ -61,6 +71,11 @@ pub fn made(history: &History) -> Made {
 pub fn disguised<'f>(history: &History, fleet: &'f FleetName) -> impl Fn(&Instance) -> bool + use<'f> {
     let made = made(history);
     move |host| gate::copied(&made, fleet, host.id.as_str(), &host.tags)
+}
+
+/// Which hosts a run saw come up, where it waited for any.
+fn settled(past: &PastRun) -> Option<Settled> {
+    serde_json::from_value(past.fold.steps.get("settle")?.clone()).ok()
 }
 
 /// What a run took over, where it did.
@@ -119,19 +134,33 @@ pub fn unseen(history: &History, survey: &Survey) -> BTreeMap<InstanceId, Timest
 /// Every host of this campaign, with what decides its cost: those that live, and those that its launches brought. A template
 /// that was built is among them while it is there.
 pub fn used(history: &History, survey: &Survey) -> Vec<Used> {
-    let ended: BTreeMap<&str, Timestamp> = done(history, &END).collect();
+    let ended: BTreeMap<&str, Timestamp> = done(history, &END).chain(done(history, &LEAVES)).collect();
+    let end = |id: &InstanceId, at: Timestamp| match ended.get(id.as_str()) {
+        Some(at) => End::At(*at),
+        None if survey.at.duration_since(at) < CONSISTENT => End::Lives,
+        None => End::Unknown,
+    };
+    // A teardown lets a group have no host, and Auto Scaling ends them.
+    let teardowns =
+        history.campaign().filter(|past| past.fold.begun.as_ref().is_some_and(|begun| begun.verb == "down"));
+    let emptied = teardowns.flat_map(|past| &past.fold.intents).filter(|intent| intent.call.action == RESIZES);
+    let emptied = emptied.filter(|intent| matches!(intent.outcome, Some(Outcome::Done { .. }))).map(|i| i.last).max();
     let mut used: BTreeMap<InstanceId, Used> = BTreeMap::new();
     for past in history.campaign() {
         for rung in rungs(past) {
             for host in rung.hosts {
-                let end = match ended.get(host.id.as_str()) {
-                    Some(at) => End::At(*at),
-                    None if survey.at.duration_since(rung.at) < CONSISTENT => End::Lives,
-                    None => End::Unknown,
-                };
+                let end = end(&host.id, rung.at);
                 let (instance_type, market) = (host.instance_type, host.market);
                 used.insert(host.id, Used { instance_type, zone: host.zone, market, from: rung.at, end });
             }
+        }
+        for host in settled(past).into_iter().flat_map(|settled| settled.machines) {
+            let (instance_type, zone, from) = (host.instance_type, Some(host.zone), host.launched);
+            let end = match (end(&host.id, from), emptied.filter(|at| *at > from)) {
+                (End::Unknown, Some(at)) => End::At(at),
+                (end, _) => end,
+            };
+            used.entry(host.id).or_insert(Used { instance_type, zone, market: host.market, from, end });
         }
     }
     for instance in survey.instances.iter().chain(&survey.built) {
@@ -289,8 +318,7 @@ pub fn doubtful_until(history: &History, now: Timestamp) -> Option<Timestamp> {
 
 /// Every host that a launch of ours saw up, as far as it was asked to look, and every one that was taken over.
 pub fn came_up(history: &History) -> BTreeSet<InstanceId> {
-    let settled = history.runs().filter_map(|past| past.fold.steps.get("settle"));
-    let settled = settled.filter_map(|output| serde_json::from_value::<Settled>(output.clone()).ok());
+    let settled = history.runs().filter_map(settled);
     let adopted = history.runs().filter_map(adopted).flat_map(|taken| taken.slots.into_keys());
     settled.flat_map(|settled| settled.ready).chain(adopted).collect()
 }

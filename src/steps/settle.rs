@@ -9,11 +9,11 @@ use crate::engine::run::Done;
 use crate::event::Event;
 use crate::exit::Exit;
 use crate::journal::History;
-use crate::model::{Host, Instance, InstanceId, InstanceState, Residue, Thing, count};
+use crate::model::{Host, Instance, InstanceId, InstanceState, Market, Residue, Thing, Zone, count};
 use crate::plan::{Action, CONSISTENT, Until, ladder, slots};
 use crate::ssh::output::{Bounds, sanitise};
 use crate::ssh::{Input, Limits, Ssh, SshFaultKind, Target, Trust};
-use jiff::SignedDuration;
+use jiff::{SignedDuration, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -30,6 +30,31 @@ pub struct Settled {
     pub ready: Vec<InstanceId>,
     /// Hosts that ended, with EC2's reason: new ones, and those that were counted when the launch was planned.
     pub dead: BTreeMap<InstanceId, String>,
+    /// What the new hosts that run are: of those that a group launched no call of ours tells what they cost.
+    #[serde(default)]
+    pub machines: Vec<Machine>,
+}
+
+/// What decides the cost of a host.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// The host.
+    pub id: InstanceId,
+    /// For example `m7i.large`.
+    pub instance_type: String,
+    /// Where it runs.
+    pub zone: Zone,
+    /// Spot or on-demand.
+    pub market: Market,
+    /// When it was launched.
+    pub launched: Timestamp,
+}
+
+impl Machine {
+    fn of(host: &Instance) -> Self {
+        let (id, instance_type, zone) = (host.id.clone(), host.instance_type.clone(), host.zone.clone());
+        Self { id, instance_type, zone, market: host.market, launched: host.launched }
+    }
 }
 
 /// How long a host may take from launch to login: the longest boots reported are around ten minutes.
@@ -99,7 +124,8 @@ impl Steps {
                 self.answering(step, &hosts, Some(service), deadline).await?;
             }
         }
-        let settled = Settled { slots, ready: hosts.iter().map(|host| host.id.clone()).collect(), dead };
+        let ready = hosts.iter().map(|host| host.id.clone()).collect();
+        let settled = Settled { slots, ready, dead, machines: running.iter().map(Machine::of).collect() };
         let output = super::output(&settled)?;
         let detail = format!("{} up", count(settled.ready.len(), "host"));
         Ok(if settled.dead.is_empty() {

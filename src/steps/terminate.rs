@@ -37,6 +37,9 @@ pub(super) struct Terminated {
     /// Those of them that carry our tags and are not ours.
     #[serde(default)]
     copied: BTreeSet<InstanceId>,
+    /// Those of them that EC2's own termination protection keeps.
+    #[serde(default)]
+    guarded: BTreeSet<InstanceId>,
 }
 
 impl Steps {
@@ -235,7 +238,8 @@ impl Steps {
             kept.iter().filter(|(_, reason)| which(reason)).map(|(id, _)| InstanceId::new(id.as_str())).collect()
         };
         let copied = ids(&|reason| *reason == Reason::Copied);
-        let output = super::output(&Terminated { ended, kept: ids(&|_| true), copied })?;
+        let guarded = ids(&|reason| *reason == Reason::TerminationProtected);
+        let output = super::output(&Terminated { ended, kept: ids(&|_| true), copied, guarded })?;
         let detail =
             if ended == 0 { "no host is there".to_owned() } else { format!("{} gone", count_is(ended, "host")) };
         Ok(if ended == 0 { Done::unchanged(output, detail) } else { Done::new(output, detail) })
@@ -244,6 +248,11 @@ impl Steps {
     /// Hosts that a person keeps, as the step that ends all others found them. A teardown that saw nothing has no such step.
     pub(super) fn kept(&self) -> Result<BTreeSet<InstanceId>, Failure> {
         Ok(self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.kept).unwrap_or_default())
+    }
+
+    /// Those of them that EC2's own termination protection keeps.
+    pub(super) fn kept_by_ec2(&self) -> Result<BTreeSet<InstanceId>, Failure> {
+        Ok(self.output_of::<Option<Terminated>>("hosts")?.map(|ended| ended.guarded).unwrap_or_default())
     }
 
     /// Refuses to call a teardown whole that left hosts alone which carry our tags and are not ours.

@@ -53,7 +53,7 @@ fn a_template_is_built_verified_baked_and_ended() {
     assert!(talk.contains("self's rehearsal-* for x86_64: there is none"), "{talk}");
     let saved = expect(&mut cloud.cli("laptop", &["plan", "--out", "plan.json", "bake"]), 2);
     let talk = String::from_utf8(saved.stderr).unwrap();
-    assert!(talk.contains("fleetwright bake     # builds the template first"), "{talk}");
+    assert!(talk.contains("fleetwright bake -f ") && talk.contains("     # builds the template first"), "{talk}");
 
     let verified = answer(&cloud, &["verify"], 0);
     let id = verified["template"].as_str().unwrap().to_owned();

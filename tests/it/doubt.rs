@@ -173,6 +173,19 @@ fn a_launch_that_was_not_permitted_asks_under_a_new_token_once_it_is() {
 }
 
 #[test]
+fn a_launch_takes_back_a_teardown_that_was_stopped() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    killed_after(&cloud, "DeleteLaunchTemplate", cloud.cli("laptop", &["down"]));
+    later(&cloud, "20m");
+    expect(&mut cloud.launch("laptop"), 0);
+    let told = expect(&mut cloud.cli("laptop", &["resume"]), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    assert_eq!(told["run"], Value::Null, "no run is unfinished: {told}");
+    assert_eq!(cloud.live("five").len(), 5);
+}
+
+#[test]
 fn resume_does_not_bring_back_what_down_has_ended() {
     let cloud = Cloud::start(SPEC, 400, &json!({}));
     killed_after(&cloud, "CreateFleet", cloud.launch("laptop"));

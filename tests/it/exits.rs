@@ -46,6 +46,12 @@ fn done_is_0_and_a_bug_is_1() {
 #[test]
 fn usage_and_problems_of_the_spec_are_2() {
     ends(binary().arg("lunch"), 2, "unrecognized subcommand");
+    // What has no plan does nothing under --dry-run.
+    for verb in
+        [&["wait"][..], &["work", "--queue-url", QUEUE, "--", "true"], &["init", "/"], &["man", "/"], &["rehearse"]]
+    {
+        ends(binary().arg("--dry-run").args(verb), 2, &format!("{} --dry-run: there is no plan of it", verb[0]));
+    }
     ends(binary().current_dir("/").arg("validate"), 2, "fleet.yaml");
     ends(binary().arg("-f").arg(repo("tests/specs/bad/unknown-keys.yaml")).arg("validate"), 2, "unknown-key");
 }
@@ -181,7 +187,7 @@ fn a_down_without_time_tells_what_remains_and_is_10() {
         assert!(talk.contains(&format!("instance {host}")), "{host}: {talk}");
     }
     assert!(talk.contains("launch-template lt-") && talk.contains(" an hour"), "{talk}");
-    assert!(talk.contains("fleetwright down     # goes on"), "{talk}");
+    assert!(talk.contains("fleetwright down -f ") && talk.contains("     # goes on"), "{talk}");
     expect(&mut cloud.cli("laptop", &["down"]), 0);
 }
 

@@ -28,6 +28,13 @@ fn a_second_machine_sees_the_fleet_and_takes_it_over_only_when_told() {
     assert_eq!(seen, fleet);
     let output = expect(&mut cloud.cli("desktop", &["down"]), 8);
     assert!(talk(&output).contains("--adopt"), "{}", talk(&output));
+    // Its own launch under the same token is refused, and makes nothing of it its own.
+    let more = ["scale", "6", "--unattested", "--image", IMAGE, "--until", "running"];
+    let output = expect(&mut cloud.cli("desktop", &more), 8);
+    assert!(talk(&output).contains("IdempotentParameterMismatch"), "{}", talk(&output));
+    for verb in [&["down", "--only", "0"][..], &["scale", "2"], &["down"]] {
+        expect(&mut cloud.cli("desktop", verb), 8);
+    }
     assert_eq!(cloud.live("five").len(), N, "nothing of another machine's is ended unasked");
     expect(&mut cloud.cli("desktop", &["down", "--adopt"]), 0);
     assert_eq!(cloud.live("five").len(), 0);
@@ -36,6 +43,23 @@ fn a_second_machine_sees_the_fleet_and_takes_it_over_only_when_told() {
     // The first machine's journal knows nothing of it: the same command is right all the same.
     expect(&mut cloud.launch("laptop"), 0);
     assert_eq!((cloud.live("five").len(), cloud.ever_made()), (N, 2 * N));
+}
+
+#[test]
+fn a_host_that_somebody_launched_by_our_template_is_not_taken_over() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    let template = cloud.world()["launch_templates"][0]["id"].as_str().unwrap().to_owned();
+    cloud.ec2(&format!(
+        "Action=RunInstances&Version=2016-11-15&MinCount=1&MaxCount=1&LaunchTemplate.LaunchTemplateId={template}\
+         &TagSpecification.1.ResourceType=instance&TagSpecification.1.Tag.1.Key=fleetwright:fleet\
+         &TagSpecification.1.Tag.1.Value=five"
+    ));
+    let refused = expect(&mut cloud.launch("laptop"), 8);
+    assert!(talk(&refused).contains("take the tag fleetwright:fleet off"), "{}", talk(&refused));
+    assert!(!talk(&refused).contains("fleetwright adopt"), "{}", talk(&refused));
+    let taken = expect(&mut cloud.cli("laptop", &["adopt"]), 0);
+    assert!(talk(&taken).contains("is not taken over") && talk(&taken).contains("5 live hosts"), "{}", talk(&taken));
 }
 
 #[test]

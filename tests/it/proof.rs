@@ -151,7 +151,7 @@ fn the_reboot_is_asked_for_and_proven() {
     let unasked = crate::stage::ended(&stage.cli("fleet.yaml", &["verify"]).output().unwrap());
     assert_eq!(unasked.code, Some(2), "{}", unasked.talk);
     assert!(unasked.talk.contains(&format!("{TEMPLATE} will be rebooted")), "{}", unasked.talk);
-    assert!(unasked.talk.contains("verify: nobody can be asked") && unasked.talk.contains("--yes"), "{}", unasked.talk);
+    assert!(unasked.talk.contains("nobody can be asked") && unasked.talk.contains("--yes"), "{}", unasked.talk);
 
     // Not enabled: told before anything is rebooted, and the worker runs on.
     stage.good(TEMPLATE, "systemctl disable w");

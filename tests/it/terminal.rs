@@ -130,7 +130,7 @@ fn a_question_is_asked_on_a_terminal_only() {
         screen.press(keys);
         let (code, text) = screen.end();
         assert_eq!(code, Some(2), "{keys:?}: {text}");
-        assert!(plain(&text).contains("Error: launch: the answer was no; nothing was changed"), "{text}");
+        assert!(plain(&text).contains("Error: the answer was no; nothing was changed"), "{text}");
     }
     // Ctrl-C is an answer too.
     let mut screen = Screen::start(&launch(&cloud, &[]), 100);
@@ -138,7 +138,7 @@ fn a_question_is_asked_on_a_terminal_only() {
     screen.press("\x03");
     let (code, text) = screen.end();
     assert_eq!(code, Some(130), "{text}");
-    assert!(plain(&text).contains("launch: stopped before anything was changed"), "{text}");
+    assert!(plain(&text).contains("Error: stopped before anything was changed"), "{text}");
     // Nobody is asked who can't see the question.
     let hidden = Screen::with(&launch(&cloud, &[]), 100, |command, end| {
         command.stdin(end(())).stdout(end(())).stderr(Stdio::null());

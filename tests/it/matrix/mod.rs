@@ -261,11 +261,16 @@ fn up_is_killed_in_each_of_its_phases_and_there_is_one_campaign() {
         let at = Kill::Call { action: action.to_owned(), nth: 1, point };
         assert!(killed(&cloud, (scene.verb)(&cloud, &was), &at).is_some(), "{phase}: it never came to {action}");
     }
-    let last = crate::env::expect(&mut (scene.verb)(&cloud, &was), 0);
+    // Whoever has not told how the campaign came out is asked for that, not for another one.
+    let looks = (1..).take_while(|nth| {
+        let at = Kill::Call { action: "DescribeImages".to_owned(), nth: *nth, point: "after-commit" };
+        killed(&cloud, (scene.verb)(&cloud, &was), &at).is_some()
+    });
+    assert!(looks.count() > 1);
     let world = cloud.world();
     let now = things(&world);
     assert_foreign_untouched(&foreign, &now);
-    let (ours, answer) = (ours(&foreign, &now), serde_json::from_slice(&last.stdout).unwrap());
+    let (ours, answer) = (ours(&foreign, &now), Value::Null);
     let after = After { cloud: &cloud, was: &was, world: &world, foreign: &foreign, ours: &ours, over: 0, answer };
     (scene.check)(&after);
     assert_all_finished(&cloud);
