@@ -60,8 +60,8 @@ pub(super) struct Opened {
 
 /// What is unfinished of a verb.
 enum Unfinished {
-    /// The run of the same command, with its journal and its plan.
-    Same(RunId, Journal, Plan),
+    /// The run of the same command.
+    Same(Box<Opened>),
     /// Runs that a new one takes the place of, and how they end by that.
     Superseded(Vec<(Journal, Exit)>),
 }
@@ -141,9 +141,7 @@ impl Context {
     ) -> Result<Option<Opened>, Failure> {
         let request = self.request(order);
         let superseded = match self.unfinished(held, order.verb, &request)? {
-            Unfinished::Same(run, journal, plan) => {
-                return Ok(Some(Opened { run, journal: Arc::new(journal), plan, resumed: true }));
-            }
+            Unfinished::Same(opened) => return Ok(Some(*opened)),
             Unfinished::Superseded(journals) => journals,
         };
         // Only once there is one in their place: what was killed between would be forgotten.
@@ -340,7 +338,8 @@ impl Context {
             }
             if let Some(plan) = plan {
                 self.events.note(format!("going on with run {run} of {verb}"));
-                return Ok(Unfinished::Same(run, journal, plan));
+                let opened = Opened { run, journal: Arc::new(journal), plan, resumed: true };
+                return Ok(Unfinished::Same(Box::new(opened)));
             }
             if anew {
                 // One that lacked nothing but its end did what it was there for.
