@@ -9,8 +9,8 @@ use super::token::digest;
 use super::{Action, Ladder, Plan, Step, Unplannable, Until};
 use crate::exit::Exit;
 use crate::model::{
-    Image, ImageState, Instance, InstanceId, Market, Offers, Survey, Tags, TemplateRequest, TemplateVersion, count,
-    tags,
+    Image, ImageState, Instance, InstanceId, InstanceState, Market, Offers, Survey, Tags, TemplateRequest,
+    TemplateVersion, count, tags,
 };
 use crate::spec::fleet::{Connect, HostsSpec, Otherwise, SharedState, Worker};
 use crate::spec::image::ImageSpec;
@@ -104,6 +104,12 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let aside: Vec<InstanceId> = aside.iter().map(|host| host.id.clone()).collect();
     if !aside.is_empty() {
         plan.notes.push(format!("in quarantine or standby and not counted: {}", count(aside.len(), "host")));
+    }
+    for host in placed.iter().filter(|host| matches!(host.state, InstanceState::Stopped | InstanceState::Stopping)) {
+        let (id, state) = (&host.id, host.state);
+        plan.notes.push(format!(
+            "{id} is {state}: it has its place and does nothing; start it, or `fleetwright down --only {id}`"
+        ));
     }
     let (awaited, existing): (Vec<InstanceId>, Vec<InstanceId>) = placed
         .iter()

@@ -63,6 +63,20 @@ fn a_host_that_somebody_launched_by_our_template_is_not_taken_over() {
 }
 
 #[test]
+fn a_host_that_somebody_stopped_keeps_its_place_and_is_told_of() {
+    let cloud = Cloud::start(SPEC, 1, &json!({})).leaping();
+    expect(&mut cloud.launch("laptop"), 0);
+    let world = cloud.world();
+    let stoppable = |host: &&Value| host["market"] == "on-demand" && host["tags"]["fleetwright:fleet"] == "five";
+    let host = world["instances"].as_array().unwrap().iter().find(stoppable).unwrap()["id"].as_str().unwrap();
+    cloud.ec2(&format!("Action=StopInstances&Version=2016-11-15&InstanceId.1={host}"));
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    let told = expect(&mut cloud.launch("laptop"), 0);
+    assert!(talk(&told).contains(&format!("{host} is stopped: it has its place")), "{}", talk(&told));
+    assert_eq!(cloud.ever_made(), N);
+}
+
+#[test]
 fn adopting_waits_for_what_the_first_machine_launched_a_moment_ago() {
     let cloud = Cloud::start(SPEC, 400, &json!({ "lag_seconds": 300 }));
     cloud.killed_after_the_launch(N);
