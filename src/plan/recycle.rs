@@ -4,30 +4,25 @@
 //! changed time is another action: AWS keeps the next start of an action that is put again under its name.
 
 pub mod foretell;
-pub mod nights;
 pub mod preview;
 #[cfg(test)]
 mod tests;
 
 use super::group::{DEADMAN, group_name};
 use super::{Action, Plan, Step, Unplannable, token};
+pub use crate::spec::nights::LATE;
+
 use crate::exit::Exit;
 use crate::gate;
 use crate::model::{Group, ScheduledAction};
+use crate::spec::nights::{self, APART, Meeting};
 use crate::spec::{Fleet, Raise, Recycle, Window};
 use crate::time::cron;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
-use nights::{Opening, openings};
-
-/// AWS runs an action at most so much late (Auto Scaling user guide, scheduled scaling).
-pub const LATE: SignedDuration = SignedDuration::from_mins(2);
 
 /// "You can create a maximum of 125 scheduled actions per Auto Scaling group."
 const MOST_ACTIONS: usize = 125;
-
-/// How far ahead windows are held against each other: a month and its weekdays have met by then.
-const AHEAD: SignedDuration = SignedDuration::from_hours(24 * 62);
 
 /// What planning rests on besides the spec.
 #[derive(Clone, Copy, Debug)]
@@ -243,23 +238,12 @@ fn pair(prefix: &str, window: &Window, raise: Raise, sizes: Sizes, group: &str) 
     [open, close]
 }
 
-/// The first two windows that meet, in words: the one's end would undo the other's beginning.
+/// The first two windows that meet, in words.
 fn meeting(recycle: &Recycle, now: Timestamp) -> Option<(&Window, String)> {
-    let until = now.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
-    let all: Vec<Opening> = openings(recycle, now).take_while(|opening| opening.opens.at <= until).collect();
-    all.windows(2).find_map(|pair| {
-        let [one, other] = pair else { return None };
-        let end = one.closes.as_ref().map_or(one.opens.at, |closes| closes.at);
-        let meet = other.opens.at <= end.checked_add(LATE).unwrap_or(end) && one.window != other.window;
-        let (first, second) =
-            recycle.windows.get(one.window).zip(recycle.windows.get(other.window)).filter(|_| meet)?;
-        let words = format!("opens at {}; the one in line {} is open until {end}", other.opens.at, first.line);
-        Some((second, words))
-    })
+    let Meeting { first, until, second, opens } = nights::meeting(&recycle.windows, now)?;
+    let (first, second) = recycle.windows.get(first).zip(recycle.windows.get(second))?;
+    Some((second, format!("opens at {opens}; the one in line {} is open until {until}", first.line)))
 }
-
-/// What mends it.
-const APART: &str = "leave more than two minutes between windows: AWS may be so late";
 
 /// Whether two actions of one name do the same at the same times.
 fn same(one: &ScheduledAction, other: &ScheduledAction) -> bool {

@@ -24,7 +24,7 @@ pub(crate) fn account(text: &str) -> Read<&str> {
             let bare = part.replace(['-', ' '], "");
             let digits = |t: &str| t.len() == 12 && t.bytes().all(|b| b.is_ascii_digit());
             // A spreadsheet makes 1.23456789012e+11 of it.
-            let sheet = || super::tame::count(text).map(|n| n.to_string()).filter(|n| digits(n));
+            let sheet = || super::tame::count(text, None).map(|n| n.to_string()).filter(|n| digits(n));
             Err(match Some(bare).filter(|bare| digits(bare)).or_else(sheet) {
                 Some(account) => wrong.help(format!("write \"{account}\"")),
                 None => wrong.help("aws sts get-caller-identity shows the account of your credentials"),
@@ -58,8 +58,11 @@ pub(crate) fn shared_state(text: &str) -> Read<SharedState> {
     let Some(rest) = text.strip_prefix("s3://") else {
         return Err(match text.split_once(":s3:::") {
             Some((_, path)) => wrong.help(format!("write s3://{}", path.trim_end_matches(['*', '/']))),
-            None if text.contains('/') => wrong.help("a folder of this machine is named by --state-dir"),
-            None => wrong.help(format!("write s3://{text}/fleetwright")),
+            None => match text.strip_prefix("s3:").unwrap_or(text).trim_matches('/') {
+                bucket if is_bucket(bucket) => wrong.help(format!("write s3://{bucket}/fleetwright")),
+                _ if text.contains('/') => wrong.help("a folder of this machine is named by --state-dir"),
+                _ => wrong,
+            },
         });
     };
     let (bucket, prefix) = rest.split_once('/').unwrap_or((rest, ""));
@@ -110,15 +113,19 @@ pub(crate) fn id<'t>(prefix: &str, text: &'t str) -> Read<(&'t str, bool)> {
             _ if text.starts_with("arn:") && good(last) => {
                 wanted().help(format!("an ARN ends with the id: write {last}"))
             }
-            _ if good(&low) => wanted().help(format!("write {low}")),
+            _ if good(&low) && is_hex(&low[prefix.len()..]) => wanted().help(format!("write {low}")),
+            _ if good(&low) => wanted().help("what follows is hexadecimal: the digits 0 to 9 and the letters a to f"),
             Some((_, what, place)) => wanted().help(format!("{} is {what}{place}", quote(text))),
             None => wanted().likely(lookup(prefix, text)),
         });
     }
     // EC2 gave 8 hex digits until 2016 and gives 17 since.
     let rest = &text[prefix.len()..];
-    let hex = rest.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
-    Ok((text, hex && matches!(rest.len(), 8 | 17)))
+    Ok((text, is_hex(rest) && matches!(rest.len(), 8 | 17)))
+}
+
+fn is_hex(text: &str) -> bool {
+    text.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
 }
 
 /// The command that finds the id of what was named by its name or zone.
@@ -146,6 +153,8 @@ pub(crate) fn instance_type(text: &str) -> Read<String> {
         let guess = if ec2.contains('.') { ec2.to_owned() } else { ec2.replacen(['-', ' ', '_'], ".", 1) };
         if is_instance_type(&guess) {
             wrong.help(format!("write {guess}"))
+        } else if SIZES.contains(&low.as_str()) {
+            wrong.help(format!("it needs a family, for example m7i.{low}"))
         } else if is_instance_type(&format!("{low}.large")) {
             wrong.help(format!("it needs a size, for example {low}.large"))
         } else {

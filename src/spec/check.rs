@@ -1,5 +1,6 @@
 //! The desk that all readers of a spec work at: notes problems, hands out fields, and misses no key.
 
+use super::fields;
 use super::problem::{Problem, Problems, Severity, printable, quote};
 use super::section::{Field, Section};
 use super::set::SetBy;
@@ -143,7 +144,7 @@ impl<'a> Check<'a> {
             }
             Kind::Scalar { .. } | Kind::List(_) => {
                 let help = match field.node.word() {
-                    _ if glued(field.node) => "a space belongs after the colon".to_owned(),
+                    _ if glued(field) => "a space belongs after the colon".to_owned(),
                     "nothing" => format!("indent what belongs to it by two spaces; for example {example}"),
                     _ => format!("for example {example}"),
                 };
@@ -335,11 +336,15 @@ impl<'a> Check<'a> {
     }
 }
 
-/// Whether a value is a key whose colon lacks its space: `size:40`.
-fn glued(node: &Node) -> bool {
-    let Kind::Scalar { text, plain: true } = &node.kind else { return false };
-    text.split_once(':')
-        .is_some_and(|(key, _)| !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_'))
+/// Whether a section's value is one of its keys, or an own one, whose colon lacks its space: `size:40`.
+fn glued(field: &Field<'_>) -> bool {
+    let Kind::Scalar { text, plain: true } = &field.node.kind else { return false };
+    let Some((key, _)) = text.split_once(':') else { return false };
+    let keys = fields::led(&field.path).map(|(document, section)| document.children(section.path));
+    match keys.into_iter().flatten().map(fields::Field::key).collect::<Vec<_>>().as_slice() {
+        [] => !key.is_empty() && key.chars().all(|c| c.is_ascii_lowercase() || c == '_'),
+        keys => keys.contains(&key),
+    }
 }
 
 /// A path relative to a folder; the folder `.` is left out so that paths look as written.

@@ -1,6 +1,6 @@
 //! `explain`: what there is to say about one field, found by its path however it is written.
 
-use super::fields::{Document, FLEET, Field, Kind, PLAYBOOK};
+use super::fields::{Document, FLEET, Field, Kind, PLAYBOOK, plain};
 use super::words::nearest;
 use schemars::JsonSchema;
 use serde::Serialize;
@@ -105,13 +105,6 @@ pub fn explain(path: Option<&str>) -> Result<Explanation, Unknown> {
         }
     }
     Err(Unknown { path: written.to_owned(), help: help(&path) })
-}
-
-/// The path as the table writes it: no numbers and brackets of list entries.
-fn plain(path: &str) -> String {
-    let keys = path.trim().split('.').map(|key| key.split('[').next().unwrap_or_default());
-    let keys = keys.filter(|key| !key.is_empty() && !key.bytes().all(|b| b.is_ascii_digit()));
-    keys.collect::<Vec<_>>().join(".")
 }
 
 /// What was likely meant: a neighbour, or a field of that name elsewhere; else what there is.

@@ -77,8 +77,11 @@ pub(crate) fn region(text: &str) -> Result<Named<'_>, Wrong> {
     // Other clouds write `us-east1`, some tools `us_east_1`.
     let low = text.trim().to_lowercase().replace(['_', ' '], "-");
     let (words, number) = low.split_at(low.trim_end_matches(|c: char| c.is_ascii_digit()).len());
-    let guess = format!("{}-{number}", words.trim_end_matches('-'));
-    match nearest(&guess, REGIONS) {
+    let guess = format!("{}-{number}", words.trim_end_matches('-')).replace("europe-", "eu-");
+    // Nobody writes a word too few for one of the longer names.
+    let parts = |name: &str| name.split('-').count();
+    let known: Vec<&str> = REGIONS.iter().copied().filter(|name| parts(name) <= parts(&guess).max(3)).collect();
+    match nearest(&guess, &known) {
         Some(near) => Err(wrong.help(format!("did you mean `{near}`?"))),
         None => Err(wrong.help("aws account list-regions shows them all")),
     }
@@ -103,7 +106,13 @@ mod tests {
             assert_eq!(region(good), Ok(Named::Known(good)));
         }
         assert_eq!(region("us-esat-1"), Ok(Named::Strange("us-esat-1", Some("us-east-1"))));
-        for (bad, near) in [("us-east1", "us-east-1"), ("EU_WEST_1", "eu-west-1"), ("us-east", "us-east-1")] {
+        for (bad, near) in [
+            ("us-east1", "us-east-1"),
+            ("EU_WEST_1", "eu-west-1"),
+            ("us-east", "us-east-1"),
+            ("europe-west1", "eu-west-1"),
+            ("useast1", "us-east-1"),
+        ] {
             assert!(region(bad).is_err_and(|w| w.help.is_some_and(|h| h.contains(near))), "{bad}");
         }
         assert!(region("us-east-1a").is_err_and(|w| w.help.is_some_and(|h| h.contains("us-east-1"))));

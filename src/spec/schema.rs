@@ -36,6 +36,7 @@ fn section(document: &Document, path: &str, one_of: &[&str]) -> Map<String, Valu
     let mut properties = Map::new();
     let mut required = Vec::new();
     let mut dependent = Map::new();
+    let mut instead = Map::new();
     for field in document.children(path) {
         properties.insert(field.key().into(), property(document, field));
         if field.required {
@@ -43,6 +44,11 @@ fn section(document: &Document, path: &str, one_of: &[&str]) -> Map<String, Valu
         }
         let beside = field.needs.iter().filter_map(|need| document.field(need)).filter(|need| need.parent() == path);
         let beside: Vec<&str> = beside.map(Field::key).collect();
+        let others = field.instead.iter().filter_map(|other| document.field(other));
+        let others: Map<String, Value> = others.map(|other| (other.key().into(), false.into())).collect();
+        if !others.is_empty() {
+            instead.insert(field.key().into(), json!({ "properties": others }));
+        }
         if !beside.is_empty() {
             dependent.insert(field.key().into(), json!(beside));
         }
@@ -56,6 +62,9 @@ fn section(document: &Document, path: &str, one_of: &[&str]) -> Map<String, Valu
     }
     if !dependent.is_empty() {
         out.insert("dependentRequired".into(), dependent.into());
+    }
+    if !instead.is_empty() {
+        out.insert("dependentSchemas".into(), instead.into());
     }
     if !one_of.is_empty() {
         let each: Vec<Value> = one_of.iter().map(|key| json!({ "required": [key] })).collect();
@@ -112,10 +121,12 @@ fn shape(document: &Document, kind: &Kind, field: &Field) -> Map<String, Value> 
             }
             map
         }
-        Kind::List { of, most } => {
+        Kind::List { of, least, most } => {
             let mut list = json!({ "type": "array", "items": shape(document, of, field) });
+            if *least > 0 {
+                list["minItems"] = json!(least);
+            }
             if let Some(most) = most {
-                list["minItems"] = json!(1);
                 list["maxItems"] = json!(most);
             }
             list
@@ -128,7 +139,7 @@ fn shape(document: &Document, kind: &Kind, field: &Field) -> Map<String, Value> 
         Kind::Boolean => json!({ "type": "boolean" }),
         Kind::Choice(words) => json!({ "enum": words.iter().map(|(word, _)| *word).collect::<Vec<_>>() }),
         Kind::Duration { .. } => matching(r"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+s)?$"),
-        Kind::Percent => matching("^(100|[0-9]{1,2})%$"),
+        Kind::Percent => matching("^0*(100|[0-9]{1,2})%$"),
         Kind::Gib { .. } => matching("^[0-9]+(MiB|GiB|TiB)$"),
         Kind::Price => matching(r"^\$[0-9]+(\.[0-9]+)?/h$"),
         Kind::Rate => matching(r"^[0-9]{1,9}(\.[0-9]{1,9})?/[smh]$"),

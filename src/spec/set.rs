@@ -70,7 +70,7 @@ pub(crate) fn apply(check: &mut Check<'_>, root: &mut Node, set: &Set) {
         if argument.len() == path.len() + 1 {
             let example = match fields::FLEET.field(path) {
                 Some(field) => format!("{path}={}", field.example),
-                None => "fleet.size=60".to_owned(),
+                None => format!("{path}=VALUE"),
             };
             let message = format!("{} is given no value", quote(path));
             check.error_with(whole, "empty", message, Some(format!("write it as {example}")));
@@ -92,7 +92,12 @@ fn put(check: &mut Check<'_>, mut node: &mut Node, keys: &[Key], value: Node) {
                     entries.push((key.clone(), Node { span: key.span, kind: Kind::Map(Vec::new()) }));
                     entries.len() - 1
                 });
-                &mut entries[found].1
+                let (own, value) = &mut entries[found];
+                // What is said of the new value's key is said of the argument.
+                if depth + 1 == keys.len() {
+                    own.span = key.span;
+                }
+                value
             }
             Kind::List(items) => {
                 let count = items.len();

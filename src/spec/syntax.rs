@@ -23,6 +23,17 @@ fn the_tab_is_found_where_it_stands() {
     assert_eq!(tab("a: x\ty\n", 3), 3, "one between words is none of indentation");
 }
 
+/// What is wrong at byte `at` of `text`, where the parser's own word for it would mislead.
+pub(crate) fn reason<'w>(text: &str, at: usize, why: &'w str) -> &'w str {
+    if misses_value(text, at) { "a value is missing between two commas" } else { why }
+}
+
+/// Whether the comma at byte `at` follows another one.
+fn misses_value(text: &str, at: usize) -> bool {
+    let (before, after) = text.split_at(text.floor_char_boundary(at.min(text.len())));
+    after.starts_with(',') && before.trim_end().ends_with(',')
+}
+
 /// What was likely done wrong at byte `at` of `text`; `why` is the parser's own word for it.
 pub(crate) fn help(text: &str, at: usize, why: &str) -> Option<String> {
     let at = text.floor_char_boundary(at.min(text.len()));
@@ -38,6 +49,10 @@ pub(crate) fn help(text: &str, at: usize, why: &str) -> Option<String> {
         "indent with spaces, not tabs"
     } else if line.contains("{{") && !line.contains("\"{{") {
         "a value with {{ ... }} needs quotes around all of it"
+    } else if why.contains("simple key") && word.starts_with('-') {
+        "a space belongs after every dash"
+    } else if misses_value(text, at) {
+        "leave one of the two commas out"
     } else if why.contains("escape") {
         "in double quotes a backslash starts an escape: use single quotes, or write it twice"
     } else if let Some(first @ ('@' | '`' | '%')) = text[at..].chars().next() {

@@ -22,8 +22,8 @@ fn plain(digits: &str) -> String {
     }
 }
 
-/// A whole number: `1_000`, `1,000`, `8.0`, `1e3`, `0x10`, `0o17`, `40 hosts`.
-pub(crate) fn count(text: &str) -> Option<u64> {
+/// A whole number: `1_000`, `1,000`, `8.0`, `1e3`, `0x10`, `0o17`, `10k`, and `40 hosts` where `noun` is what it counts.
+pub(crate) fn count(text: &str, noun: Option<&str>) -> Option<u64> {
     let text = text.trim().trim_start_matches('+').to_lowercase();
     if let Some(hex) = text.strip_prefix("0x") {
         return u64::from_str_radix(hex, 16).ok();
@@ -31,9 +31,15 @@ pub(crate) fn count(text: &str) -> Option<u64> {
     if let Some(octal) = text.strip_prefix("0o") {
         return u64::from_str_radix(octal, 8).ok();
     }
-    let number = match text.parse::<f64>() {
-        Ok(number) => number,
-        Err(_) => number_and_unit(&text).filter(|(_, unit)| unit.chars().all(char::is_alphabetic))?.0,
+    let number = if let Ok(number) = text.parse::<f64>() {
+        number
+    } else {
+        let (number, unit) = number_and_unit(&text)?;
+        unit.split_whitespace().try_fold(number, |number, word| match word {
+            "k" | "thousand" => Some(number * 1e3),
+            "million" => Some(number * 1e6),
+            word => noun.is_some_and(|noun| word == noun || noun.strip_suffix('s') == Some(word)).then_some(number),
+        })?
     };
     whole(number)
 }
@@ -158,10 +164,24 @@ mod tests {
         for none in ["never", "", "1m1h", "12", "0s", "10 parsecs"] {
             assert_eq!(duration(none), None, "{none}");
         }
-        for (text, n) in [("1_000", 1000), ("1,000", 1000), ("8.0", 8), ("1e3", 1000), ("0x10", 16), ("40 hosts", 40)] {
-            assert_eq!(count(text), Some(n), "{text}");
+        for (text, n) in [
+            ("1_000", 1_000),
+            ("1,000", 1_000),
+            ("8.0", 8),
+            ("1e3", 1_000),
+            ("0x10", 16),
+            ("40 hosts", 40),
+            ("1 host", 1),
+            ("10k", 10_000),
+            ("2 thousand", 2_000),
+            ("1.5K hosts", 1_500),
+        ] {
+            assert_eq!(count(text, Some("hosts")), Some(n), "{text}");
         }
-        assert_eq!((count("-1"), count(".nan"), count("8.5"), count("many")), (None, None, None, None));
+        for none in ["-1", ".nan", "8.5", "many", "10 dozen", "10 tries", "10m"] {
+            assert_eq!(count(none, Some("hosts")), None, "{none}");
+        }
+        assert_eq!(count("10 hosts", None), None);
         for (text, n) in [("30GB", 30), ("30 gib", 30), ("30000MB", 30), ("0.5TB", 512), ("1,5 TB", 1536)] {
             assert_eq!(gib(text), Some(n), "{text}");
         }

@@ -129,6 +129,8 @@ fn set_changes_the_tree_before_it_is_checked() {
     assert_eq!((hosts.size, hosts.accept_min, hosts.types.as_slice()), (61, 50, ["m7g.large".to_owned()].as_slice()));
     assert_eq!(hosts.subnets[0].as_str(), "subnet-0123456789abcdef0");
     assert_eq!(fleet.tags.get("team"), Some("ops"));
+    let escaped = set(&["worker={service: 'a\\x2db.service', process: crawl}"]).expect("good").fleet.worker;
+    assert_eq!(escaped.expect("a worker").service, "a\\x2db.service");
 }
 
 #[test]
@@ -142,6 +144,8 @@ fn set_is_told_like_the_file() {
         "fleet.types.7=x",
         "fleet.types[7]=x",
         "fleet.types[1=x",
+        "fleet.spot=null",
+        "release.vars.x=",
         "fleet.size=",
         "done.completed=",
         "ssh={port: [}",

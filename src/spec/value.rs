@@ -48,12 +48,12 @@ impl Wrong {
 
 type Read<T> = Result<T, Wrong>;
 
-/// A whole number within bounds; no sign, no `1e3`, no `0x10`, no `8.0`.
-pub(crate) fn count(min: u64, max: u64) -> impl Fn(&str) -> Read<u64> {
+/// A whole number within bounds, of what `noun` says; no sign, no `1e3`, no `0x10`, no `8.0`.
+pub(crate) fn count(min: u64, max: u64, noun: Option<&'static str>) -> impl Fn(&str) -> Read<u64> {
     move |text| {
         let wanted = format!("a whole number from {min} to {max}");
         if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(Wrong::bad(wanted).likely(tame::count(text).filter(|n| (min..=max).contains(n))));
+            return Err(Wrong::bad(wanted).likely(tame::count(text, noun).filter(|n| (min..=max).contains(n))));
         }
         if text.len() > 1 && text.starts_with('0') {
             let decimal = text.trim_start_matches('0');
@@ -332,7 +332,7 @@ mod tests {
 
     #[test]
     fn counts_are_plain_decimals() {
-        let read = |text: &str| count(1, 10_000)(text).map_err(|w| w.code);
+        let read = |text: &str| count(1, 10_000, None)(text).map_err(|w| w.code);
         assert_eq!(read("10000"), Ok(10_000));
         for bad in ["", "-1", "+1", "1e3", "0x10", "8.0", ".nan", "1_000"] {
             assert_eq!(read(bad), Err("bad-value"), "{bad}");

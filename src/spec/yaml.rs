@@ -48,7 +48,12 @@ pub(crate) fn parse(check: &mut Check<'_>, source: usize, from: usize) -> Option
                     check.error_with(span, "alias", message, Some("a value that starts with `*` needs quotes"));
                 } else {
                     let help = syntax::help(&text, byte, &error.info());
-                    check.error_with(span, "syntax", format!("this is not YAML: {}", error.info()), help);
+                    check.error_with(
+                        span,
+                        "syntax",
+                        format!("this is not YAML: {}", syntax::reason(&text, byte, &error.info())),
+                        help,
+                    );
                 }
                 false
             }

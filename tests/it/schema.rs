@@ -13,14 +13,13 @@ const TELLABLE: [&str; 7] =
     ["unknown-key", "missing-key", "wrong-type", "bad-value", "out-of-range", "empty", "not-yet"];
 
 /// Bad specs of which the reader says one of these words, and a schema can't tell; each with the reason.
-const UNTELLABLE: [(&str, &str); 15] = [
+const UNTELLABLE: [(&str, &str); 14] = [
     ("account-spreadsheet.yaml", "JSON does not tell 1.23456789012e+11 from the whole number"),
     ("build-network.yaml", "what a built template needs stands in another section"),
     ("canary.yaml", "what a canary needs stands in other sections"),
     ("durations-far.yaml", "a pattern does not add up a duration"),
     ("feed-url.yaml", "a URL is a path that could be there"),
     ("hosts-by-tag.yaml", "machines by their addresses need no account"),
-    ("key-file.yaml", "a key pair may be named like a file"),
     ("prices-cents.yaml", "how fine a price may be is reckoned"),
     ("queue-only-env.yaml", "the variable may hold what name, account and region follow from"),
     ("queue-only-local.yaml", "name, account and region follow from most other URLs"),

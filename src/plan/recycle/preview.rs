@@ -1,9 +1,9 @@
 //! `recycle preview`: the next openings of every window, and what each of them does to the group's hosts.
 
 use super::foretell::{self, Candidate, Fate, Who};
-use super::nights::{oddity, openings};
-use super::{APART, Facts, meeting, raised, warnings};
+use super::{Facts, meeting, raised, warnings};
 use crate::model::shell_word;
+use crate::spec::nights::{APART, oddity, openings};
 use crate::spec::{Raise, Recycle};
 use crate::time::cron::Firing;
 use jiff::tz::TimeZone;
@@ -67,7 +67,7 @@ pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> P
         hosts = Err("these windows meet".to_owned());
     }
     let mut kills_new = Vec::new();
-    for (night, opening) in openings(recycle, facts.now).take_while(|one| one.opens.at <= until).enumerate() {
+    for (night, opening) in openings(&recycle.windows, facts.now).take_while(|one| one.opens.at <= until).enumerate() {
         let Some(window) = recycle.windows.get(opening.window) else { continue };
         let zone = TimeZone::get(&window.zone).unwrap_or(TimeZone::UTC);
         let local = |firing: &Firing| firing.at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string();

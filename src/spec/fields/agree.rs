@@ -42,15 +42,8 @@ fn text_of(kind: &Kind) -> Option<(bool, Wrap)> {
     }
 }
 
-/// What no pattern tells in full: names, IPv4 and IPv6 addresses in one; a name that is no file's; cron's bounds; time zones.
-const LOOSE: [&str; 6] = [
-    "fleet.key_name",
-    "template.build.key_name",
-    "hosts.address",
-    "feed.rate.peak_hours",
-    "recycle.windows.at",
-    "recycle.windows.zone",
-];
+/// What no pattern tells in full: names, IPv4 and IPv6 addresses in one; cron's bounds; time zones.
+const LOOSE: [&str; 4] = ["hosts.address", "feed.rate.peak_hours", "recycle.windows.at", "recycle.windows.zone"];
 
 #[test]
 fn schema_and_reader_take_the_same_texts() {

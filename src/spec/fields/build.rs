@@ -2,7 +2,7 @@
 
 use super::Field;
 use super::hosts::{GROUP, PROFILE, SUBNET, TYPE};
-use super::kind::{Kind, SECTION, line, list, text};
+use super::kind::{KEY_PAIR, Kind, SECTION, list, text};
 
 const LAUNCH: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/LaunchingAndUsingInstances.html";
 
@@ -69,7 +69,7 @@ pub(super) const FIELDS: &[Field] = &[
     .source("https://docs.aws.amazon.com/vpc/latest/userguide/amazon-vpc-limits.html"),
     Field::new(
         "template.build.key_name",
-        line("name of a key pair in EC2, not its file", 255),
+        KEY_PAIR,
         "ops",
         "The key pair that cloud-init installs, and that lets us in.",
     )

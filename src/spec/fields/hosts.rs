@@ -1,7 +1,7 @@
 //! `fleet:` what to launch, and `hosts:` what is there already.
 
 use super::Field;
-use super::kind::{Form, Kind, SECTION, duration, line, list, text, whole, word};
+use super::kind::{Form, KEY_PAIR, Kind, SECTION, duration, list, text, whole, word};
 use super::top::IDENTITY;
 
 const FLEETS: &str = "https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/fleet-quotas.html";
@@ -151,6 +151,7 @@ pub(super) const FIELDS: &[Field] = &[
          zone of `fleet.subnets` offers, the cheapest at the list price first: at most 40, and so many that types times \
          subnets stays within the 300 overrides that EC2 publishes for a fleet.",
     )
+    .instead(&["fleet.types"])
     .source(REQUIREMENTS),
     Field::new("fleet.requirements.vcpus", between("vCPUs", "^[1-9][0-9]{0,4}(\\.\\.[1-9][0-9]{0,4})?$"), "2..8", "How many vCPUs: `2` is at least two, `2..8` two to eight, `2..2` just two. At most 1024.")
         .counts("vCPUs")
@@ -214,7 +215,7 @@ pub(super) const FIELDS: &[Field] = &[
     )
     .absent("the template's profile")
     .source("https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_use_switch-role-ec2_instance-profiles.html"),
-    Field::new("fleet.key_name", line("name of a key pair in EC2, not its file", 255), "ops", "The key pair that cloud-init installs.")
+    Field::new("fleet.key_name", KEY_PAIR, "ops", "The key pair that cloud-init installs.")
         .absent("the template's key pair")
         .source("https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CreateKeyPair.html"),
     Field::new(
@@ -298,7 +299,8 @@ pub(super) const FIELDS: &[Field] = &[
         "Machines that fleetwright did not launch: `push` and `exec` go to them, and nothing else does. Each is an address or \
          a section; one section may stand alone. `push` and `exec` take the same as --hosts, --tag and --group. Not together \
          with `fleet` or `template`.",
-    ),
+    )
+    .instead(&["fleet", "template"]),
     Field::new("hosts.address", text("host's name or IP address", "^[A-Za-z0-9_.:-]{1,253}$"), "10.0.0.5", "Where it is."),
     Field::new(
         "hosts.tag",

@@ -17,10 +17,12 @@ pub enum Kind {
         /// Most keys.
         most: Option<usize>,
     },
-    /// Entries, at least one where `most` is given.
+    /// Entries.
     List {
         /// What each entry is.
         of: &'static Kind,
+        /// Fewest entries.
+        least: usize,
         /// Most entries.
         most: Option<usize>,
     },
@@ -84,7 +86,8 @@ pub struct Form {
 pub(super) const SECTION: Kind = Kind::Section { one_of: &[] };
 
 /// A command, or a list of words.
-pub(super) const COMMAND: Kind = Kind::Either(&[Kind::Command, Kind::List { of: &Kind::Template, most: None }]);
+pub(super) const COMMAND: Kind =
+    Kind::Either(&[Kind::Command, Kind::List { of: &Kind::Template, least: 1, most: None }]);
 
 /// A place in S3.
 pub(super) const S3: Kind = Kind::Text(Form {
@@ -97,6 +100,14 @@ pub(super) const S3: Kind = Kind::Text(Form {
     length: None,
     bare: false,
 });
+
+/// A key pair.
+pub(super) const KEY_PAIR: Kind = word(
+    "name of a key pair in EC2, not its file: without `/`, and not ending in `.pem`, `.pub` or `.ppk`",
+    r"^(?!.*/)(?!.*\.(pem|pub|ppk)$)[^\n\r]*\S[^\n\r]*$",
+    1,
+    255,
+);
 
 /// A whole number within bounds.
 pub(super) const fn whole(least: u64, most: u64) -> Kind {
@@ -125,7 +136,7 @@ pub(super) const fn line(words: &'static str, most: usize) -> Kind {
 
 /// Entries of a list, at least one.
 pub(super) const fn list(of: &'static Kind, most: usize) -> Kind {
-    Kind::List { of, most: Some(most) }
+    Kind::List { of, least: 1, most: Some(most) }
 }
 
 impl Kind {
@@ -163,7 +174,8 @@ impl Kind {
             Self::Price => Some("above $0/h".to_owned()),
             Self::Rate => Some("1/h to 1000000/s".to_owned()),
             Self::Text(Form { length: Some((least, most)), .. }) => Some(format!("{least} to {most} characters")),
-            Self::List { most: Some(most), .. } => Some(format!("1 to {most} entries")),
+            Self::List { least: 0, most: Some(most), .. } => Some(entries(most, "entries")),
+            Self::List { least, most: Some(most), .. } => Some(format!("{least} to {most} entries")),
             Self::Map { most: Some(most), .. } => Some(entries(most, "keys")),
             Self::Section { .. }
             | Self::Map { .. }

@@ -41,6 +41,8 @@ pub struct Field {
     pub counts: Option<&'static str>,
     /// Fields that must be there too.
     pub needs: &'static [&'static str],
+    /// Fields of its section that it stands in place of: not both.
+    pub instead: &'static [&'static str],
     /// Whether `${NAME}` in it is read from the environment.
     pub env: bool,
     /// The page that says more or sets its bounds.
@@ -61,7 +63,19 @@ pub enum Absent {
 impl Field {
     const fn new(path: &'static str, kind: Kind, example: &'static str, about: &'static str) -> Self {
         let absent = Absent::Nothing;
-        Self { path, kind, example, about, required: false, absent, counts: None, needs: &[], env: false, source: None }
+        Self {
+            path,
+            kind,
+            example,
+            about,
+            required: false,
+            absent,
+            counts: None,
+            needs: &[],
+            instead: &[],
+            env: false,
+            source: None,
+        }
     }
 
     const fn required(mut self) -> Self {
@@ -86,6 +100,11 @@ impl Field {
 
     const fn needs(mut self, paths: &'static [&'static str]) -> Self {
         self.needs = paths;
+        self
+    }
+
+    const fn instead(mut self, paths: &'static [&'static str]) -> Self {
+        self.instead = paths;
         self
     }
 
@@ -171,6 +190,19 @@ pub static PLAYBOOK: Document = Document {
     any_of: &[],
     parts: &[playbook::FIELDS],
 };
+
+/// The field that a reader's path leads to, which numbers the entries of lists, and the document that it is in.
+pub(crate) fn led(path: &str) -> Option<(&'static Document, &'static Field)> {
+    let plain = plain(path);
+    [&FLEET, &PLAYBOOK].into_iter().find_map(|document| Some((document, document.field(&plain)?)))
+}
+
+/// The path as the table writes it: no numbers and brackets of list entries.
+pub(super) fn plain(path: &str) -> String {
+    let keys = path.trim().split('.').map(|key| key.split('[').next().unwrap_or_default());
+    let keys = keys.filter(|key| !key.is_empty() && !key.bytes().all(|b| b.is_ascii_digit()));
+    keys.collect::<Vec<_>>().join(".")
+}
 
 impl Document {
     /// Every field, sections before what is in them.

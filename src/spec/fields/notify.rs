@@ -18,16 +18,16 @@ const EVENTS: [(&str, &str); Occasion::ALL.len()] = {
 pub(super) const FIELDS: &[Field] = &[
     Field::new(
         "notify",
-        Kind::List { of: &SECTION, most: None },
+        Kind::List { of: &SECTION, least: 0, most: Some(16) },
         "[{events: [done, stalled, partial], webhook: \"${SLACK_WEBHOOK}\"}]",
-        "Who hears how a verb ended, at most 16: when `verify`, `bake`, `launch`, `scale`, `push`, `feed`, `wait`, `up`, \
+        "Who hears how a verb ended: when `verify`, `bake`, `launch`, `scale`, `push`, `feed`, `wait`, `up`, \
          `resume`, `recycle now` or `down` comes to one of `events`, JSON is posted to `webhook`, before the answer is \
          printed. It waits 10 s at most, twice; that it failed is a warning and changes no exit code. A killed command may \
          have told it already and tells it again when it is repeated. What is planned or rehearsed stays on this machine.",
     ),
     Field::new(
         "notify.events",
-        Kind::List { of: &Kind::Choice(&EVENTS), most: None },
+        Kind::List { of: &Kind::Choice(&EVENTS), least: 1, most: None },
         "[done, stalled, partial]",
         "What it hears of.",
     )

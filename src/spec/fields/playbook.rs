@@ -18,7 +18,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     Field::new(
         "steps",
-        Kind::List { of: &STEP, most: Some(200) },
+        Kind::List { of: &STEP, least: 1, most: Some(200) },
         "[{check: test -x /usr/bin/python3}]",
         "The steps, in order. Each does exactly one thing; the first that fails is the last.",
     )

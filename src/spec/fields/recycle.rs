@@ -1,7 +1,7 @@
 //! `recycle:` scheduled replacement of a group's hosts.
 
 use super::Field;
-use super::kind::{Kind, SECTION, duration, text, whole, word};
+use super::kind::{Kind, SECTION, duration, list, text, whole, word};
 
 const SCHEDULED: &str = "https://docs.aws.amazon.com/autoscaling/ec2/userguide/ec2-auto-scaling-scheduled-scaling.html";
 
@@ -36,9 +36,9 @@ pub(super) const FIELDS: &[Field] = &[
     .absent("`min` where the group has scaling policies, else `desired`"),
     Field::new(
         "recycle.windows",
-        Kind::List { of: &SECTION, most: None },
+        list(&SECTION, 62),
         "[{at: \"0 0 * * *\", zone: Australia/Brisbane, surge: 1, for: 1h}]",
-        "When it happens, at most 62 windows: each is two scheduled actions, and AWS allows 125 on a group.",
+        "When it happens. Each window is two scheduled actions, and AWS allows 125 on a group.",
     )
     .required()
     .source(SCHEDULED),
@@ -55,7 +55,8 @@ pub(super) const FIELDS: &[Field] = &[
         "recycle.windows.zone",
         text("canonical name of an IANA time zone", "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+)*$"),
         "Australia/Brisbane",
-        "The time zone of `at`; AWS follows its summer time.",
+        "The time zone of `at`, by its canonical name (`America/New_York`, not `US/Eastern`), since AWS documents that it takes \
+         no other; AWS follows its summer time.",
     )
     .default("Etc/UTC")
     .source("https://www.iana.org/time-zones"),

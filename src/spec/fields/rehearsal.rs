@@ -22,7 +22,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     Field::new(
         "rehearsal.mounts",
-        Kind::List { of: &SECTION, most: None },
+        Kind::List { of: &SECTION, least: 0, most: None },
         "[{at: /srv/results, from: scratch, writable: true}]",
         "Folders that all hosts see.",
     ),
@@ -52,7 +52,7 @@ pub(super) const FIELDS: &[Field] = &[
         .absent("the spec's own folder"),
     Field::new(
         "rehearsal.items.from",
-        Kind::List { of: &FOLDER, most: None },
+        Kind::List { of: &FOLDER, least: 0, most: None },
         "[data]",
         "Folders whose regular files are the items.",
     )
@@ -67,7 +67,7 @@ pub(super) const FIELDS: &[Field] = &[
     .absent("as many as there are files"),
     Field::new(
         "rehearsal.release",
-        Kind::List { of: &FILE, most: None },
+        Kind::List { of: &FILE, least: 0, most: None },
         "[playbooks/worker.sh]",
         "Files that a rehearsal packs into the release, with the running fleetwright, in place of `release.from`.",
     ),

@@ -104,7 +104,7 @@ fn a_field_left_out_is_its_default() {
 }
 
 /// Values at the bounds of a kind, and whether they are good.
-fn probes(kind: &Kind) -> Vec<(String, bool)> {
+fn probes(path: &str, kind: &Kind) -> Vec<(String, bool)> {
     let around = |least: u64, most: u64, write: &dyn Fn(u64) -> String| {
         let below = least.checked_sub(1).map(|n| (write(n), false));
         let mut all = vec![(write(least), true), (write(most), true), (write(most + 1), false)];
@@ -128,13 +128,13 @@ fn probes(kind: &Kind) -> Vec<(String, bool)> {
         Kind::Text(Form { length: Some((least, most)), .. }) => {
             around(*least as u64, *most as u64, &|n| format!("\"{}\"", "a".repeat(usize::try_from(n).expect("small"))))
         }
-        Kind::List { of, most: Some(most) } => {
-            let entries = |n: u64| (0..n).map(|n| nth(of, n)).collect::<Vec<_>>().join(",\n ");
-            around(1, *most as u64, &|n| format!("[{}]", entries(n)))
+        Kind::List { of, least, most: Some(most) } => {
+            let entries = |n: u64| (0..n).map(|n| nth(path, of, n)).collect::<Vec<_>>().join(",\n ");
+            around(*least as u64, *most as u64, &|n| format!("[{}]", entries(n)))
         }
         Kind::Map { of, most, .. } => {
             let mut all: Vec<_> =
-                probes(of).into_iter().map(|(value, good)| (format!("{{k: {value}}}"), good)).collect();
+                probes(path, of).into_iter().map(|(value, good)| (format!("{{k: {value}}}"), good)).collect();
             if let Some(most) = most {
                 let keys = |n: u64| (0..n).map(|n| format!("k{n}: v")).collect::<Vec<_>>().join(", ");
                 all.extend(around(0, *most as u64, &|n| format!("{{{}}}", keys(n))));
@@ -146,14 +146,16 @@ fn probes(kind: &Kind) -> Vec<(String, bool)> {
 }
 
 /// One of many entries of a list, all different.
-fn nth(kind: &Kind, n: u64) -> String {
+fn nth(path: &str, kind: &Kind, n: u64) -> String {
     match kind {
         Kind::Text(form) if form.words.starts_with("subnet") => format!("subnet-{n:017x}"),
         Kind::Text(form) if form.words.starts_with("AWS region") => format!("eu-west-{}", n + 1),
         Kind::Text(form) if form.words.starts_with("security") => format!("sg-{n:017x}"),
-        Kind::Either(kinds) => nth(&kinds[0], n),
+        Kind::Either(kinds) => nth(path, &kinds[0], n),
         Kind::Text(form) if form.words.starts_with("host") => format!("10.1.{}.{}", n / 256, n % 256),
         Kind::Text(_) => format!("m{n}i.large"),
+        Kind::Section { .. } if path == "notify" => "{webhook: \"${TOLD}\"}".to_owned(),
+        Kind::Section { .. } if path == "recycle.windows" => format!("{{at: '{} {} * * *'}}", n % 60, n / 60),
         Kind::Section { .. } => "{check: 'true'}".to_owned(),
         _ => format!("file-{n}"),
     }
@@ -164,7 +166,7 @@ fn bounds_are_the_readers() {
     let folder = Folder::new();
     let mut probed = 0;
     for (document, field) in all() {
-        for (value, good) in probes(&field.kind) {
+        for (value, good) in probes(field.path, &field.kind) {
             let sample = Sample::with(document, field, &value);
             let wrong: Vec<_> =
                 errors(&folder.read(document, &sample)).into_iter().filter(|(c, _)| WRONG.contains(c)).collect();
@@ -174,6 +176,24 @@ fn bounds_are_the_readers() {
         }
     }
     assert!(probed > 150, "only {probed} values");
+}
+
+#[test]
+fn what_stands_in_place_of_others_is_not_read_beside_them() {
+    let folder = Folder::new();
+    let mut tried = 0;
+    for (document, field) in all() {
+        for path in field.instead {
+            let other = document.field(path).expect("a field");
+            assert_eq!(other.parent(), field.parent(), "{}", field.path);
+            let mut sample = Sample::with(document, field, field.example);
+            sample.values.insert(other.path.into(), other.example.into());
+            let found = errors(&folder.read(document, &sample));
+            assert!(found.iter().any(|(code, _)| *code == "conflict"), "{} beside {path}: {found:?}", field.path);
+            tried += 1;
+        }
+    }
+    assert!(tried > 0);
 }
 
 #[test]

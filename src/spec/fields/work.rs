@@ -56,7 +56,7 @@ pub(super) const FIELDS: &[Field] = &[
     ),
     Field::new(
         "worker.service",
-        word("systemd unit's name", "^[A-Za-z0-9:_.@][A-Za-z0-9:_.@-]*$", 1, 255),
+        word("systemd unit's name", r"^[A-Za-z0-9:_.@\\][A-Za-z0-9:_.@\\-]*$", 1, 255),
         "crawl-worker",
         "The unit that must start on boot.",
     )

@@ -18,6 +18,7 @@ pub(crate) use recycle::group_name;
 pub(crate) use top::fleet;
 
 use super::check::Check;
+use super::fields;
 use super::section::{Field, Section};
 use super::value;
 use std::time::Duration;
@@ -34,7 +35,8 @@ fn number(s: &mut Section<'_>, check: &mut Check<'_>, key: &'static str, bounds:
 
 /// A whole number within bounds.
 fn whole(check: &mut Check<'_>, field: &Field<'_>, (min, max): (u32, u32)) -> Option<u32> {
-    let read = value::count(min.into(), max.into());
+    let noun = fields::led(&field.path).and_then(|(_, field)| field.counts);
+    let read = value::count(min.into(), max.into(), noun);
     if !unquoted(check, field, "a number", &read) {
         return None;
     }

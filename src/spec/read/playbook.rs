@@ -115,13 +115,18 @@ fn step(check: &mut Check<'_>, role: Role, field: &Field<'_>, names: &mut Names)
 
 /// `when`: a template, or one of the two words that it may come to.
 fn condition(check: &mut Check<'_>, field: &Field<'_>) -> Option<Text> {
-    let Text(text) = text(check, field)?;
-    if text.contains("{{") || text.contains("{%") || matches!(text.trim(), "true" | "false") {
-        return Some(Text(text));
+    let (text, _) = check.raw(field)?;
+    if !template::check(check, field, text) || template::is_truth(text) {
+        return Some(Text(text.to_owned()));
     }
     let help = match value::boolean(text.trim()) {
         Err(value::Wrong { help: Some(help), .. }) => help,
-        Err(_) | Ok(_) => format!("write \"{{{{ {} }}}}\"", text.trim()),
+        Err(_) | Ok(_) if text.contains("{%") => "its branches can say `true`, `false` or a value".to_owned(),
+        Err(_) | Ok(_) => {
+            let bare = text.replace("{{", " ").replace("}}", " ");
+            let words: Vec<&str> = bare.split_whitespace().collect();
+            format!("write \"{{{{ {} }}}}\"", words.join(" "))
+        }
     };
     let wrong = value::Wrong::bad("a template that comes to `true` or `false`").help(help);
     check.judged(field, Err(wrong))

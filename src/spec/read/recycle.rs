@@ -3,6 +3,7 @@
 use super::{DAY, number, span};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Raise, Recycle, Window};
+use crate::spec::nights::{self, Meeting};
 use crate::spec::problem::quote;
 use crate::spec::section::Field;
 use crate::spec::tree::Kind;
@@ -10,10 +11,15 @@ use crate::spec::value::{self, Wrong};
 use crate::time::cron::{self, Cron};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// Two scheduled actions a window, 125 on a group.
 const MOST: usize = 62;
+/// The zone of windows that name none.
+const UTC: &str = "Etc/UTC";
+/// Where times are counted from that have to do with no year: the beginning of 2026.
+const YEAR: Timestamp = Timestamp::constant(1_767_225_600, 0);
 /// The shortest window: AWS may open it two minutes late, and a host must start.
 const SHORTEST: Duration = Duration::from_mins(5);
 
@@ -52,6 +58,7 @@ fn windows_of(check: &mut Check<'_>, field: &Field<'_>) -> Vec<Window> {
         return Vec::new();
     }
     let mut windows: Vec<Window> = Vec::new();
+    let mut places = Vec::new();
     for entry in &entries {
         let Some(window) = window(check, entry) else { continue };
         let twin = |other: &&Window| (&other.at, &other.zone) == (&window.at, &window.zone);
@@ -59,16 +66,43 @@ fn windows_of(check: &mut Check<'_>, field: &Field<'_>) -> Vec<Window> {
             let message =
                 format!("`{}` opens when the one in line {} does; AWS takes one action a time", entry.path, other.line);
             check.error(entry.node.span, "duplicate-value", message);
+            continue;
         }
         windows.push(window);
+        places.push(entry);
     }
+    apart(check, &windows, &places);
     windows
+}
+
+/// Refuses windows that meet by the clock of their zone, whatever that does in summer; `places` are theirs. Whether those of
+/// several zones meet is told when they are planned, by the date.
+fn apart(check: &mut Check<'_>, windows: &[Window], places: &[&Field<'_>]) {
+    let zones: BTreeSet<&str> = windows.iter().map(|window| window.zone.as_str()).collect();
+    for zone in zones {
+        let (places, windows): (Vec<&Field<'_>>, Vec<Window>) = places
+            .iter()
+            .zip(windows)
+            .filter(|(_, window)| window.zone == zone)
+            .map(|(place, window)| (*place, Window { zone: UTC.to_owned(), ..window.clone() }))
+            .unzip();
+        let Some(Meeting { first, until, second, opens }) = nights::meeting(&windows, YEAR) else { continue };
+        let Some((first, second)) = windows.get(first).zip(places.get(second)) else { continue };
+        let message = format!(
+            "`{}` opens at {}, and the one in line {} is open until {}",
+            second.path,
+            opens.strftime("%H:%M"),
+            first.line,
+            until.strftime("%H:%M")
+        );
+        check.error_with(second.node.span, "conflict", message, Some(nights::APART));
+    }
 }
 
 fn window(check: &mut Check<'_>, field: &Field<'_>) -> Option<Window> {
     let mut s = check.section(field, "`- {at: \"0 0 * * *\", zone: Australia/Brisbane, surge: 1, for: 1h}`")?;
     let at = s.need("at", "\"0 0 * * *\"").and_then(|f| recurrence(check, &f).map(|found| (f, found)));
-    let zone = s.get("zone").map_or(Some("Etc/UTC".to_owned()), |f| check.parsed(&f, zone));
+    let zone = s.get("zone").map_or(Some(UTC.to_owned()), |f| zone_of(check, &f));
     let surge = number(&mut s, check, "surge", (1, 1000), 1);
     let length = s.get("for");
     let open = span(&mut s, check, "for", (SHORTEST, 7 * DAY), Duration::from_hours(1));
@@ -122,7 +156,44 @@ fn recurrence(check: &mut Check<'_>, field: &Field<'_>) -> Option<(String, Cron)
     }
 }
 
-/// A zone by its canonical name.
+/// A zone; one that is only another name of a zone is used, but warned about.
+fn zone_of(check: &mut Check<'_>, field: &Field<'_>) -> Option<String> {
+    let name = check.parsed(field, zone)?;
+    if !is_canonical(&name) {
+        let message = format!(
+            "`{}`: {} is not the canonical name of a zone, and AWS documents that it takes no other",
+            field.path,
+            quote(&name)
+        );
+        let help = match crate::time::zone::near(&name).filter(|near| is_canonical(near) && !near.starts_with("Etc/")) {
+            Some(near) => format!("write {near}, or the place whose clocks you mean"),
+            None => "write the place whose clocks you mean, as America/New_York, or Etc/UTC".to_owned(),
+        };
+        check.warn(field.node.span, "odd-zone", message, &help);
+    }
+    Some(name)
+}
+
+/// The areas of the IANA database; what is in none of them (`US/Eastern`, `EST`, `GMT0`) is there for the sake of old names.
+const AREAS: [&str; 11] = [
+    "Africa",
+    "America",
+    "Antarctica",
+    "Arctic",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Etc",
+    "Europe",
+    "Indian",
+    "Pacific",
+];
+
+fn is_canonical(name: &str) -> bool {
+    name.split_once('/').is_some_and(|(area, _)| AREAS.contains(&area))
+}
+
+/// A zone of the IANA database, spelt as it is there.
 fn zone(text: &str) -> Result<String, Wrong> {
     let wanted = "the canonical name of an IANA time zone";
     // The names of fixed offsets count westwards.
@@ -141,10 +212,9 @@ fn zone(text: &str) -> Result<String, Wrong> {
 
 /// The shortest time between two firings, found over four years without any summer time.
 fn shortest_gap(cron: &Cron) -> Option<Duration> {
-    let start = Timestamp::from_second(1_767_225_600).ok()?;
     let mut shortest = None;
     let mut last: Option<Timestamp> = None;
-    for firing in cron.after(start, &TimeZone::UTC).take(1500) {
+    for firing in cron.after(YEAR, &TimeZone::UTC).take(1500) {
         if let Some(gap) = last.and_then(|last| Duration::try_from(firing.at.duration_since(last)).ok()) {
             shortest = Some(shortest.map_or(gap, |shortest: Duration| shortest.min(gap)));
         }

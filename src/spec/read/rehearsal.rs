@@ -49,7 +49,8 @@ fn items(check: &mut Check<'_>, field: &Field<'_>) -> Option<RehearsalItems> {
         Some(folders) => folders.iter().filter_map(|f| check.parsed(f, below)).collect(),
         None => vec![PathBuf::from(".")],
     };
-    let count = s.get("count").and_then(|f| check.parsed(&f, count(1, 10_000_000))).and_then(|n| u32::try_from(n).ok());
+    let count =
+        s.get("count").and_then(|f| check.parsed(&f, count(1, 10_000_000, None))).and_then(|n| u32::try_from(n).ok());
     s.close(check, &[]);
     Some(RehearsalItems { base, from, count })
 }

@@ -66,7 +66,7 @@ pub(crate) fn fleet(check: &mut Check<'_>, file: PathBuf, root: &Node) -> Option
     let worker = s.get("worker").and_then(|f| work::worker(check, &f));
     let queue = s.get("queue").and_then(|f| work::queue(check, &f, account.as_ref(), region.as_ref()));
     let feed = s.get("feed").and_then(|f| work::feed(check, &f));
-    let done = work::done(check, s.get("done"));
+    let done = work::done(check, s.get("done"), hosts.as_ref().map(|hosts| hosts.expires));
     if is_built {
         let feed = feed.as_ref().zip(s.get("feed").map(|f| f.key));
         let completed = done.completed.as_ref().and_then(|_| s.get("done")).map(|f| f.key);
@@ -251,9 +251,11 @@ fn template(check: &mut Check<'_>, field: &Field<'_>) -> Option<(Template, Optio
             "`template.instance` names an instance that is there, `template.build` makes one: only one of the two";
         check.error_with(field.key, "conflict", message, Some("leave one of them out"));
     }
+    let both = named.is_some() && build.is_some();
     let instance = named.and_then(|f| id(check, &f, "i-")).map(InstanceId::new);
     let is_built = build.is_some();
-    let build = build.and_then(|f| build::build(check, &f));
+    // Beside an instance it is refused already, and what it lacks is of no interest.
+    let build = build.and_then(|f| build::build(check, &f)).filter(|_| !both);
     let verify = s.get("verify").and_then(|f| check.file(&f, false));
     let canary = s.get("canary").and_then(|f| {
         let mut s = check.section(&f, "`canary: {items: 3}`")?;

@@ -5,7 +5,7 @@ use crate::model::{AccountId, HOST_UNIT, Region};
 use crate::spec::check::Check;
 use crate::spec::fleet::{Budget, Counts, Done, Feed, FeedSource, Hold, Ledger, Probe, Queue, Release, Worker};
 use crate::spec::playbook::FACTS;
-use crate::spec::problem::quote;
+use crate::spec::problem::{self, quote};
 use crate::spec::section::{Field, Section, not_yet};
 use crate::spec::tree::Kind;
 use crate::spec::words::{Meant, meant};
@@ -19,7 +19,7 @@ pub(super) fn release(check: &mut Check<'_>, field: &Field<'_>) -> Option<Releas
     let mut s = check.section(field, "`release: {from: build/worker.tar.gz, playbook: playbooks/deploy.yaml}`")?;
     let from = s.need("from", "build/worker.tar.gz").and_then(|f| {
         let path = check.path(&f, true)?;
-        missing_input(check, &f, &path, path.is_file(), "build it before `push`");
+        missing_input(check, &f, &path, FILE, "build it before `push`");
         Some(path)
     });
     let playbook = s.need("playbook", "playbooks/deploy.yaml").and_then(|f| check.file(&f, false));
@@ -49,21 +49,30 @@ pub(crate) fn vars(check: &mut Check<'_>, field: &Field<'_>) -> BTreeMap<String,
     out
 }
 
+/// What an input must be.
+type Wanted = (&'static str, fn(&Path) -> bool);
+const FILE: Wanted = ("a file", Path::is_file);
+const FOLDER: Wanted = ("a folder", Path::is_dir);
+
 /// Warns about an input that may be made later.
-fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, there: bool, help: &str) {
-    if !there {
+fn missing_input(check: &mut Check<'_>, field: &Field<'_>, path: &Path, (wanted, good): Wanted, help: &str) {
+    if !good(path) {
         let shown = match &field.node.kind {
             Kind::Scalar { text, .. } if text.contains("${") => text.clone(),
             Kind::Scalar { .. } | Kind::List(_) | Kind::Map(_) => path.to_string_lossy().into_owned(),
         };
-        let message = format!("`{}`: there is no {} yet", field.path, quote(&shown));
-        check.warn(field.node.span, super::super::problem::NO_FILE, message, help);
+        let found = [FILE, FOLDER].into_iter().find(|(_, is)| is(path)).map(|(what, _)| what);
+        let (code, message) = match found.or_else(|| path.exists().then_some("neither file nor folder")) {
+            Some(what) => ("bad-value", format!("`{}`: {} is {what}, not {wanted}", field.path, quote(&shown))),
+            None => (problem::NO_FILE, format!("`{}`: there is no {} yet", field.path, quote(&shown))),
+        };
+        check.warn(field.node.span, code, message, help);
     }
 }
 
 pub(super) fn worker(check: &mut Check<'_>, field: &Field<'_>) -> Option<Worker> {
     let mut s = check.section(field, "`worker: {service: crawl-worker, process: crawl.py --queue}`")?;
-    let unit = value::word("a systemd unit's name", 255, ":_.@-");
+    let unit = value::word("a systemd unit's name", 255, ":_.@-\\");
     let service = s.need("service", "crawl-worker").and_then(|f| check.parsed(&f, unit));
     let process = s.need("process", "crawl.py --queue").and_then(|f| check.parsed(&f, value::line(200)));
     if let Some(text) = process.as_deref().filter(|text| HOST_UNIT.contains(text)) {
@@ -219,18 +228,22 @@ fn source(check: &mut Check<'_>, field: &Field<'_>) -> Option<FeedSource> {
         let message = format!("`{}` must have exactly one of `lines`, `files` and `run`", field.path);
         check.error_with(field.key, "conflict", message, Some("for example `from: {lines: items.txt}`"));
     }
+    if let Some(on) = (run.is_none() && given == 1).then(|| s.get("on")).flatten() {
+        let message = format!("`{}` says where a command runs, and there is no `run`", on.path);
+        check.error_with(on.key, "conflict", message, Some("leave it out: files are read on this machine"));
+    }
     let source = if let Some(f) = run {
         let command = on_template(check, &mut s, &f);
         command.map(FeedSource::Run)
     } else if let Some(f) = files {
         check.path(&f, true).map(|path| {
-            missing_input(check, &f, &path, path.is_dir(), "it must be a folder by the time of `feed`");
+            missing_input(check, &f, &path, FOLDER, "it must be a folder by the time of `feed`");
             FeedSource::Files(path)
         })
     } else {
         lines.and_then(|f| {
             let path = check.path(&f, true)?;
-            missing_input(check, &f, &path, path.is_file(), "it must be a file by the time of `feed`");
+            missing_input(check, &f, &path, FILE, "it must be a file by the time of `feed`");
             Some(FeedSource::Lines(path))
         })
     };
@@ -264,7 +277,8 @@ pub(super) fn budget(check: &mut Check<'_>, field: &Field<'_>) -> Option<Budget>
     Some(Budget { stop_at: stop_at?, down })
 }
 
-pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
+/// `expires` is how long hosts live at most, where there are any.
+pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>, expires: Option<Duration>) -> Done {
     let minutes = Duration::from_mins;
     let mut out = Done {
         quiet: minutes(3),
@@ -290,6 +304,12 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
             let message = "`done.deadline` comes before `done.quiet` is over, so the job could never be done";
             check.error(f.node.span, "conflict", message);
         }
+        if let Some(expires) = expires.filter(|expires| out.deadline.is_some_and(|deadline| *expires < deadline)) {
+            let message =
+                format!("hosts end after {} (`fleet.expires`), before `done.deadline` is over", value::spell(expires));
+            let help = "make `fleet.expires` longer, or `fleetwright extend` while the job runs";
+            check.warn(f.node.span, "conflict", message, help);
+        }
     }
     out.completed = s.get("completed").and_then(|f| {
         let mut s = check.section(&f, "`completed: {run: \"wc -l < /srv/done\", on: template}`")?;
@@ -303,7 +323,13 @@ pub(super) fn done(check: &mut Check<'_>, field: Option<Field<'_>>) -> Done {
     });
     // The samples must fit into the quiet time, else it would be over before they are taken.
     if let Some(key) = poll.or(quiet).filter(|_| out.poll.saturating_mul(out.samples.saturating_sub(1)) > out.quiet) {
-        let message = format!("{} samples {}s apart do not fit into `done.quiet`", out.samples, out.poll.as_secs());
+        let message = format!(
+            "{} samples {} apart do not fit into `done.quiet`, which is {}{}",
+            out.samples,
+            value::spell(out.poll),
+            value::spell(out.quiet),
+            if quiet.is_none() { " by default" } else { "" }
+        );
         check.error_with(key, "conflict", message, Some("poll more often, or wait for a longer quiet time"));
     }
     if let Some(key) = stalled.filter(|_| out.stalled_after < out.poll.saturating_mul(2)) {
