@@ -65,7 +65,7 @@ impl Context {
                 let seen = self.seen(&recycle.group).await?;
                 let facts = self.group_facts(&seen);
                 let wanted = if apply { wanted(&self.fleet, recycle, &facts)? } else { Vec::new() };
-                Ok(plan(&self.fleet, verb, &facts, &wanted, look.request))
+                Ok(plan(&self.fleet, verb, &facts, &wanted, look.request)?)
             })
             .await?;
         self.tell(Told::good(self.scheduled(&recycle.group, ran.run.map(|run| run.to_string())).await?))

@@ -4,6 +4,7 @@
 //! changed time is another action: AWS keeps the next start of an action that is put again under its name.
 
 pub mod foretell;
+pub mod open;
 pub mod preview;
 #[cfg(test)]
 mod tests;
@@ -18,8 +19,9 @@ use crate::model::{Group, ScheduledAction};
 use crate::spec::nights::{self, APART, Meeting};
 use crate::spec::{Fleet, Raise, Recycle, Window};
 use crate::time::cron;
+use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use jiff::{SignedDuration, Timestamp};
+use open::{Sizes, closes_first, sizes, sizes_of};
 
 /// "You can create a maximum of 125 scheduled actions per Auto Scaling group."
 const MOST_ACTIONS: usize = 125;
@@ -51,45 +53,6 @@ impl Facts<'_> {
             "{group} goes to zero at {end}, and no window opens after that: `fleetwright extend`, then `fleetwright recycle apply`"
         ))
     }
-}
-
-/// The sizes of a group outside windows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Sizes {
-    /// Least size.
-    pub min: u32,
-    /// Greatest size.
-    pub max: u32,
-    /// Desired capacity.
-    pub desired: u32,
-}
-
-/// The group's sizes outside windows. While a window of ours is open, or was closed too short a time ago for AWS to have done
-/// it, they are what the closing action says; else what the group has.
-pub fn sizes(fleet: &Fleet, facts: &Facts<'_>) -> Sizes {
-    let group = facts.group;
-    let prefix = gate::prefix(&fleet.name);
-    let ours = || facts.actions.iter().filter(|action| action.name.starts_with(&prefix));
-    let open = ours().find_map(|close| {
-        let stem = close.name.strip_suffix(".close")?;
-        let open = ours().find(|action| action.name.strip_suffix(".open") == Some(stem))?;
-        let (opened, closed) = (last(open, facts.now)?, last(close, facts.now));
-        let still = closed.is_none_or(|closed| closed < opened || facts.now.duration_since(closed) <= LATE);
-        still.then_some(close)
-    });
-    Sizes {
-        min: open.and_then(|close| close.min).unwrap_or(group.min),
-        max: open.and_then(|close| close.max).unwrap_or(group.max),
-        desired: open.and_then(|close| close.desired).unwrap_or(group.desired),
-    }
-}
-
-/// When an action ran last, within the longest window that there is.
-fn last(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
-    let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
-    let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
-    let from = now.checked_sub(SignedDuration::from_hours(8 * 24)).ok()?;
-    cron.after(from, &zone).map(|firing| firing.at).take_while(|at| *at <= now).last()
 }
 
 /// What a window changes on this group.
@@ -196,7 +159,7 @@ pub fn follow(plan: &mut Plan, fleet: &Fleet, recycle: &Recycle, facts: &Facts<'
 /// When an action will run first.
 fn next(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
     let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
-    let zone = TimeZone::get(action.zone.as_deref()?).ok()?;
+    let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
     cron.after(now, &zone).next().map(|firing| firing.at)
 }
 
@@ -282,10 +245,22 @@ pub fn difference(prefix: &str, wanted: &[ScheduledAction], actions: &[Scheduled
 }
 
 /// Plans that the group's actions of this fleet become these; none of them for `remove`.
-pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAction], request: String) -> Plan {
+///
+/// # Errors
+///
+/// While a window is open that would stay so.
+pub fn plan(
+    fleet: &Fleet,
+    verb: &str,
+    facts: &Facts<'_>,
+    wanted: &[ScheduledAction],
+    request: String,
+) -> Result<Plan, Unplannable> {
     let group = facts.group;
     let prefix = gate::prefix(&fleet.name);
-    let Difference { delete, put } = difference(&prefix, wanted, facts.actions);
+    let change = difference(&prefix, wanted, facts.actions);
+    closes_first(fleet, verb, facts, &change)?;
+    let Difference { delete, put } = change;
     let mut steps = Vec::new();
     let mut notes = Vec::new();
     // First what goes: AWS takes one action a time, and an old one may hold the time of a new one.
@@ -314,7 +289,7 @@ pub fn plan(fleet: &Fleet, verb: &str, facts: &Facts<'_>, wanted: &[ScheduledAct
         let first = wanted.iter().filter_map(|action| next(action, facts.now)).min();
         notes.extend(first.and_then(|first| facts.ends_before(first)));
     }
-    Plan { verb: verb.to_owned(), fleet: fleet.key(), request, steps, notes, arguments: Vec::new(), estimate: None }
+    Ok(Plan { steps, notes, ..Plan::new(verb, fleet.key(), request) })
 }
 
 /// What keeps windows on this group from doing what they should.
@@ -353,8 +328,5 @@ pub fn shown(action: &ScheduledAction) -> String {
         (None, Some(start)) => start.to_string(),
         (None, None) => "at no time".to_owned(),
     };
-    let sizes = [("min", action.min), ("max", action.max), ("desired", action.desired)];
-    let sizes: Vec<String> =
-        sizes.into_iter().filter_map(|(name, size)| size.map(|size| format!("{name} {size}"))).collect();
-    format!("{}: {when}: {}", action.name, sizes.join(", "))
+    format!("{}: {when}: {}", action.name, sizes_of(action).join(", "))
 }

@@ -6,13 +6,14 @@ use crate::engine::failure::Failure;
 use crate::engine::run::Done;
 use crate::exit::Exit;
 use crate::gate::{ConsentFacts, ConsentedGroup, Reason, consent};
-use crate::model::ScheduledAction;
-use crate::plan::recycle::difference;
+use crate::model::{Group, ScheduledAction};
+use crate::plan::recycle::open::closes_first;
+use crate::plan::recycle::{Difference, Facts, difference};
 use serde_json::json;
 
 impl Steps {
     /// Re-reads the group and asks the gate.
-    async fn consented(&self, name: &str) -> Result<ConsentedGroup, Failure> {
+    async fn consented(&self, name: &str) -> Result<(ConsentedGroup, Group), Failure> {
         let (look, change) = (format!("look at the group {name}"), format!("change scheduled actions of {name}"));
         let named = self.fleet.recycle.as_ref().map_or("", |recycle| recycle.group.as_str());
         self.afresh(&change, async |read_at| {
@@ -20,7 +21,7 @@ impl Steps {
             let group =
                 found.ok_or_else(|| Failure::to(Exit::Refused, format!("find the group {name}: it is gone")))?;
             match consent(&ConsentFacts { look: self.group_look(&group, read_at), named }) {
-                Ok(consented) => Ok(Some(consented)),
+                Ok(consented) => Ok(Some((consented, group))),
                 Err(refusal) if refusal.reason == Reason::Stale => Ok(None),
                 Err(refusal) => Err(Failure::to(Exit::Refused, format!("{change}: {}", refusal.reason))),
             }
@@ -35,8 +36,11 @@ impl Steps {
 
     /// Deletes those of these actions that are there.
     pub(super) async fn unschedule(&self, step: &str, group: &str, names: &[String]) -> Result<Done, Failure> {
-        let group = self.consented(group).await?;
+        let (group, found) = self.consented(group).await?;
         let there = self.actions_of(&group).await?;
+        // A window may have opened since the plan was made.
+        let facts = Facts { group: &found, actions: &there, scaling: &[], now: self.clock.now() };
+        closes_first(&self.fleet, &self.plan.verb, &facts, &Difference { delete: names.to_vec(), put: Vec::new() })?;
         let left: Vec<String> =
             there.into_iter().map(|action| action.name).filter(|name| names.contains(name)).collect();
         let mut refused = Vec::new();
@@ -62,7 +66,7 @@ impl Steps {
 
     /// Puts those of these actions that are not there as they should be.
     pub(super) async fn schedule(&self, step: &str, group: &str, actions: &[ScheduledAction]) -> Result<Done, Failure> {
-        let group = self.consented(group).await?;
+        let (group, _) = self.consented(group).await?;
         let there = self.actions_of(&group).await?;
         let left = difference(group.prefix(), actions, &there).put;
         let mut refused = Vec::new();

@@ -8,6 +8,7 @@ use super::*;
 use crate::model::{GroupMember, InstanceId, Market, Mixed, TemplateId};
 use crate::sim::autoscaling::testing::Cloud;
 use crate::sim::draw::number;
+use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -259,6 +260,56 @@ fn an_open_window_is_not_taken_for_the_groups_own_size() {
     }
 }
 
+/// What closes an open window stays until AWS has run it, whatever becomes of the spec.
+#[test]
+fn no_change_leaves_a_window_open_for_good() {
+    let window = |until: &str, surge: u32| fleet(vec![window_of("0 0 * * *", until, surge, 7)]);
+    let (fleet, recycle) = window("0 1 * * *", 1);
+    let own = group(1, 4, 4);
+    let applied = wanted(&fleet, &recycle, &facts(&own, &[], &[], NOON)).unwrap();
+    let open = Group { desired: 5, max: 5, ..own.clone() };
+    for (now, group, until) in [
+        (NOON, &own, None),
+        // It opens any second.
+        ("2026-03-01T14:01:00Z", &own, Some("2026-03-01T14:02:00Z")),
+        ("2026-03-01T14:30:00Z", &open, Some("2026-03-01T15:02:00Z")),
+        // Somebody closed it by hand.
+        ("2026-03-01T14:30:00Z", &own, None),
+        // AWS closes it any second, or has done so.
+        ("2026-03-01T15:01:00Z", &open, Some("2026-03-01T15:02:00Z")),
+        ("2026-03-01T15:01:00Z", &own, None),
+        // AWS closed it, and the owner made it five.
+        ("2026-03-01T16:00:00Z", &open, None),
+    ] {
+        let removed = plan(&fleet, "recycle remove", &facts(group, &applied, &[], now), &[], String::new());
+        match (removed, until) {
+            (Ok(plan), None) => assert_eq!(plan.steps.len(), 1, "{now}"),
+            (Err(why), Some(until)) => {
+                assert_eq!(why.exit, Exit::Refused);
+                assert!(
+                    why.hints[0].starts_with("fleetwright recycle remove ") && why.hints[0].ends_with(until),
+                    "{why:?}"
+                );
+            }
+            (other, _) => panic!("{now}: {other:?}"),
+        }
+    }
+    let apply = |recycle: &Recycle, scaling: &[String]| {
+        let facts = facts(&open, &applied, scaling, "2026-03-01T14:30:00Z");
+        let wanted = wanted(&fleet, recycle, &facts).unwrap();
+        plan(&fleet, "recycle apply", &facts, &wanted, String::new())
+    };
+    let why = apply(&window("0 2 * * *", 1).1, &[]).unwrap_err();
+    assert!(why.message.contains("sets max 4, desired 4 again"), "{why:?}");
+    assert!(why.hints[1].contains(" --auto-scaling-group-name web --max-size 4 --desired-capacity 4 "), "{why:?}");
+    // One that would bring back the least size only.
+    assert_eq!(apply(&recycle, &["cpu".to_owned()]).unwrap_err().exit, Exit::Refused);
+    // One of the same times is put over the one that is there.
+    let plan = apply(&window("0 1 * * *", 2).1, &[]).unwrap();
+    let [Step { action: Action::Schedule { actions, .. }, .. }] = &plan.steps[..] else { panic!("{plan:?}") };
+    assert_eq!(actions.iter().map(sizes_of).collect::<Vec<_>>(), [(None, Some(6), Some(6))], "it closes as it did");
+}
+
 #[test]
 fn a_difference_touches_nothing_of_others() {
     let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
@@ -324,7 +375,7 @@ fn a_preview_ends_when_the_group_does() {
         let facts = facts(&own, &actions, &[], NOON);
         let told = preview::preview(&recycle, &facts, SignedDuration::from_hours(96));
         let wanted = wanted(&fleet, &recycle, &facts).unwrap();
-        let plan = plan(&fleet, "recycle apply", &facts, &wanted, String::new());
+        let plan = plan(&fleet, "recycle apply", &facts, &wanted, String::new()).unwrap();
         let noted = plan.notes.iter().any(|note| note.contains("no window opens after that"));
         (told.nights.len(), told.warnings.iter().any(|warning| warning.contains("goes to zero at")), noted)
     };
