@@ -210,12 +210,13 @@ fn meeting(recycle: &Recycle, now: Timestamp) -> Option<(&Window, String)> {
 
 /// Whether two actions of one name do the same at the same times.
 fn same(one: &ScheduledAction, other: &ScheduledAction) -> bool {
-    timed_alike(one, other) && (one.min, one.max, one.desired) == (other.min, other.max, other.desired)
+    timed_alike(one, other)
+        && (one.end, one.min, one.max, one.desired) == (other.end, other.min, other.max, other.desired)
 }
 
 fn timed_alike(one: &ScheduledAction, other: &ScheduledAction) -> bool {
     let zone = |action: &ScheduledAction| action.zone.clone().unwrap_or_else(|| "Etc/UTC".to_owned());
-    one.recurrence == other.recurrence && zone(one) == zone(other) && one.end == other.end
+    one.recurrence == other.recurrence && zone(one) == zone(other)
 }
 
 /// Whether an action on a group is this fleet's: of one of its windows, or the end of its own group.
@@ -236,7 +237,11 @@ pub struct Difference {
 pub fn difference(prefix: &str, wanted: &[ScheduledAction], actions: &[ScheduledAction]) -> Difference {
     let ours: Vec<&ScheduledAction> = actions.iter().filter(|action| action.name.starts_with(prefix)).collect();
     let of_name = |name: &str| wanted.iter().find(|action| action.name == name);
-    let stale = |have: &&&ScheduledAction| of_name(&have.name).is_none_or(|want| !timed_alike(want, have));
+    // What can be put in place of the old one is: between a deletion and a put a kill would lose what closes a window.
+    let kept = |want: &ScheduledAction, have: &ScheduledAction| {
+        timed_alike(want, have) && (want.end.is_some() || have.end.is_none())
+    };
+    let stale = |have: &&&ScheduledAction| of_name(&have.name).is_none_or(|want| !kept(want, have));
     let there = |want: &&ScheduledAction| ours.iter().any(|have| have.name == want.name && same(want, have));
     Difference {
         delete: ours.iter().filter(stale).map(|action| action.name.clone()).collect(),

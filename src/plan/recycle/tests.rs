@@ -310,6 +310,25 @@ fn no_change_leaves_a_window_open_for_good() {
     assert_eq!(actions.iter().map(sizes_of).collect::<Vec<_>>(), [(None, Some(6), Some(6))], "it closes as it did");
 }
 
+/// A kill between the two calls loses no size: what can be put over the old action is never deleted first.
+#[test]
+fn a_later_end_is_put_in_place() {
+    let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
+    let own = group(0, 4, 4);
+    let ends = |at: Option<&str>| {
+        let end = at.map(|at| super::super::group::deadman(at.parse().unwrap()));
+        wanted(&fleet, &recycle, &facts(&own, end.as_slice(), &[], NOON)).unwrap()
+    };
+    let (never, early, late) = (ends(None), ends(Some("2026-03-01T20:00:00Z")), ends(Some("2026-03-02T20:00:00Z")));
+    let changes = |wanted: &[ScheduledAction], have: &[ScheduledAction]| {
+        let found = difference("fleetwright-api.", wanted, have);
+        (found.delete.len(), found.put.len())
+    };
+    assert_eq!([changes(&late, &early), changes(&early, &never)], [(0, 2); 2]);
+    // An end that is left out is not known to go.
+    assert_eq!(changes(&never, &early), (2, 2));
+}
+
 #[test]
 fn a_difference_touches_nothing_of_others() {
     let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
