@@ -1,5 +1,7 @@
 //! A hermetic rehearsal cloud without hosts, its control port, and the binary run against it.
 
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
@@ -192,6 +194,21 @@ impl Cloud {
         let (head, text) = answer.split_once("\r\n\r\n").unwrap();
         assert!(head.contains(" 200 "), "{method} {path}: {answer}");
         text.to_owned()
+    }
+
+    /// The world's time.
+    pub(crate) fn now(&self) -> Timestamp {
+        let told: Value = serde_json::from_str(&self.control("GET", "clock", &Value::Null)).unwrap();
+        told["now"].as_str().unwrap().parse().unwrap()
+    }
+
+    /// Lets the world's clock come to this hour, UTC: windows are then as near or far as a test means them to be.
+    pub(crate) fn come_to(&self, hour: i8, minute: i8) {
+        let now = self.now().to_zoned(TimeZone::UTC);
+        let then = now.date().at(hour, minute, 0, 0).to_zoned(TimeZone::UTC).unwrap();
+        let then = if then > now { then } else { then.checked_add(1.day()).unwrap() };
+        let seconds = then.timestamp().duration_since(now.timestamp()).as_secs();
+        self.control("POST", "clock", &json!({ "advance": format!("{seconds}s") }));
     }
 
     /// One call to EC2 that must be carried out.

@@ -447,6 +447,7 @@ fn its_end_moves_once_and_status_tells_of_it() {
 #[test]
 fn windows_are_on_the_fleets_own_group_and_go_with_its_size() {
     let cloud = cloud(&json!({}));
+    cloud.come_to(16, 0);
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);
     let desired = || -> Vec<i64> {
         let actions = group(&cloud).unwrap()["actions"].as_array().unwrap().clone();

@@ -31,7 +31,8 @@ fn cloud() -> Cloud {
         "Action=PutScheduledUpdateGroupAction&AutoScalingGroupName=web&ScheduledActionName=fleetwright-by-hand\
          &Recurrence=17%204%20*%20*%20*&MinSize=3",
     );
-    advance(&cloud, "60s");
+    // Between two nights.
+    cloud.come_to(16, 0);
     cloud
 }
 
@@ -113,6 +114,40 @@ fn killed_at_every_call_it_converges() {
         }
         expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
     }
+}
+
+/// Sizes and names are those of before: the group's, and the next night's.
+#[test]
+fn an_open_window_is_closed_before_its_actions_go() {
+    let mut cloud = cloud();
+    cloud.set(NIGHTLY);
+    expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
+    cloud.come_to(14, 5);
+    let (opened, there) = (web(&cloud)["desired"].clone(), names(&cloud));
+    assert_eq!(opened, 5);
+    cloud.set(&NIGHTLY.replace("1h", "2h"));
+    for (verb, hint) in [("remove", "fleetwright recycle remove "), ("apply", "fleetwright recycle apply ")] {
+        let output = expect(&mut cloud.cli("laptop", &["recycle", verb]), 8);
+        let talk = String::from_utf8_lossy(&output.stderr);
+        assert!(talk.contains("T15:02:00Z: ") && talk.contains(hint), "{talk}");
+    }
+    assert_eq!((names(&cloud), &web(&cloud)["desired"]), (there, &opened));
+    cloud.come_to(15, 5);
+    assert_eq!(web(&cloud)["desired"], 3);
+    // Killed between the two calls: the old window is gone, the new one is not there yet.
+    cloud.arm("BatchPutScheduledUpdateGroupAction", "before-commit");
+    let mut child = cloud.cli("laptop", &["recycle", "apply"]).spawn().unwrap();
+    assert!(cloud.held(&mut child));
+    child.kill().unwrap();
+    child.wait().unwrap();
+    cloud.release();
+    expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
+    let web = web(&cloud);
+    let sizes = |hour: &str| {
+        let actions = web["actions"].as_array().unwrap();
+        actions.iter().find(|one| one["recurrence"] == format!("0 {hour} * * *")).unwrap()["desired"].clone()
+    };
+    assert_eq!((sizes("0"), sizes("2")), (json!(5), json!(3)), "{web:#}");
 }
 
 #[test]
