@@ -40,7 +40,7 @@ impl Context {
                 self.check_account().await?;
                 let seen = self.seen(&recycle.group).await?;
                 let ahead = SignedDuration::from_hours(24 * i64::from(days));
-                let told = preview(recycle, &self.group_facts(&seen), ahead);
+                let told = preview(&self.fleet, recycle, &self.group_facts(&seen), ahead);
                 let mut hosts: Vec<_> = seen.group.members.iter().filter(|member| member.counts()).collect();
                 hosts.sort_by_key(|member| member.launched);
                 self.tell(Told::good(Foretold {

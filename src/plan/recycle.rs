@@ -5,6 +5,7 @@
 
 pub mod foretell;
 pub mod open;
+pub mod others;
 pub mod preview;
 #[cfg(test)]
 mod tests;

@@ -186,6 +186,7 @@ fn the_host_that_was_foretold_goes() {
     }
     expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
     let told = answer(&cloud, &["recycle", "preview", "--nights", "2"], 0);
+    assert_eq!(told["warnings"], json!([]), "{told:#}");
     let night = &told["nights"][0];
     assert_eq!((&night["certain"], night["ends"].as_array().unwrap().len()), (&json!(true), 1), "{told:#}");
     let doomed = night["ends"][0].as_str().unwrap().to_owned();

@@ -1,10 +1,11 @@
 //! `recycle preview`: the next openings of every window, and what each of them does to the group's hosts.
 
 use super::foretell::{self, Candidate, Fate, Who};
+use super::others::{Others, unlike};
 use super::{Facts, meeting, raised, warnings};
 use crate::model::shell_word;
-use crate::spec::nights::{APART, oddity, openings};
-use crate::spec::{Raise, Recycle};
+use crate::spec::nights::{APART, Opening, oddity, openings};
+use crate::spec::{Fleet, Raise, Recycle, Window};
 use crate::time::cron::Firing;
 use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
@@ -49,7 +50,7 @@ pub struct Preview {
 }
 
 /// Looks so far ahead.
-pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> Preview {
+pub fn preview(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> Preview {
     let until = facts.now.checked_add(ahead).unwrap_or(Timestamp::MAX);
     let mut preview = Preview { warnings: warnings(facts), ..Preview::default() };
     preview.warnings.extend(facts.ends_before(until));
@@ -65,19 +66,24 @@ pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> P
             .warnings
             .push(format!("`recycle apply` refuses these windows: that in line {} {meets}; {APART}", window.line));
         hosts = Err("these windows meet".to_owned());
+    } else {
+        preview.warnings.extend(unlike(fleet, recycle, facts));
     }
+    let others = Others::new(fleet, facts);
+    let (mut warned, mut since) = (BTreeSet::new(), facts.now);
     let mut kills_new = Vec::new();
     for (night, opening) in openings(&recycle.windows, facts.now).take_while(|one| one.opens.at <= until).enumerate() {
         let Some(window) = recycle.windows.get(opening.window) else { continue };
         let zone = TimeZone::get(&window.zone).unwrap_or(TimeZone::UTC);
         let local = |firing: &Firing| firing.at.to_zoned(zone.clone()).strftime("%a %Y-%m-%d %H:%M %Z").to_string();
-        let odd = oddity("opening", &opening.opens, &window.zone);
-        let odd_end = opening.closes.as_ref().and_then(|closes| oddity("closing", closes, &window.zone));
-        let mut notes: Vec<String> = odd.into_iter().chain(odd_end).collect();
-        let open = opening.closes.as_ref().map(|closes| closes.at.duration_since(opening.opens.at));
-        let usual = SignedDuration::try_from(window.open).unwrap_or_default();
-        if let Some(open) = open.filter(|open| *open != usual) {
-            notes.push(format!("it is open for {} minutes that night, not {}", open.as_mins(), usual.as_mins()));
+        let closes = opening.closes.as_ref().map(|closes| closes.at);
+        let clash = closes.and_then(|closes| others.clash(window, since, (opening.opens.at, closes)));
+        since = closes.unwrap_or(since);
+        if let Some(clash) = clash.as_ref().filter(|clash| warned.insert(clash.name.clone())) {
+            preview.warnings.push(clash.warning.clone());
+        }
+        if let Some(clash) = clash {
+            hosts = hosts.and(Err(clash.why));
         }
         let fate = match (&hosts, &opening.closes) {
             (Ok(now), Some(closes)) => {
@@ -104,11 +110,11 @@ pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> P
         preview.nights.push(Night {
             line: window.line,
             opens: opening.opens.at,
-            closes: opening.closes.as_ref().map(|closes| closes.at),
+            closes,
             zone: window.zone.clone(),
             opens_local: local(&opening.opens),
             closes_local: opening.closes.as_ref().map(local),
-            notes,
+            notes: notes(window, &opening),
             ends,
             certain,
             unknown,
@@ -116,6 +122,19 @@ pub fn preview(recycle: &Recycle, facts: &Facts<'_>, ahead: SignedDuration) -> P
     }
     advise(facts, &kills_new, &mut preview);
     preview
+}
+
+/// What a change of the zone's clocks does to one opening.
+fn notes(window: &Window, opening: &Opening) -> Vec<String> {
+    let odd = oddity("opening", &opening.opens, &window.zone);
+    let closes = opening.closes.as_ref();
+    let odd_end = closes.and_then(|closes| oddity("closing", closes, &window.zone));
+    let open = closes.map(|closes| closes.at.duration_since(opening.opens.at));
+    let usual = SignedDuration::try_from(window.open).unwrap_or_default();
+    let length = open.filter(|open| *open != usual);
+    let length =
+        length.map(|open| format!("it is open for {} minutes that night, not {}", open.as_mins(), usual.as_mins()));
+    odd.into_iter().chain(odd_end).chain(length).collect()
 }
 
 /// Whether a window ends what it has just brought: for certain, perhaps, or not at all.

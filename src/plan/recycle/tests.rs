@@ -13,6 +13,8 @@ use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+mod previews;
+
 const WEB: (&str, &str) = ("AutoScalingGroupName", "web");
 
 /// Numbers of one random group.
@@ -316,7 +318,7 @@ fn a_later_end_is_put_in_place() {
     let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
     let own = group(0, 4, 4);
     let ends = |at: Option<&str>| {
-        let end = at.map(|at| super::super::group::deadman(at.parse().unwrap()));
+        let end = at.map(|at| crate::plan::group::deadman(at.parse().unwrap()));
         wanted(&fleet, &recycle, &facts(&own, end.as_slice(), &[], NOON)).unwrap()
     };
     let (never, early, late) = (ends(None), ends(Some("2026-03-01T20:00:00Z")), ends(Some("2026-03-02T20:00:00Z")));
@@ -380,86 +382,6 @@ fn what_would_come_out_wrong_is_refused_with_its_line() {
     assert!(message.starts_with("fleet.yaml:7: no room") && message.contains("124 of others"), "{message}");
     let gone = Group { status: Some("Delete in progress".to_owned()), ..own.clone() };
     assert!(refused(vec![night()], &[], &gone).contains("on its way out"));
-}
-
-/// A fleet's own group goes to zero: what would come after that is no night.
-#[test]
-fn a_preview_ends_when_the_group_does() {
-    let (fleet, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
-    let own = Group { policies: vec!["OldestInstance".to_owned()], ..group(1, 9, 3) };
-    let now: Timestamp = NOON.parse().unwrap();
-    let told = |hours: i64| {
-        let end = super::super::group::deadman(now + SignedDuration::from_hours(hours));
-        let actions = [end];
-        let facts = facts(&own, &actions, &[], NOON);
-        let told = preview::preview(&recycle, &facts, SignedDuration::from_hours(96));
-        let wanted = wanted(&fleet, &recycle, &facts).unwrap();
-        let plan = plan(&fleet, "recycle apply", &facts, &wanted, String::new()).unwrap();
-        let noted = plan.notes.iter().any(|note| note.contains("no window opens after that"));
-        (told.nights.len(), told.warnings.iter().any(|warning| warning.contains("goes to zero at")), noted)
-    };
-    assert_eq!([told(1), told(10), told(200)], [(0, true, true), (1, true, false), (4, false, false)]);
-}
-
-/// Windows that `apply` refuses are not foretold as if they came.
-#[test]
-fn a_preview_says_that_windows_meet() {
-    let meeting = vec![window_of("0 0 * * *", "0 1 * * *", 1, 7), window_of("0 1 * * *", "0 2 * * *", 1, 9)];
-    let (_, recycle) = fleet(meeting);
-    let own = Group { policies: vec!["OldestInstance".to_owned()], ..group(1, 9, 3) };
-    let told = preview::preview(&recycle, &facts(&own, &[], &[], NOON), SignedDuration::from_hours(24));
-    assert!(told.nights.iter().all(|night| night.unknown.as_deref() == Some("these windows meet")), "{told:?}");
-    let warning = told.warnings.first().expect("a warning");
-    assert!(warning.starts_with("`recycle apply` refuses these windows: that in line 9 opens at "), "{warning}");
-    assert!(warning.contains("; the one in line 7 is open until "), "{warning}");
-}
-
-/// A group whose newest host goes by policy is recycled by nobody, and the preview says what to change.
-#[test]
-fn a_preview_warns_where_the_new_host_dies() {
-    let (_, recycle) = fleet(vec![window_of("0 0 * * *", "0 1 * * *", 1, 7)]);
-    let now: Timestamp = NOON.parse().unwrap();
-    let member = |n: i64| GroupMember {
-        id: InstanceId::new(format!("i-{n}")),
-        zone: "us-east-1a".to_owned(),
-        instance_type: "m7i.large".to_owned(),
-        state: "InService".to_owned(),
-        healthy: true,
-        protected: false,
-        template: None,
-        launched: Some(now - SignedDuration::from_hours(n)),
-        market: Market::OnDemand,
-    };
-    let mut own = Group { members: vec![member(3), member(2), member(1)], ..group(1, 9, 3) };
-    let ends = |group: &Group| {
-        let told = preview::preview(&recycle, &facts(group, &[], &[], NOON), SignedDuration::from_hours(96));
-        let nights: Vec<String> = told.nights.iter().map(|night| night.ends.join(" ")).collect();
-        (nights, told)
-    };
-    own.policies = vec!["NewestInstance".to_owned()];
-    let (nights, told) = ends(&own);
-    assert_eq!(nights, ["new"; 4]);
-    assert!(told.warnings.iter().any(|warning| warning.starts_with("4 of these windows end the new host")), "{told:?}");
-    assert_eq!(
-        told.settings,
-        [
-            "aws autoscaling update-auto-scaling-group --auto-scaling-group-name web --termination-policies OldestInstance Default"
-        ]
-    );
-    own.policies = vec!["OldestInstance".to_owned()];
-    let (nights, told) = ends(&own);
-    assert_eq!(nights, ["i-3", "i-2", "i-1", "new"], "from the fourth night on those that the first ones brought");
-    assert!(told.warnings.is_empty() && told.settings.is_empty(), "{told:?}");
-    assert_eq!(told.nights[0].opens_local, "Mon 2026-03-02 00:00 AEST");
-    own.members[0].protected = true;
-    own.members[1].protected = true;
-    own.members[2].protected = true;
-    let (nights, told) = ends(&own);
-    assert_eq!(nights, ["new"; 4], "all others are protected");
-    assert!(told.settings[0].contains("--no-protected-from-scale-in --instance-ids i-3 i-2 i-1"), "{told:?}");
-    own.policies = vec!["arn:aws:lambda:us-east-1:123456789012:function:choose".to_owned()];
-    let (_, told) = ends(&own);
-    assert!(told.nights.iter().all(|night| night.unknown.as_deref().is_some_and(|why| why.contains("Lambda"))));
 }
 
 /// A window names sizes in absolute numbers, so that it must know what a launch or a `scale` made the fleet's own group.
