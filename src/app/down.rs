@@ -123,6 +123,7 @@ impl Context {
         .await?;
         let seen = Box::pin(self.every_region(Box::pin(self.look(For::Telling)).await?)).await?;
         let images = seen.iter().flat_map(|seen| &seen.survey.images);
+        Box::pin(self.tell_of_windows()).await;
         Ok(TornDown {
             fleet: self.fleet.name.to_string(),
             remaining: Vec::new(),

@@ -6,7 +6,7 @@ use super::context::Context;
 use crate::cli::request::Recycle;
 use crate::engine::failure::Failure;
 use crate::exit::Exit;
-use crate::model::{Group, ScheduledAction};
+use crate::model::{Group, ScheduledAction, count};
 use crate::plan::Plan;
 use crate::plan::group::group_name;
 use crate::plan::recycle::preview::preview;
@@ -69,6 +69,34 @@ impl Context {
             })
             .await?;
         self.tell(Told::good(self.scheduled(&recycle.group, ran.run.map(|run| run.to_string())).await?))
+    }
+
+    /// Tells of the windows that a teardown leaves on a group that is not the fleet's: they go on bringing and ending its hosts.
+    pub(super) async fn tell_of_windows(&self) {
+        let own = group_name(self.fleet.name.as_str());
+        let Some(recycle) = self.fleet.recycle.as_ref().filter(|recycle| recycle.group != own) else { return };
+        let group = &recycle.group;
+        match self.windows_on(group).await {
+            Ok(0) => {}
+            Ok(left) => self.events.note(format!(
+                "{} of this fleet on {group} go on: `fleetwright recycle remove` takes them off",
+                count(left, "scheduled action")
+            )),
+            Err(failure) => self.events.note(format!(
+                "scheduled actions of this fleet on {group} would go on, if there are any: {failure}; `fleetwright recycle remove` \
+                 takes them off"
+            )),
+        }
+    }
+
+    /// How many scheduled actions of this fleet a group has.
+    async fn windows_on(&self, group: &str) -> Result<usize, Failure> {
+        let (clients, what) = (self.clients().await?, format!("look at the group {group}"));
+        if self.read(&what, async || clients.group(group).await).await?.is_none() {
+            return Ok(0);
+        }
+        let actions = self.read(&what, async || clients.scheduled_actions(group).await).await?;
+        Ok(actions.iter().filter(|action| ours(&self.fleet, group, &action.name)).count())
     }
 
     /// A plan that gives the fleet's own group another size, its windows with it.

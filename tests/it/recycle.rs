@@ -219,3 +219,18 @@ fn a_group_that_is_not_there_or_of_another_fleet_is_refused() {
     cloud.set("recycle.group=wed");
     expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 2);
 }
+
+#[test]
+fn a_teardown_tells_of_the_windows_that_go_on() {
+    let mut cloud = cloud();
+    cloud.set("name=web");
+    cloud.set("fleet={size: 1, types: [m7i.large], subnets: [subnet-0aaa0000000000000], security_groups: [sg-0aaa0000000000000]}");
+    let told = |cloud: &Cloud| {
+        let output = expect(&mut cloud.cli("laptop", &["down"]), 0);
+        String::from_utf8_lossy(&output.stderr).into_owned()
+    };
+    assert!(!told(&cloud).contains("go on"), "the owner's action is no window of ours");
+    expect(&mut cloud.cli("laptop", &["recycle", "apply"]), 0);
+    let talk = told(&cloud);
+    assert!(talk.contains("4 scheduled actions of this fleet on web go on: `fleetwright recycle remove`"), "{talk}");
+}
