@@ -27,6 +27,8 @@ pub struct Opening {
     pub opens: Firing,
     /// When it closes.
     pub closes: Option<Firing>,
+    /// Whether the window's other action comes at the very moment at which it opens.
+    pub at_once: bool,
 }
 
 /// All openings of all windows after an instant, in their order.
@@ -59,7 +61,7 @@ pub struct Meeting {
 pub fn meeting(windows: &[Window], after: Timestamp) -> Option<Meeting> {
     let horizon = after.checked_add(AHEAD).unwrap_or(Timestamp::MAX);
     let mut before: Option<(usize, Timestamp)> = None;
-    for Opening { window, opens, closes } in openings(windows, after).take_while(|one| one.opens.at <= horizon) {
+    for Opening { window, opens, closes, .. } in openings(windows, after).take_while(|one| one.opens.at <= horizon) {
         let meets = |(first, until): &(usize, Timestamp)| {
             opens.at <= until.checked_add(LATE).unwrap_or(*until) && *first != window
         };
@@ -94,11 +96,13 @@ impl Iterator for Nights {
 
     fn next(&mut self) -> Option<Opening> {
         let opens = self.open.next()?;
-        while self.close.peek().is_some_and(|closes| closes.at <= opens.at) {
+        let mut at_once = false;
+        while let Some(closes) = self.close.peek().map(|closes| closes.at).filter(|at| *at <= opens.at) {
+            at_once = closes == opens.at;
             self.close.next();
         }
         // The next opening may come before the end of this one, on a night that the clock makes shorter.
-        Some(Opening { window: self.place, closes: self.close.peek().cloned(), opens })
+        Some(Opening { window: self.place, closes: self.close.peek().cloned(), opens, at_once })
     }
 }
 

@@ -82,8 +82,9 @@ pub fn preview(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>, ahead: Signe
         if let Some(clash) = clash.as_ref().filter(|clash| warned.insert(clash.name.clone())) {
             preview.warnings.push(clash.warning.clone());
         }
-        if let Some(clash) = clash {
-            hosts = hosts.and(Err(clash.why));
+        let at_once = opening.at_once.then(|| AT_ONCE.to_owned());
+        if let Some(why) = at_once.or(clash.map(|clash| clash.why)) {
+            hosts = hosts.and(Err(why));
         }
         let fate = match (&hosts, &opening.closes) {
             (Ok(now), Some(closes)) => {
@@ -124,6 +125,9 @@ pub fn preview(fleet: &Fleet, recycle: &Recycle, facts: &Facts<'_>, ahead: Signe
     preview
 }
 
+/// Why nobody knows what comes of a window that closes when it opens.
+const AT_ONCE: &str = "it opens and closes at the same moment, and AWS does not say which of the two it runs first";
+
 /// What a change of the zone's clocks does to one opening.
 fn notes(window: &Window, opening: &Opening) -> Vec<String> {
     let odd = oddity("opening", &opening.opens, &window.zone);
@@ -131,9 +135,17 @@ fn notes(window: &Window, opening: &Opening) -> Vec<String> {
     let odd_end = closes.and_then(|closes| oddity("closing", closes, &window.zone));
     let open = closes.map(|closes| closes.at.duration_since(opening.opens.at));
     let usual = SignedDuration::try_from(window.open).unwrap_or_default();
-    let length = open.filter(|open| *open != usual);
-    let length =
-        length.map(|open| format!("it is open for {} minutes that night, not {}", open.as_mins(), usual.as_mins()));
+    let length = match (open, closes) {
+        (Some(_), Some(closes)) if opening.at_once => Some(format!(
+            "{AT_ONCE}: the window stays shut, or is open until {}; let it open and close at times that {} neither skips nor \
+             repeats",
+            closes.at, window.zone
+        )),
+        (Some(open), _) if open != usual => {
+            Some(format!("it is open for {} minutes that night, not {}", open.as_mins(), usual.as_mins()))
+        }
+        _ => None,
+    };
     odd.into_iter().chain(odd_end).chain(length).collect()
 }
 

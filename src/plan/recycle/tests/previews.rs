@@ -153,3 +153,28 @@ fn a_preview_sees_the_actions_of_others() {
         assert_eq!(told(recurrence, sizes), (vec![None, None], Vec::new()), "{recurrence} {sizes:?}");
     }
 }
+
+/// Clocks go from two to three that night, and a window from two to three is nothing.
+#[test]
+fn a_window_that_closes_when_it_opens_is_not_foretold() {
+    let window = Window { zone: "America/New_York".to_owned(), ..window_of("0 2 * * *", "0 3 * * *", 1, 7) };
+    let (fleet, recycle) = fleet(vec![window]);
+    let own = group(1, 4, 4);
+    let now = "2026-03-06T12:00:00Z";
+    let applied = wanted(&fleet, &recycle, &facts(&own, &[], &[], now)).unwrap();
+    let told = preview::preview(&fleet, &recycle, &facts(&own, &applied, &[], now), SignedDuration::from_hours(96));
+    let notes: Vec<String> = told.nights.iter().map(|night| night.notes.join("\n")).collect();
+    assert!(notes[0].is_empty() && notes[2].is_empty(), "{notes:?}");
+    assert!(
+        notes[1].contains("same moment") && notes[1].contains("is open until 2026-03-09T07:00:00Z; let it"),
+        "{notes:?}"
+    );
+    assert!(!notes[1].contains("minutes"), "{notes:?}");
+    // Open or not by then, five is not the group's own size.
+    let open = Group { desired: 5, max: 5, ..own.clone() };
+    let sized = |group| open::sizes(&fleet, &facts(group, &applied, &[], "2026-03-08T20:00:00Z"));
+    assert_eq!(
+        (sized(&open), sized(&own)),
+        (Sizes { min: 1, max: 4, desired: 4 }, Sizes { min: 1, max: 4, desired: 4 })
+    );
+}
