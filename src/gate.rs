@@ -140,7 +140,7 @@ pub struct OwnedIds {
 }
 
 impl OwnedIds {
-    /// The ids, never empty.
+    /// The ids, never empty, each once and in the order in which they were named.
     pub fn ids(&self) -> &[String] {
         &self.ids
     }
@@ -210,16 +210,14 @@ pub fn decide(facts: &GateFacts) -> Result<Passed, Refusal> {
 
 /// Decides by these rules.
 fn by(whole: &[Whole], each: &[Each], facts: &GateFacts) -> Result<Passed, Refusal> {
-    let mut ids = Vec::new();
-    let mut kept = Vec::new();
+    let (mut ids, mut kept, mut seen) = (Vec::new(), Vec::new(), BTreeSet::new());
     for candidate in &facts.candidates {
         match each.iter().find(|(_, keeps)| keeps(facts, candidate)) {
             Some((reason, _)) => kept.push((candidate.id.clone(), reason.clone())),
-            None => ids.push(candidate.id.clone()),
+            None if seen.insert(&candidate.id) => ids.push(candidate.id.clone()),
+            None => {}
         }
     }
-    ids.sort();
-    ids.dedup();
     if let Some((reason, _)) = whole.iter().find(|(_, broken)| broken(facts, ids.len())) {
         return Err(Refusal { reason: reason.clone(), count: facts.candidates.len() });
     }

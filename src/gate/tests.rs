@@ -161,6 +161,7 @@ fn an_id_named_twice_is_ended_once() {
 
 #[test]
 fn chunks_are_the_same_ids() {
+    assert_eq!(ended(&facts(["i-3", "i-1", "i-3", "i-2"].map(ours).to_vec())), ["i-3", "i-1", "i-2"], "as they were named");
     let facts = facts((0..5).map(|n| ours(&format!("i-{n}"))).collect());
     let owned = decide(&facts).unwrap().owned.unwrap();
     let chunks = owned.chunks(2);

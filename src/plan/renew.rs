@@ -5,6 +5,7 @@ use crate::exit::Exit;
 use crate::model::{Group, ImageId, Instance, InstanceId, Mark, count, count_is, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
+use std::collections::BTreeMap;
 
 /// The one step of the plan.
 pub const STEP: &str = "renew";
@@ -62,7 +63,7 @@ pub fn plan(
     let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     plan.steps.push(Step::new(
         STEP,
-        format!("replace {}, {} at a time, oldest first: {names}", count(hosts.len(), "host"), wanted.surge),
+        format!("replace {}, {} at a time, the oldest of the fuller zone first: {names}", count(hosts.len(), "host"), wanted.surge),
         Action::Renew { hosts, size: wanted.size, surge: wanted.surge },
     ));
     plan
@@ -105,22 +106,21 @@ pub enum Turn {
 
 /// Decides one round from the live hosts that count, those that no look shows yet, and those that have to go.
 ///
-/// Never fewer than `size` live on after it, never more than `size + surge` are there.
+/// Never fewer than `size` live on after it, never more than `size + surge` are there. Those of the fuller zone go first, new
+/// ones counted, and of these the oldest: else a group would even out its zones by ending hosts of its own choice.
 pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], size: u32, surge: u32) -> Turn {
-    let mut old: Vec<&Instance> = live
-        .iter()
-        .filter(|host| going.contains(&host.id) && host.counts() && host.marked(Mark::Protect).is_none())
-        .collect();
-    old.sort_by_key(|host| (host.launched, host.id.clone()));
+    let old = |host: &Instance| going.contains(&host.id) && host.counts() && host.marked(Mark::Protect).is_none();
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let have = number(live.iter().filter(|host| host.has_place()).count() + unseen);
+    let placed: Vec<Instance> = live.iter().filter(|host| host.has_place()).cloned().collect();
+    let have = number(placed.len() + unseen);
+    let olds = number(placed.iter().filter(|host| old(host)).count());
     let surplus = usize::try_from(have.saturating_sub(size)).unwrap_or(usize::MAX);
-    if old.is_empty() && have >= size {
+    if olds == 0 && have >= size {
         Turn::Done
     } else if surplus > 0 {
-        Turn::End(old.into_iter().take(surplus).map(|host| host.id.clone()).collect())
+        Turn::End(scale::choose(&placed, surplus, scale::Order::Oldest, &BTreeMap::new(), |host| !old(host)))
     } else {
-        Turn::Launch(size.saturating_add(surge.min(number(old.len()))))
+        Turn::Launch(size.saturating_add(surge.min(olds)))
     }
 }
 
@@ -146,6 +146,37 @@ mod tests {
         assert_eq!(turn(&live, 0, &all, 2, 1), Turn::Launch(3));
         assert_eq!(turn(&live, 1, &all, 2, 1), Turn::End(vec![all[1].clone()]));
         assert_eq!(turn(&live[..1], 1, &all, 2, 1), Turn::Done);
+    }
+
+    /// As a group does it: a new one goes to the emptiest zone, and whoever wants fewer than there are ends one of the fullest.
+    #[test]
+    fn zones_stay_even_while_hosts_give_way() {
+        for size in 2..9_usize {
+            let zone = |host: Instance, n: usize| Instance { zone: ["a", "b"][n % 2].into(), ..host };
+            let mut live: Vec<Instance> = (0..size).map(|n| zone(host(n), n)).collect();
+            let going: Vec<InstanceId> = live.iter().map(|host| host.id.clone()).collect();
+            let of = |live: &[Instance], name: &str| live.iter().filter(|host| host.zone.as_str() == name).count();
+            let (mut next, wanted) = (100, u32::try_from(size).unwrap());
+            loop {
+                match turn(&live, 0, &going, wanted, 2) {
+                    Turn::Launch(n) => {
+                        while live.len() < n as usize {
+                            let emptier = usize::from(of(&live, "b") < of(&live, "a"));
+                            live.push(zone(host(next), emptier));
+                            next += 1;
+                        }
+                    }
+                    Turn::End(ids) => {
+                        for id in ids {
+                            live.retain(|host| host.id != id);
+                            assert!(of(&live, "a").abs_diff(of(&live, "b")) <= 1, "{size}: {live:?}");
+                        }
+                    }
+                    Turn::Done => break,
+                }
+            }
+            assert_eq!(next, 100 + size, "none was launched in vain");
+        }
     }
 
     #[test]

@@ -3,10 +3,9 @@
 use super::group::{group_name, warm_pool};
 use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
-use crate::model::{Group, Instance, InstanceId, InstanceState, Mark, Zone, count, count_is};
+use crate::model::{Group, Instance, InstanceId, InstanceState, Mark, count, count_is};
 use crate::spec::Fleet;
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Which hosts go first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -158,9 +157,9 @@ pub fn choose(
     loads: &BTreeMap<InstanceId, Load>,
     held: impl Fn(&Instance) -> bool,
 ) -> Vec<InstanceId> {
-    let mut left: BTreeMap<&Zone, usize> = BTreeMap::new();
+    let mut left: BTreeMap<&str, usize> = BTreeMap::new();
     for host in live {
-        *left.entry(&host.zone).or_default() += 1;
+        *left.entry(host.zone.as_str()).or_default() += 1;
     }
     let mut may: Vec<&Instance> = live.iter().filter(|host| !held(host)).collect();
     let busy = |host: &Instance| match order {
@@ -172,23 +171,28 @@ pub fn choose(
         let age = if order == Order::Newest { age.reverse() } else { age };
         idle(b).cmp(&idle(a)).then_with(|| busy(a).cmp(&busy(b))).then(age)
     });
-    let mut gone: BTreeSet<&InstanceId> = BTreeSet::new();
-    let mut chosen = Vec::new();
-    while chosen.len() < surplus {
-        let rest = may.iter().enumerate().filter(|(_, host)| !gone.contains(&host.id));
-        // A stopped host is no part of what a zone can do.
-        let next = rest.min_by_key(|(at, host)| {
-            let stopped = idle(host);
-            (!stopped, Reverse(if stopped { 0 } else { left.get(&host.zone).copied().unwrap_or(0) }), *at)
-        });
-        let Some((_, host)) = next else { break };
-        gone.insert(&host.id);
-        if let Some(n) = left.get_mut(&host.zone) {
-            *n -= 1;
-        }
-        chosen.push(host.id.clone());
+    // A stopped host is no part of what a zone can do.
+    let (stopped, work): (Vec<_>, Vec<_>) = may.into_iter().partition(|host| idle(host));
+    for host in &stopped {
+        *left.entry(host.zone.as_str()).or_default() -= 1;
     }
-    chosen
+    let work = evenly(left, work.into_iter().map(|host| (host, host.zone.as_str())).collect());
+    stopped.into_iter().chain(work).take(surplus).map(|host| host.id.clone()).collect()
+}
+
+/// These, each with its zone, one after another from the zone that has most, and there in their order: where zones could stay
+/// within one of each other at every step, they do, and Auto Scaling finds nothing to even out.
+#[must_use]
+pub fn evenly<'z, T>(mut left: BTreeMap<&'z str, usize>, mut may: Vec<(T, &'z str)>) -> Vec<T> {
+    let mut order = Vec::with_capacity(may.len());
+    let full = |left: &BTreeMap<&str, usize>, zone: &str| left.get(zone).copied().unwrap_or(0);
+    while let Some(most) = may.iter().map(|(_, zone)| full(&left, zone)).max() {
+        let Some(at) = may.iter().position(|(_, zone)| full(&left, zone) == most) else { break };
+        let (one, zone) = may.remove(at);
+        left.insert(zone, most.saturating_sub(1));
+        order.push(one);
+    }
+    order
 }
 
 /// Whether it does nothing anyway.
@@ -199,9 +203,10 @@ fn idle(host: &Instance) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::model::{Tags, tags};
+    use crate::model::{Tags, Zone, tags};
     use jiff::Timestamp;
     use proptest::prelude::*;
+    use std::collections::BTreeSet;
 
     fn host(n: u32, zone: &str) -> Instance {
         Instance {
@@ -252,6 +257,22 @@ mod tests {
     }
 
     proptest! {
+        /// Ended in that order, no zone is ever two behind one that it was not behind before.
+        #[test]
+        fn each_single_end_leaves_even_zones(zones in prop::collection::vec(0_u8..3, 0..30), surplus in 0_usize..30) {
+            let live: Vec<Instance> =
+                (0..).zip(&zones).map(|(n, zone)| host(n, ["a", "b", "c"][usize::from(*zone)])).collect();
+            let mut left = BTreeMap::from([("a", 0), ("b", 0), ("c", 0)]);
+            live.iter().for_each(|host| *left.entry(host.zone.as_str()).or_default() += 1);
+            let apart = |left: &BTreeMap<&str, usize>| left.values().max().unwrap() - left.values().min().unwrap();
+            for id in choose(&live, surplus, Order::Oldest, &BTreeMap::new()) {
+                let before = apart(&left);
+                let zone = live.iter().find(|host| host.id == id).unwrap().zone.as_str();
+                *left.get_mut(zone).unwrap() -= 1;
+                prop_assert!(apart(&left) <= before.max(1), "{left:?}");
+            }
+        }
+
         /// Never more than asked, never a protected one, never one twice, and the zones end as even as they can.
         #[test]
         fn what_goes_leaves_even_zones(

@@ -9,7 +9,8 @@ use crate::exit::Exit;
 use crate::gate::{self, Candidate, Reason};
 use crate::model::{FaultKind, Group, GroupMember, Instance, InstanceId, Mark, count, tags};
 use crate::plan::CONSISTENT;
-use crate::plan::group::warm_pool_end;
+use crate::plan::group::{suspended, warm_pool_end};
+use crate::plan::scale::evenly;
 use jiff::{SignedDuration, Timestamp};
 use serde_json::json;
 use std::collections::BTreeMap;
@@ -25,18 +26,30 @@ impl Steps {
     pub(super) async fn leave_group(&self, step: &str, name: &str, going: &[InstanceId]) -> Result<(), Failure> {
         // Auto Scaling ends a member whatever EC2 was told. Asked before the look, which must not grow old meanwhile.
         let guarded = self.all_guarded(going).await?;
+        let (mut asked, mut told, mut shielded) = (guarded.clone(), BTreeMap::new(), false);
         let mut deadline = self.clock.now() + PATIENCE;
         loop {
             let read_at = self.clock.now();
             let Some(group) = self.group_now(name).await? else { return Ok(()) };
-            let ids: Vec<InstanceId> = group
-                .members
-                .iter()
-                .filter(|member| !member.leaves() && going.contains(&member.id))
-                .map(|member| member.id.clone())
-                .collect();
+            let (ids, even) = in_turn(&group, going);
             if ids.is_empty() {
                 return Ok(());
+            }
+            if !even && !shielded && !suspended(&group).contains(&"AZRebalance") {
+                // Auto Scaling evens out its zones by that, and ends hosts of its own choice.
+                let members = group.members.iter().filter(|member| !going.contains(&member.id)).cloned().collect();
+                let rest = Group { members, ..group.clone() };
+                let spared = self.spared(&rest, &[Mark::Protect], &mut asked).await?;
+                if !spared.foreign.is_empty() {
+                    return Err(spared.refusal(name));
+                }
+                shielded = !self.keep(step, name, &spared, &mut told).await?;
+                if !shielded {
+                    self.pause(LOOK).await?;
+                }
+                // That took its time, and the look must be fresh.
+                deadline = self.clock.now() + PATIENCE;
+                continue;
             }
             if read_at > deadline {
                 let left: Vec<&str> = ids.iter().map(InstanceId::as_str).collect();
@@ -70,7 +83,8 @@ impl Steps {
             tags: i.tags.clone(),
             termination_protected: guarded.get(&i.id).is_some_and(|on| *on),
         };
-        let candidates: Vec<Candidate> = seen.iter().filter(|i| i.state.live()).map(candidate).collect();
+        let in_order = ids.iter().filter_map(|id| seen.iter().find(|host| host.id == *id));
+        let candidates: Vec<Candidate> = in_order.filter(|i| i.state.live()).map(candidate).collect();
         if candidates.is_empty() {
             return Ok(0);
         }
@@ -219,6 +233,28 @@ impl Steps {
     }
 }
 
+/// Those of these hosts that are in the group still, in the order in which they leave it so that its zones stay as even as they
+/// can; and whether no zone is more than one ahead of another by that, at any moment, that was not so before.
+fn in_turn(group: &Group, going: &[InstanceId]) -> (Vec<InstanceId>, bool) {
+    let mut left: BTreeMap<&str, usize> = group.zones.iter().map(|zone| (zone.as_str(), 0)).collect();
+    for member in group.members.iter().filter(|member| member.counts()) {
+        *left.entry(member.zone.as_str()).or_default() += 1;
+    }
+    let in_it = |id: &InstanceId| group.members.iter().find(|member| member.id == *id && !member.leaves());
+    let members: Vec<(&GroupMember, &str)> =
+        going.iter().filter_map(in_it).map(|member| (member, member.zone.as_str())).collect();
+    let order = evenly(left.clone(), members);
+    let apart = |left: &BTreeMap<&str, usize>| {
+        left.values().max().copied().unwrap_or(0).abs_diff(left.values().min().copied().unwrap_or(0))
+    };
+    let mut even = true;
+    for member in order.iter().filter(|member| member.counts()) {
+        left.entry(member.zone.as_str()).and_modify(|n| *n = n.saturating_sub(1));
+        even &= apart(&left) <= 1;
+    }
+    (order.into_iter().map(|member| member.id.clone()).collect(), even)
+}
+
 /// The size that a group is to have so that it wants these and what is left in it; none where it stays as it is.
 fn lowered(group: &Group, size: u32) -> Option<u32> {
     if size > 0 && group.desired == 0 {
@@ -235,6 +271,24 @@ fn lowered(group: &Group, size: u32) -> Option<u32> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn hosts_leave_from_the_fuller_zone() {
+        let member = |id: &str, zone: &str| GroupMember { zone: zone.to_owned(), ..GroupMember::sample(id) };
+        let zones = ["a", "b"].map(str::to_owned).to_vec();
+        let members = |of: &[(&str, &str)]| of.iter().map(|(id, zone)| member(id, zone)).collect();
+        let group = |of| Group { zones: zones.clone(), members: members(of), ..Group::sample("web") };
+        let four = group(&[("i-1", "a"), ("i-2", "a"), ("i-3", "b"), ("i-4", "b")]);
+        let leave = |group: &Group, ids: &[&str]| {
+            let (order, even) = in_turn(group, &ids.iter().copied().map(InstanceId::from).collect::<Vec<_>>());
+            (order.iter().map(ToString::to_string).collect::<Vec<_>>().join(" "), even)
+        };
+        assert_eq!(leave(&four, &["i-4", "i-2", "i-3"]), ("i-4 i-2 i-3".to_owned(), true));
+        assert_eq!(leave(&four, &["i-3", "i-4", "i-2"]), ("i-3 i-2 i-4".to_owned(), true));
+        assert_eq!(leave(&four, &["i-1", "i-9", "i-2"]), ("i-1 i-2".to_owned(), false), "none of the other zone goes");
+        let aside = Group { members: vec![GroupMember { state: "Standby".to_owned(), ..member("i-1", "a") }], ..four };
+        assert_eq!(leave(&aside, &["i-1"]), ("i-1".to_owned(), true), "it counts for no zone");
+    }
 
     #[test]
     fn a_group_wants_what_is_left_in_it_and_never_more_than_before() {

@@ -280,6 +280,21 @@ fn it_grows_and_shrinks_and_spares_what_is_protected() {
     assert_eq!(sizes(&cloud), (0, 4, 4));
 }
 
+/// Its zones stay even at every end, so that Auto Scaling has nothing to even out: those that were named go, and no others.
+#[test]
+fn a_smaller_group_ends_the_hosts_of_its_plan_and_no_others() {
+    let cloud = cloud(&json!({}));
+    expect(&mut cloud.cli("laptop", &LAUNCH), 0);
+    let before = cloud.live("crew");
+    let told = expect(&mut cloud.cli("laptop", &["scale", "1", "--no-drain"]), 0);
+    let told: Value = serde_json::from_slice(&told.stdout).unwrap();
+    let ended: Vec<String> = serde_json::from_value(told["ended"].clone()).unwrap();
+    cloud.control("POST", "clock", &json!({ "advance": "10m" }));
+    let stays: Vec<String> = before.into_iter().filter(|id| !ended.contains(id)).collect();
+    assert_eq!((cloud.live("crew"), sizes(&cloud)), (stays, (0, 1, 1)), "{told:#}");
+    assert_eq!(cloud.ever_made(), 4);
+}
+
 #[test]
 fn why_a_group_gets_no_hosts_is_told_and_nothing_is_left() {
     let dry = json!({ "empty_pools": [
