@@ -20,6 +20,7 @@ mod hold;
 mod images;
 mod init;
 mod inventory;
+mod kept;
 mod launch;
 mod logs;
 mod mark;

@@ -12,7 +12,7 @@ use crate::exit::Exit;
 use crate::journal::{Begun, History};
 use crate::model::{Instance, InstanceId, count};
 use crate::plan::renew::{STEP, Turn, Wanted, check_there, plan, turn};
-use crate::plan::{Action, scale};
+use crate::plan::{Action, Plan, scale};
 use crate::report::answer::{LiveHosts, Scaled};
 use crate::spec::Need;
 use crate::steps::{Options, past};
@@ -27,21 +27,48 @@ struct Going {
     surge: u32,
 }
 
+fn going(plan: &Plan) -> Option<Going> {
+    plan.steps.iter().find_map(|step| match &step.action {
+        Action::Renew { hosts, size, surge } => Some(Going { hosts: hosts.clone(), size: *size, surge: *surge }),
+        _ => None,
+    })
+}
+
+/// What became of the hosts that were to give way.
+#[derive(Default)]
+struct Gave {
+    ended: Vec<InstanceId>,
+    /// Protected since that was planned.
+    stay: Vec<InstanceId>,
+}
+
 impl Context {
     pub(super) async fn renew(&self, asked: &Renew) -> Result<Exit, Failure> {
         self.need(Need::Hosts)?;
         let held = self.hold(RENEW).await?;
-        let (wanted, ended) = match asked.refresh {
+        let (wanted, gave) = match asked.refresh {
             None => self.in_rounds(&held, asked).await?,
-            Some(skip_matching) => self.by_refresh(&held, asked, skip_matching).await?,
+            Some(skip_matching) => {
+                let (wanted, ended) = self.by_refresh(&held, asked, skip_matching).await?;
+                (wanted, Gave { ended, ..Gave::default() })
+            }
         };
-        let hosts = LiveHosts { wanted, live: self.live_hosts(&held.state).await? };
-        let ended = ended.iter().map(ToString::to_string).collect();
-        self.tell(Told::good(Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() }))
+        let live = self.live_hosts(&held.state).await?;
+        let ended = gave.ended.iter().map(ToString::to_string).collect();
+        let hosts = LiveHosts { wanted, live };
+        let answer = Scaled { fleet: self.fleet.name.to_string(), hosts, ended, api_calls: self.calls() };
+        // It came for one that was protected in the meantime.
+        let too_many = !gave.stay.is_empty() && u32::try_from(live).is_ok_and(|live| live > wanted);
+        let failure = too_many.then(|| {
+            let names = gave.stay.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(", ");
+            Failure::to(Exit::Partial, format!("end {names}, which was protected meanwhile: {live} of {wanted} are there"))
+                .hint(format!("fleetwright scale {wanted}     # ends others in their place"))
+        });
+        self.tell(Told { answer, failure })
     }
 
     /// Replaces them by launches and smaller fleets of our own; the size that was asked for, and which gave way.
-    async fn in_rounds(&self, held: &Held, asked: &Renew) -> Result<(u32, Vec<InstanceId>), Failure> {
+    async fn in_rounds(&self, held: &Held, asked: &Renew) -> Result<(u32, Gave), Failure> {
         let history = Self::whole_history(&held.state)?;
         let of_spec = self.fleet.fleet.as_ref().map_or(0, |hosts| hosts.size);
         let wanted = Wanted {
@@ -62,14 +89,19 @@ impl Context {
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
                 check_there(&self.fleet, (&live, past::unseen(&history, &survey).len()), wanted.size)?;
                 self.image_for_new(asked, &survey, &live).await?;
-                Ok(plan(&self.fleet, (&live, group), wanted, look.request, self.clock.now()))
+                let planned = |guarded: &BTreeSet<InstanceId>| {
+                    plan(&self.fleet, (&live, group, guarded), wanted, look.request.clone(), self.clock.now())
+                };
+                let chosen = planned(&BTreeSet::new());
+                let guarded = self.guarded(&going(&chosen).map(|going| going.hosts).unwrap_or_default()).await?;
+                Ok(planned(&guarded))
             })
             .await?;
-        let ended = match opened {
+        let gave = match opened {
             Some(opened) => self.renewed(held, asked, &opened).await?,
-            None => Vec::new(),
+            None => Gave::default(),
         };
-        Ok((wanted.size, ended))
+        Ok((wanted.size, gave))
     }
 
     /// Refuses to begin beside a launch that is unfinished: the first host to come would be refused for it, and `resume` would
@@ -85,31 +117,44 @@ impl Context {
     }
 
     /// Rounds until all have given way; which they were. What fails stays open: the same command goes on.
-    async fn renewed(&self, held: &Held, asked: &Renew, opened: &Opened) -> Result<Vec<InstanceId>, Failure> {
+    async fn renewed(&self, held: &Held, asked: &Renew, opened: &Opened) -> Result<Gave, Failure> {
         self.started(opened.run, RENEW, opened.resumed);
-        let going = opened.plan.steps.iter().find_map(|step| match &step.action {
-            Action::Renew { hosts, size, surge } => Some(Going { hosts: hosts.clone(), size: *size, surge: *surge }),
-            _ => None,
-        });
-        let going = going.ok_or_else(|| Failure::to(Exit::State, "find in the plan which hosts give way"))?;
+        let going =
+            going(&opened.plan).ok_or_else(|| Failure::to(Exit::State, "find in the plan which hosts give way"))?;
         // The plan was agreed to, and so its rounds are.
         self.standing.store(true, std::sync::atomic::Ordering::Relaxed);
-        let ran = self.rounds(held, asked, &going).await;
+        // What was planned some time ago may have been protected since.
+        let kept = if opened.resumed { self.guarded(&going.hosts).await } else { Ok(BTreeSet::new()) };
+        let ran = match kept {
+            Ok(kept) => self.rounds(held, asked, &going, kept).await,
+            Err(failure) => Err(failure),
+        };
         if ran.is_err() && self.stopped().is_none() {
             self.ask_no_more(held, going.size).await;
         }
         self.standing.store(false, std::sync::atomic::Ordering::Relaxed);
-        ran.map_err(|failure| failure.hint("the same command again goes on where this stopped"))?;
+        let stay = ran.map_err(|failure| failure.hint("the same command again goes on where this stopped"))?;
+        for id in &stay {
+            self.events.warn(format!("host {id} stays: it was protected since this was planned"));
+        }
+        let ended: Vec<InstanceId> = going.hosts.into_iter().filter(|id| !stay.contains(id)).collect();
         let now = self.clock.now();
         // Killed between this record and the next, it comes here again.
         if !opened.journal.with_fold(|fold| fold.steps.contains_key(STEP)) {
-            opened.journal.step(STEP, json!({ "ended": going.hosts }), now).map_err(state)?;
+            opened.journal.step(STEP, json!({ "ended": ended }), now).map_err(state)?;
         }
         opened.journal.end(Exit::Done, now).map_err(state)?;
-        Ok(going.hosts)
+        Ok(Gave { ended, stay })
     }
 
-    async fn rounds(&self, held: &Held, asked: &Renew, going: &Going) -> Result<(), Failure> {
+    /// Rounds until none is left that may go; those that may not. `kept` is what EC2's termination protection is known to keep.
+    async fn rounds(
+        &self,
+        held: &Held,
+        asked: &Renew,
+        going: &Going,
+        mut kept: BTreeSet<InstanceId>,
+    ) -> Result<Vec<InstanceId>, Failure> {
         let until = asked.until.unwrap_or(match self.fleet.worker {
             Some(_) => CliUntil::Ready,
             None => CliUntil::Ssh,
@@ -124,10 +169,14 @@ impl Context {
             let unseen = past::unseen(&history, &survey).len();
             let live: Vec<Instance> = survey.instances.into_iter().filter(|host| host.state.live()).collect();
             // A group may protect one of them since.
-            let may = |id: &&InstanceId| !survey.group.as_ref().is_some_and(|group| group.protects(id));
+            let group = survey.group.as_ref();
+            let may = |id: &&InstanceId| !kept.contains(*id) && !group.is_some_and(|group| group.protects(id));
             let may: Vec<InstanceId> = going.hosts.iter().filter(may).cloned().collect();
             match turn(&live, unseen, &may, going.size, going.surge) {
-                Turn::Done => return Ok(()),
+                Turn::Done => {
+                    let stay = live.into_iter().map(|host| host.id);
+                    return Ok(stay.filter(|id| going.hosts.contains(id)).collect());
+                }
                 Turn::Launch(n) => {
                     let launch = Launch { n: Some(n), until, keep: true, ..asked.launch.clone() };
                     let before = live.iter().filter(|host| host.has_place()).count() + unseen;
@@ -141,6 +190,11 @@ impl Context {
                     }
                 }
                 Turn::End(hosts) => {
+                    let guarded = self.guarded(&hosts).await?;
+                    if !guarded.is_empty() {
+                        kept.extend(guarded);
+                        continue;
+                    }
                     let have = live.iter().filter(|host| host.has_place()).count() + unseen;
                     if !Self::never_up(&history, &live, &going.hosts).is_empty() {
                         // An earlier call gave them up: they are waited for once more before anything is ended.

@@ -122,8 +122,30 @@ impl Context {
                 let (size, drain, request) = (wanted.n, wanted.drain, look.request.clone());
                 let wished = past::wish(&Self::whole_history(look.state)?).map(|wish| wish.size);
                 let (fleet, group, loads) = (&self.fleet, look.survey.group.as_deref(), &loads);
-                let input = scale::Input { fleet, live, unseen, group, size, wished, order, loads, drain, request };
-                self.with_windows(scale::plan(&input)?, group).await
+                let mut kept = BTreeSet::new();
+                let plan = loop {
+                    let (guarded, request) = (&kept, request.clone());
+                    let plan = scale::plan(&scale::Input {
+                        fleet,
+                        live,
+                        unseen,
+                        group,
+                        size,
+                        wished,
+                        order,
+                        guarded,
+                        loads,
+                        drain,
+                        request,
+                    })?;
+                    // Asked of what is chosen alone: another goes in the place of one that EC2 keeps.
+                    let more = self.guarded(scale::ends(&plan)).await?;
+                    if more.is_empty() {
+                        break plan;
+                    }
+                    kept.extend(more);
+                };
+                self.with_windows(plan, group).await
             })
             .await?;
         let live = answer.hosts.live;
@@ -150,16 +172,27 @@ impl Context {
             .shrink(&held, arguments, async |look, live, unseen| {
                 let chosen = self.named(look, live, only)?;
                 let group = look.survey.group.as_deref();
-                let kept: Vec<&str> = live
+                let guarded = self.guarded(&chosen).await?;
+                let kept: Vec<&Instance> = live
                     .iter()
-                    .filter(|host| chosen.contains(&host.id) && scale::protected(host, group))
-                    .map(|host| host.id.as_str())
+                    .filter(|host| chosen.contains(&host.id))
+                    .filter(|host| guarded.contains(&host.id) || scale::protected(host, group))
                     .collect();
                 // Before its worker is drained, not after.
                 if let Some(first) = kept.first() {
-                    let hint = format!("fleetwright protect {first} --off     # lets it end");
-                    let why = format!("refused to end what is protected: {}", kept.join(" "));
-                    return Err(Failure::new(Exit::Refused, why).hint(hint));
+                    let ids: Vec<&str> = kept.iter().map(|host| host.id.as_str()).collect();
+                    let mut failure =
+                        Failure::new(Exit::Refused, format!("refused to end what is protected: {}", ids.join(" ")));
+                    if scale::protected(first, group) {
+                        failure = failure.hint(format!("fleetwright protect {} --off     # lets it end", first.id));
+                    }
+                    return Err(match guarded.first() {
+                        Some(id) => failure.hint(format!(
+                            "aws ec2 modify-instance-attribute --no-disable-api-termination --instance-id {id}     # takes EC2's \
+                             termination protection off"
+                        )),
+                        None => failure,
+                    });
                 }
                 let plan = scale::of(&self.fleet, (live, unseen), &chosen, drain, look.request.clone());
                 self.with_windows(plan, look.survey.group.as_deref()).await

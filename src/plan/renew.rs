@@ -5,7 +5,7 @@ use crate::exit::Exit;
 use crate::model::{Group, ImageId, Instance, InstanceId, Mark, count, count_is, tags};
 use crate::spec::Fleet;
 use jiff::{SignedDuration, Timestamp};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// The one step of the plan.
 pub const STEP: &str = "renew";
@@ -35,11 +35,11 @@ pub fn check_there(fleet: &Fleet, (live, unseen): (&[Instance], usize), size: u3
     Err(Unplannable::new(Exit::Usage, why, "fleetwright launch     # brings them"))
 }
 
-/// Plans a replacement of every live host that is old enough, oldest first. Protected hosts, by us or by their group, and those
-/// in quarantine or standby stay.
+/// Plans a replacement of every live host that is old enough, oldest first. Protected hosts, by us, by their group or by EC2 (as
+/// far as that was asked: `guarded`), and those in quarantine or standby stay.
 pub fn plan(
     fleet: &Fleet,
-    (live, group): (&[Instance], Option<&Group>),
+    (live, group, guarded): (&[Instance], Option<&Group>, &BTreeSet<InstanceId>),
     wanted: Wanted,
     request: String,
     now: Timestamp,
@@ -48,8 +48,10 @@ pub fn plan(
     let mut old: Vec<&Instance> =
         live.iter().filter(|host| now.duration_since(host.launched) >= wanted.older_than).collect();
     old.sort_by_key(|host| (host.launched, host.id.clone()));
-    let held =
-        |host: &&Instance| host.standby || host.marked(Mark::Quarantine).is_some() || scale::protected(host, group);
+    let held = |host: &&Instance| {
+        let aside = host.standby || host.marked(Mark::Quarantine).is_some();
+        aside || scale::protected(host, group) || guarded.contains(&host.id)
+    };
     let (held, old): (Vec<_>, Vec<_>) = old.into_iter().partition(held);
     if !held.is_empty() {
         let ids = held.iter().map(|host| host.id.as_str()).collect::<Vec<_>>().join(" ");
@@ -201,15 +203,19 @@ mod tests {
         let protected = GroupMember { protected: true, ..GroupMember::sample("i-0000") };
         let group = Group { members: vec![protected, GroupMember::sample("i-0001")], ..Group::sample("web") };
         let wanted = Wanted { size: 2, surge: 1, older_than: SignedDuration::ZERO };
-        let planned = |group| {
-            let plan = plan(&fleet, (&live, group), wanted, String::new(), Timestamp::from_second(2_000_000).unwrap());
+        let planned = |group, guarded: &[&str]| {
+            let guarded = guarded.iter().copied().map(InstanceId::from).collect();
+            let now = Timestamp::from_second(2_000_000).unwrap();
+            let plan = plan(&fleet, (&live, group, &guarded), wanted, String::new(), now);
             plan.steps.into_iter().find_map(|step| match step.action {
                 Action::Renew { hosts, .. } => Some(hosts),
                 _ => None,
             })
         };
-        assert_eq!(planned(Some(&group)), Some(vec![InstanceId::from("i-0001")]));
-        assert_eq!(planned(None).map(|hosts| hosts.len()), Some(2));
+        assert_eq!(planned(Some(&group), &[]), Some(vec![InstanceId::from("i-0001")]));
+        assert_eq!(planned(None, &[]).map(|hosts| hosts.len()), Some(2));
+        assert_eq!(planned(None, &["i-0001"]), Some(vec![InstanceId::from("i-0000")]), "EC2 keeps the other");
+        assert_eq!(planned(Some(&group), &["i-0001"]), None);
     }
 
     #[test]

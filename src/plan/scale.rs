@@ -5,7 +5,7 @@ use super::{Action, Plan, Step, Unplannable};
 use crate::exit::Exit;
 use crate::model::{Group, Instance, InstanceId, InstanceState, Mark, count, count_is};
 use crate::spec::Fleet;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Which hosts go first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub struct Input<'a> {
     pub wished: Option<u32>,
     /// Which go first.
     pub order: Order,
+    /// Hosts that EC2's termination protection keeps, as far as it was asked.
+    pub guarded: &'a BTreeSet<InstanceId>,
     /// How busy hosts are, for [`Order::Idlest`].
     pub loads: &'a BTreeMap<InstanceId, Load>,
     /// Whether their workers are stopped first.
@@ -66,17 +68,19 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
     let live: Vec<Instance> = input.live.iter().filter(|host| host.has_place()).cloned().collect();
     let have = live.len() + input.unseen;
     let surplus = have.saturating_sub(usize::try_from(input.size).unwrap_or(usize::MAX));
-    let held = |host: &Instance| protected(host, input.group);
+    let held = |host: &Instance| input.guarded.contains(&host.id) || protected(host, input.group);
+    let by_ec2 = input.guarded.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     let chosen = choose(&live, surplus, input.order, input.loads, held);
     if chosen.len() < surplus {
         let held = live.iter().filter(|host| held(host)).count();
         return Err(Unplannable::new(
             Exit::Refused,
             format!(
-                "{} hosts have to go to leave {} of {have}, but only {} may: {held} are protected and {} are not visible yet",
+                "{} hosts have to go to leave {} of {have}, but only {} may: {held} are protected{} and {} are not visible yet",
                 surplus,
                 input.size,
                 chosen.len(),
+                if by_ec2.is_empty() { String::new() } else { format!(" ({by_ec2} by EC2)") },
                 input.unseen,
             ),
             "fleetwright status     # which hosts there are",
@@ -91,7 +95,20 @@ pub fn plan(input: &Input<'_>) -> Result<Plan, Unplannable> {
         }
         return Ok(plan);
     }
-    Ok(of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone()))
+    let mut plan = of(input.fleet, (input.live, input.unseen), &chosen, input.drain, input.request.clone());
+    if !by_ec2.is_empty() {
+        plan.notes.push(format!("EC2's termination protection keeps what would have been chosen: {by_ec2}"));
+    }
+    Ok(plan)
+}
+
+/// The hosts that a plan ends.
+pub fn ends(plan: &Plan) -> &[InstanceId] {
+    let ends = plan.steps.iter().find_map(|step| match &step.action {
+        Action::End { hosts, .. } => Some(hosts.as_slice()),
+        _ => None,
+    });
+    ends.unwrap_or_default()
 }
 
 /// Whether somebody protected a host, by our mark or by its group's.
@@ -206,7 +223,6 @@ mod tests {
     use crate::model::{Tags, Zone, tags};
     use jiff::Timestamp;
     use proptest::prelude::*;
-    use std::collections::BTreeSet;
 
     fn host(n: u32, zone: &str) -> Instance {
         Instance {

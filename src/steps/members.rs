@@ -60,6 +60,30 @@ async fn guarded(tools: &Tools, clients: &Clients, id: &InstanceId) -> Result<bo
     tools.read(&format!("read whether {id} is protected"), look).await
 }
 
+/// Whether each of these has EC2's own termination protection; what is gone has none. No list tells it.
+///
+/// # Errors
+///
+/// Of the read that failed; nothing was changed.
+pub async fn all_guarded(
+    tools: &Tools,
+    clients: &Arc<Clients>,
+    ids: &[InstanceId],
+) -> Result<BTreeMap<InstanceId, bool>, Failure> {
+    let mut told = BTreeMap::new();
+    for some in ids.chunks(AT_ONCE) {
+        let (here, mut asked) = (LocalSet::new(), JoinSet::new());
+        for id in some.iter().cloned() {
+            let (tools, clients) = (tools.clone(), Arc::clone(clients));
+            asked.spawn_local_on(async move { (guarded(&tools, &clients, &id).await, id) }, &here);
+        }
+        for (on, id) in here.run_until(asked.join_all()).await {
+            told.insert(id, on?);
+        }
+    }
+    Ok(told)
+}
+
 impl Steps {
     /// Whether EC2's own termination protection is on; what is gone has none. Auto Scaling does not heed it.
     pub(super) async fn guarded(&self, id: &InstanceId) -> Result<bool, Failure> {
@@ -68,18 +92,7 @@ impl Steps {
 
     /// The same of each of these: no list tells it.
     pub(super) async fn all_guarded(&self, ids: &[InstanceId]) -> Result<BTreeMap<InstanceId, bool>, Failure> {
-        let mut told = BTreeMap::new();
-        for some in ids.chunks(AT_ONCE) {
-            let (here, mut asked) = (LocalSet::new(), JoinSet::new());
-            for id in some.iter().cloned() {
-                let (tools, clients) = (self.tools.clone(), Arc::clone(&self.clients));
-                asked.spawn_local_on(async move { (guarded(&tools, &clients, &id).await, id) }, &here);
-            }
-            for (on, id) in here.run_until(asked.join_all()).await {
-                told.insert(id, on?);
-            }
-        }
-        Ok(told)
+        all_guarded(&self.tools, &self.clients, ids).await
     }
 
     /// Members that Auto Scaling does not protect and that must not be ended by it. What EC2 was asked of a member before is not

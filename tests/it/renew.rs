@@ -73,8 +73,30 @@ fn every_host_gives_way_within_the_bounds_and_once() {
     ));
     let before = fleet(&cloud);
     expect(&mut renew(&cloud, &["--surge", "9"]), 0);
-    assert_eq!(&before & &fleet(&cloud), BTreeSet::from([kept]));
+    assert_eq!(&before & &fleet(&cloud), BTreeSet::from([kept.clone()]));
     assert_eq!(fleet(&cloud).len(), SIZE);
+
+    // And what EC2 protects: another goes in its place, and where it was planned before that, it is asked again.
+    let guarded = fleet(&cloud).into_iter().find(|id| *id != kept).unwrap();
+    let guard = format!("InstanceId={guarded}&DisableApiTermination.Value=true");
+    cloud.arm("CreateFleet", "before-commit");
+    let mut cut = renew(&cloud, &["--surge", "3"]).spawn().unwrap();
+    assert!(cloud.held(&mut cut));
+    kill(&mut cut);
+    cloud.release();
+    cloud.ec2(&format!("Action=ModifyInstanceAttribute&Version=2016-11-15&{guard}"));
+    let both = BTreeSet::from([kept, guarded.clone()]);
+    for since in [true, false] {
+        let before = fleet(&cloud);
+        let told = expect(&mut renew(&cloud, &["--surge", "3"]), 0);
+        let told = String::from_utf8_lossy(&told.stderr).into_owned();
+        assert_eq!(told.contains(&format!("host {guarded} stays: it was protected since")), since, "{told}");
+        assert_eq!((&before & &fleet(&cloud), fleet(&cloud).len()), (both.clone(), SIZE), "{told}");
+    }
+    expect(&mut cloud.cli("laptop", &["scale", "2"]), 0);
+    assert_eq!(fleet(&cloud), both);
+    let refused = expect(&mut cloud.cli("laptop", &["scale", "1"]), 8);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains(&format!("({guarded} by EC2)")), "{refused:?}");
     cloud.assert_decoys_untouched();
 }
 
