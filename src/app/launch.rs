@@ -123,6 +123,7 @@ impl Context {
         let history = Self::whole_history(look.state)?;
         let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
         self.check_strangers(&survey, &history)?;
+        self.check_members(&survey).await?;
         let named;
         let image = match (&launch.image, self.planned("bake")) {
             (Some(id), _) => {

@@ -85,6 +85,7 @@ impl Context {
                 let survey = past::without_ended(self.certain(look.survey, &history).await?, &history);
                 self.check_strangers(&survey, &history)?;
                 Self::check_known(&survey, &history)?;
+                self.check_members(&survey).await?;
                 let group = survey.group.as_deref();
                 let live: Vec<Instance> = survey.instances.iter().filter(|host| host.state.live()).cloned().collect();
                 check_there(&self.fleet, (&live, past::unseen(&history, &survey).len()), wanted.size)?;

@@ -110,6 +110,7 @@ impl Context {
         let arguments = format!("{} {:?} {}", wanted.n, wanted.order, wanted.drain);
         let (answer, ran) = self
             .shrink(held, arguments, async |look, live, unseen| {
+                self.check_members(look.survey).await?;
                 let loads = match wanted.order {
                     GoesFirst::Idlest => self.loads(look.state, live).await?,
                     GoesFirst::Oldest | GoesFirst::Newest => BTreeMap::new(),

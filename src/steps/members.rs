@@ -27,6 +27,23 @@ pub(super) struct Spared {
     pub(super) foreign: Vec<InstanceId>,
 }
 
+/// The refusal to count the hosts of a group, or to change it, because of these, and what to do about them.
+pub fn foreign_members(group: &str, ids: &[InstanceId]) -> Failure {
+    let foreign: Vec<String> = ids.iter().map(|id| format!("{id} (not this fleet's)")).collect();
+    let why = format!("count the hosts of the group {group}: in it there is {}", foreign.join(", "));
+    detach(Failure::to(Exit::Refused, why), group, ids)
+}
+
+fn detach(failure: Failure, group: &str, foreign: &[InstanceId]) -> Failure {
+    match foreign.first() {
+        Some(id) => failure.hint(format!(
+            "aws autoscaling detach-instances --should-decrement-desired-capacity --auto-scaling-group-name {group} \
+             --instance-ids {id}     # gives it back to whoever attached it"
+        )),
+        None => failure,
+    }
+}
+
 impl Spared {
     /// The refusal to end them, and what to do about them.
     pub(super) fn refusal(&self, group: &str) -> Failure {
@@ -37,13 +54,7 @@ impl Spared {
         if let Some((id, _)) = self.kept.first() {
             failure = failure.hint(format!("fleetwright protect {id}     # lets Auto Scaling keep it, too"));
         }
-        match self.foreign.first() {
-            Some(id) => failure.hint(format!(
-                "aws autoscaling detach-instances --should-decrement-desired-capacity --auto-scaling-group-name {group} \
-                 --instance-ids {id}     # gives it back to whoever attached it"
-            )),
-            None => failure,
-        }
+        detach(failure, group, &self.foreign)
     }
 }
 

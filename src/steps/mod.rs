@@ -54,7 +54,7 @@ pub use epoch::Epoch;
 pub use extend::Extended;
 pub use feed::{FeedMark, FeedOrder};
 pub use image::Made;
-pub use members::all_guarded;
+pub use members::{all_guarded, foreign_members};
 pub use push::{PushOrder, Pushed};
 pub use reach::{Reach, ssh_hint};
 pub use scan::Attestation;

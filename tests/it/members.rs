@@ -53,14 +53,24 @@ fn hosts_in_standby_detached_and_attached() {
     }
     asked(&cloud, &format!("Action=DeleteWarmPool&AutoScalingGroupName={NAME}"));
 
+    let world = cloud.world();
+    let decoy = world["instances"].as_array().unwrap().iter().find(|host| host["owner"] == "decoy");
+    let foreign = decoy.unwrap()["id"].as_str().unwrap().to_owned();
     let hosts = cloud.live("crew");
+    // It has the place of a host, and none of ours is counted with it.
+    asked(&cloud, &format!("Action=UpdateAutoScalingGroup&AutoScalingGroupName={NAME}&MaxSize=9"));
+    by_hand("AttachInstances", &foreign, "");
+    let now = [&recycle[..], &["--replan"]].concat();
+    for verb in [&LAUNCH[..], &["scale", "1", "--no-drain"], &now] {
+        let told = talk(&expect(&mut cloud.cli("laptop", verb), 8));
+        assert!(told.contains(&format!("{foreign} (not this fleet's)")) && told.contains("detach-instances"), "{told}");
+        assert_eq!(cloud.live("crew"), hosts, "{verb:?}");
+    }
+    by_hand("DetachInstances", &foreign, "&ShouldDecrementDesiredCapacity=true");
     by_hand("EnterStandby", &hosts[0], "&ShouldDecrementDesiredCapacity=true");
     by_hand("DetachInstances", &hosts[1], "&ShouldDecrementDesiredCapacity=true");
     let told = talk(&expect(&mut cloud.cli("laptop", &LAUNCH), 8));
     assert!(told.contains("outside its Auto Scaling group"), "{told}");
-    let world = cloud.world();
-    let decoy = world["instances"].as_array().unwrap().iter().find(|host| host["owner"] == "decoy");
-    let foreign = decoy.unwrap()["id"].as_str().unwrap().to_owned();
     by_hand("AttachInstances", &foreign, "");
     let refused = expect(&mut cloud.cli("laptop", &["down"]), 8);
     let told = String::from_utf8_lossy(&refused.stderr).into_owned();
