@@ -5,7 +5,7 @@ use crate::engine::failure::Failure;
 use crate::model::{Instance, InstanceId, Survey, tags};
 use crate::plan::CONSISTENT;
 use crate::plan::group::ours;
-use crate::steps::{all_guarded, foreign_members};
+use crate::steps::{all_guarded, foreign_members, past};
 use std::collections::BTreeSet;
 use std::time::Duration;
 
@@ -27,12 +27,12 @@ impl Context {
         let others: Vec<InstanceId> = others.map(|member| member.id.clone()).collect();
         let (begun, clients) = (self.clock.now(), self.clients().await?);
         while !others.is_empty() {
+            let now = self.clock.now();
             let what = format!("look at members of {}", group.name);
             let mut seen = self.read(&what, async || clients.instances_by_ids(&others).await).await?;
             seen.retain(|host| host.state.live() && host.tags.get(tags::FLEET) != Some(self.fleet.name.as_str()));
             // Tags lag like everything else: what was launched moments ago may be the group's own.
-            let now = self.clock.now();
-            let young = |host: &Instance| now.duration_since(host.launched) < CONSISTENT;
+            let young = |host: &Instance| past::young(host, now);
             if seen.iter().any(young) && now.duration_since(begun) < CONSISTENT {
                 self.pause(LOOK).await?;
                 continue;

@@ -24,10 +24,13 @@ use crate::steps::{Options, TAG_OFF, past};
 use crate::survey;
 use std::path::PathBuf;
 use std::sync::PoisonError;
+use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 /// Hosts that end again during a launch are replaced so often; then the operator has to look.
 const ROUNDS: usize = 3;
+/// Between two looks at a host whose group's name is not there yet.
+const LOOK: Duration = Duration::from_secs(10);
 
 impl Context {
     pub(super) async fn launch(&self, launch: Launch) -> Result<Exit, Failure> {
@@ -231,13 +234,28 @@ impl Context {
     }
 
     /// The survey, or a later one: while nobody knows whether a teardown that was cut short ended hosts, a look may still
-    /// show them as living.
+    /// show them as living; and of a host that the fleet's group launched moments ago it may not show yet that this did.
     pub(super) async fn certain(&self, survey: &Survey, history: &History) -> Result<Survey, Failure> {
-        let Some(until) = past::doubtful_until(history, survey.at) else { return Ok(survey.clone()) };
-        self.events
-            .note(format!("a teardown was cut short: waiting until {until}, when all that it ended is seen as ended"));
-        self.pause_until(until).await?;
-        self.survey().await
+        let mut survey = survey.clone();
+        if let Some(until) = past::doubtful_until(history, survey.at) {
+            self.events.note(format!(
+                "a teardown was cut short: waiting until {until}, when all that it ended is seen as ended"
+            ));
+            self.pause_until(until).await?;
+            survey = self.survey().await?;
+        }
+        let disguised = past::disguised(history, &self.fleet.name);
+        let mut told = false;
+        while ours(&self.fleet, &survey).is_some() {
+            let unsure = |host: &&Instance| host.state.live() && disguised(host) && past::young(host, survey.at);
+            let Some(host) = survey.instances.iter().find(unsure) else { break };
+            if !std::mem::replace(&mut told, true) {
+                self.events.note(format!("waiting until AWS shows which group launched {}", host.id));
+            }
+            self.pause(LOOK).await?;
+            survey = self.survey().await?;
+        }
+        Ok(survey)
     }
 
     pub(super) async fn named_image(&self, id: &str) -> Result<Image, Failure> {

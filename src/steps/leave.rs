@@ -89,7 +89,7 @@ impl Steps {
             return Ok(0);
         }
         let Some(passed) = self.gate(candidates, read_at)? else { return Ok(0) };
-        keep_report(passed.kept, ADOPT)?;
+        keep_report(self.for_certain(passed.kept, (&seen, read_at)), ADOPT)?;
         let owned = self.own(group, read_at, ids.len(), &Spared::default())?;
         let (Some(owned), Some(hosts)) = (owned, passed.owned) else { return Ok(0) };
         for host in hosts.chunks(1) {

@@ -78,6 +78,11 @@ fn settled(past: &PastRun) -> Option<Settled> {
     serde_json::from_value(past.fold.steps.get("settle")?.clone()).ok()
 }
 
+/// Whether a host was so young when it was looked at that AWS need not have shown all its tags.
+pub fn young(host: &Instance, at: Timestamp) -> bool {
+    at.duration_since(host.launched) < CONSISTENT
+}
+
 /// What a run took over, where it did.
 fn adopted(past: &PastRun) -> Option<Adopted> {
     serde_json::from_value(past.fold.steps.get("adopt")?.clone()).ok()

@@ -74,6 +74,17 @@ impl Steps {
         }
     }
 
+    /// What the gate kept back, without hosts of which AWS may not show yet that the fleet's group launched them: these are not
+    /// ended either, and looked at again.
+    pub(super) fn for_certain(
+        &self,
+        kept: Vec<(String, Reason)>,
+        (seen, read_at): (&[Instance], jiff::Timestamp),
+    ) -> Vec<(String, Reason)> {
+        let grouped = self.fleet.fleet.as_ref().is_some_and(|hosts| hosts.group.is_some());
+        if grouped { certain(kept, seen, read_at) } else { kept }
+    }
+
     /// Most hosts that may be ended in one go.
     pub(super) fn blast_radius(&self, history: &History) -> usize {
         let hosts = self.fleet.fleet.as_ref();
@@ -124,7 +135,7 @@ impl Steps {
                     }
                     continue;
                 };
-                kept.extend(passed.kept);
+                kept.extend(self.for_certain(passed.kept, (&seen, read_at)));
                 for chunk in passed.owned.iter().flat_map(|owned| owned.chunks(BATCH)) {
                     // The rest is looked at again: what was seen now is old by the time that AWS takes more.
                     if !self.limits.spare("TerminateInstances", chunk.ids().len()) {
@@ -286,6 +297,12 @@ impl Steps {
     }
 }
 
+fn certain(mut kept: Vec<(String, Reason)>, seen: &[Instance], read_at: jiff::Timestamp) -> Vec<(String, Reason)> {
+    let young = |id: &str| seen.iter().any(|host| host.id.as_str() == id && past::young(host, read_at));
+    kept.retain(|(id, reason)| *reason != Reason::Copied || !young(id));
+    kept
+}
+
 /// What to do about a host in disguise.
 pub const TAG_OFF: &str = "take the tag fleetwright:fleet off what is not yours; then again";
 /// What a whole teardown says of hosts that no journal knows.
@@ -325,4 +342,23 @@ pub(super) fn keep_report(kept: Vec<(String, Reason)>, adopt: &str) -> Result<()
             .leaving(Residue::Remaining(things));
     let hints = hints.into_iter().filter_map(|(told, hint)| told.then_some(hint));
     Err(hints.fold(failure, Failure::hint))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Only what may yet turn out to be a group's is looked at again, and only until it would have been seen.
+    #[test]
+    fn nobody_calls_a_host_a_strangers_before_its_groups_name_can_be_seen() {
+        let at = |seconds| jiff::Timestamp::from_second(seconds).unwrap();
+        let seen = [Instance { launched: at(1000), ..Instance::sample("i-1") }];
+        let kept = |reason| vec![("i-1".to_owned(), reason)];
+        assert_eq!(certain(kept(Reason::Copied), &seen, at(1299)), []);
+        assert_eq!(certain(kept(Reason::Copied), &seen, at(1300)), kept(Reason::Copied));
+        for reason in [Reason::NotOurs, Reason::UnknownIntent, Reason::Protected, Reason::Template] {
+            assert_eq!(certain(kept(reason.clone()), &seen, at(1000)), kept(reason));
+        }
+        assert_eq!(certain(kept(Reason::Copied), &[], at(1000)), kept(Reason::Copied), "it was not seen");
+    }
 }
