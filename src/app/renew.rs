@@ -61,8 +61,11 @@ impl Context {
         let too_many = !gave.stay.is_empty() && u32::try_from(live).is_ok_and(|live| live > wanted);
         let failure = too_many.then(|| {
             let names = gave.stay.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(", ");
-            Failure::to(Exit::Partial, format!("end {names}, which was protected meanwhile: {live} of {wanted} are there"))
-                .hint(format!("fleetwright scale {wanted}     # ends others in their place"))
+            Failure::to(
+                Exit::Partial,
+                format!("end {names}, which was protected meanwhile: {live} of {wanted} are there"),
+            )
+            .hint(format!("fleetwright scale {wanted}     # ends others in their place"))
         });
         self.tell(Told { answer, failure })
     }

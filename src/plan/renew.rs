@@ -65,7 +65,11 @@ pub fn plan(
     let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     plan.steps.push(Step::new(
         STEP,
-        format!("replace {}, {} at a time, the oldest of the fuller zone first: {names}", count(hosts.len(), "host"), wanted.surge),
+        format!(
+            "replace {}, {} at a time, the oldest of the fuller zone first: {names}",
+            count(hosts.len(), "host"),
+            wanted.surge
+        ),
         Action::Renew { hosts, size: wanted.size, surge: wanted.surge },
     ));
     plan

@@ -66,7 +66,7 @@ const NAMED: usize = 8;
 /// Lines of a console that are shown of a host that did not come up.
 const TAIL: usize = 8;
 /// So many hosts ending for the same reason is a broken image or account, not bad luck.
-const CIRCUIT: usize = 3;
+pub(super) const CIRCUIT: usize = 3;
 
 impl Steps {
     /// Waits for the new hosts, and for those of earlier launches that never came up.

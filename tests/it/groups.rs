@@ -1,7 +1,7 @@
 //! A fleet in its own Auto Scaling group: one group of N whatever is killed, nothing left after `down`, nothing foreign
 //! touched.
 
-use crate::env::{Cloud, IMAGE, LAUNCH, call_to, expect};
+use crate::env::{Cloud, IMAGE, LAUNCH, call_to, expect, talk};
 use crate::house::assert_allowed;
 use serde_json::{Value, json};
 use std::process::Output;
@@ -305,12 +305,23 @@ fn why_a_group_gets_no_hosts_is_told_and_nothing_is_left() {
     ] });
     let cloud = cloud(&dry);
     let output = expect(&mut cloud.cli("laptop", &LAUNCH), 4);
-    let talk = String::from_utf8_lossy(&output.stderr);
-    assert!(talk.contains("InsufficientInstanceCapacity"), "{talk}");
-    assert!(talk.contains("ended again"), "{talk}");
+    let told = talk(&output);
+    assert!(told.contains("InsufficientInstanceCapacity") && told.contains("ended again"), "{told}");
     assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (0, (0, 0, 0)));
     expect(&mut cloud.cli("laptop", &["down"]), 0);
     assert_gone(&cloud);
+    // What no waiting mends is not waited for.
+    let patient = [&["--set", "fleet.accept.within=10h"], &LAUNCH[..]].concat();
+    let dies = json!({ "share_percent": 100, "after_seconds": 15, "reason": "Client.InternalError" });
+    for (fault, said, fix) in [
+        (json!({ "quotas": { "on_demand_vcpus": 2, "spot_vcpus": 2 } }), "Exceeded", "quota: ask AWS for a higher one"),
+        (json!({ "die_after_launch": dies }), "hosts ended again: Client.InternalError", "KMS key"),
+    ] {
+        let cloud = self::cloud(&fault);
+        let told = talk(&expect(&mut cloud.cli("laptop", &patient), 4));
+        assert!(told.contains(said) && told.contains(fix), "{told}");
+        assert_eq!((cloud.live("crew").len(), sizes(&cloud)), (0, (0, 0, 0)), "{told}");
+    }
 }
 
 #[test]
