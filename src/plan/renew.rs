@@ -61,6 +61,12 @@ pub fn plan(
         plan.notes.push(format!("of {} none has to go", count(live.len(), "host")));
         return plan;
     }
+    let zones = group.map_or(0, |group| group.zones.len());
+    if usize::try_from(wanted.surge).is_ok_and(|surge| surge < zones) {
+        plan.notes.push(format!(
+            "AWS chooses the zones of new hosts: with --surge {zones}, one for each zone, the group has none to even out meanwhile"
+        ));
+    }
     let hosts: Vec<InstanceId> = old.iter().map(|host| host.id.clone()).collect();
     let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     plan.steps.push(Step::new(
@@ -220,6 +226,14 @@ mod tests {
         assert_eq!(planned(None, &[]).map(|hosts| hosts.len()), Some(2));
         assert_eq!(planned(None, &["i-0001"]), Some(vec![InstanceId::from("i-0000")]), "EC2 keeps the other");
         assert_eq!(planned(Some(&group), &["i-0001"]), None);
+
+        let wide = Group { zones: ["a", "b"].map(str::to_owned).to_vec(), ..Group::sample("web") };
+        let told = |surge| {
+            let facts = (&live[..], Some(&wide), &BTreeSet::new());
+            plan(&fleet, facts, Wanted { surge, ..wanted }, String::new(), Timestamp::MAX).notes
+        };
+        assert!(told(1).iter().any(|note| note.contains("with --surge 2, one for each zone")), "{:?}", told(1));
+        assert_eq!(told(2), Vec::<String>::new());
     }
 
     #[test]

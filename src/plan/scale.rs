@@ -279,7 +279,9 @@ mod tests {
             let live: Vec<Instance> =
                 (0..).zip(&zones).map(|(n, zone)| host(n, ["a", "b", "c"][usize::from(*zone)])).collect();
             let mut left = BTreeMap::from([("a", 0), ("b", 0), ("c", 0)]);
-            live.iter().for_each(|host| *left.entry(host.zone.as_str()).or_default() += 1);
+            for host in &live {
+                *left.entry(host.zone.as_str()).or_default() += 1;
+            }
             let apart = |left: &BTreeMap<&str, usize>| left.values().max().unwrap() - left.values().min().unwrap();
             for id in choose(&live, surplus, Order::Oldest, &BTreeMap::new()) {
                 let before = apart(&left);
