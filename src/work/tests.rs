@@ -238,7 +238,8 @@ async fn what_waits_for_its_acknowledgement_is_kept_hidden() {
     let confirmed = queue.acknowledge(&taken, &mut hold, &mut Log::new(&mut Vec::new())).await;
     assert_eq!(confirmed, [true; 20]);
     let calls: Vec<_> = responder.bodies().iter().map(|body| call(body)).collect();
-    assert_eq!(calls.first().map(|(name, _)| *name), Some("delete"));
+    // Which of the two arrives first is a matter of milliseconds.
+    assert!(names(&calls).contains(&"delete"), "{:?}", names(&calls));
     let meanwhile = of_kind(&calls, "hide");
     assert!(!meanwhile.is_empty(), "{:?}", names(&calls));
     for body in meanwhile {
