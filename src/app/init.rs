@@ -18,6 +18,7 @@ const TRIES: usize = 3;
 pub(super) fn init(global: &Global, wanted: &Init) -> Result<Exit, Failure> {
     let dir = &wanted.dir;
     let cannot = |what: &str, error: &std::io::Error| Failure::to(Exit::State, format!("{what}: {error}"));
+    let region = region(global)?;
     std::fs::create_dir_all(dir).map_err(|e| cannot(&format!("make {}", dir.display()), &e))?;
     let asks = std::io::stdin().is_terminal() && std::io::stderr().is_terminal() && !global.yes;
     let mut input = std::io::stdin().lock();
@@ -32,8 +33,7 @@ pub(super) fn init(global: &Global, wanted: &Init) -> Result<Exit, Failure> {
         None if asks => question(&mut input, "Template instance", &example.instance, starter::instance)?,
         None => example.instance,
     };
-    let answers =
-        Answers { name: name(dir, wanted).unwrap_or(example.name), account, region: region(global)?, instance };
+    let answers = Answers { name: name(dir, wanted).unwrap_or(example.name), account, region, instance };
     let mut results = Vec::new();
     for file in starter::files(&answers) {
         let path = dir.join(file.path);

@@ -176,7 +176,7 @@ impl Context {
             let group = survey.group.as_ref();
             let may = |id: &&InstanceId| !kept.contains(*id) && !group.is_some_and(|group| group.protects(id));
             let may: Vec<InstanceId> = going.hosts.iter().filter(may).cloned().collect();
-            match turn(&live, unseen, &may, going.size, going.surge) {
+            match turn(&live, unseen, &may, (going.size, going.surge), group.is_some()) {
                 Turn::Done => {
                     let stay = live.into_iter().map(|host| host.id);
                     return Ok(stay.filter(|id| going.hosts.contains(id)).collect());

@@ -69,9 +69,9 @@ struct RemoveArgs {}
 /// Replace the fleet's hosts now, a few at a time
 ///
 /// New hosts are launched and waited for, until their workers run where the spec names a worker; then as many of the old
-/// ones, the oldest of the fuller zone first, are drained and ended, until all have given way. There are never fewer than the
-/// fleet's size and never more than that and --surge. What carries fleetwright:protect or has EC2's termination protection
-/// stays. Where it is killed or fails, the same command goes on.
+/// ones, oldest first (in a group the oldest of the fuller zone), are drained and ended, until all have given way. There are
+/// never fewer than the fleet's size and never more than that and --surge. What carries fleetwright:protect or has EC2's
+/// termination protection stays. Where it is killed or fails, the same command goes on.
 #[derive(clap::Args, Clone, Debug)]
 #[command(after_help = "Examples:
   fleetwright recycle now

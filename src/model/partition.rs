@@ -9,20 +9,23 @@ pub struct Partition {
     pub name: &'static str,
     /// Where the names of public endpoints end.
     pub domain: &'static str,
+    /// In which currency AWS tells prices there: "priced and billed in local currency (CNY)" (Getting Started with Amazon Web
+    /// Services in China, Billing and Payment).
+    pub currency: &'static str,
     /// What regions begin with; the commercial partition has all others.
     prefix: &'static str,
 }
 
 /// All that the SDK knows (its partitions.json), the commercial one last.
 const ALL: [Partition; 8] = [
-    Partition { name: "aws-cn", domain: "amazonaws.com.cn", prefix: "cn-" },
-    Partition { name: "aws-us-gov", domain: "amazonaws.com", prefix: "us-gov-" },
-    Partition { name: "aws-iso", domain: "c2s.ic.gov", prefix: "us-iso-" },
-    Partition { name: "aws-iso-b", domain: "sc2s.sgov.gov", prefix: "us-isob-" },
-    Partition { name: "aws-iso-e", domain: "cloud.adc-e.uk", prefix: "eu-isoe-" },
-    Partition { name: "aws-iso-f", domain: "csp.hci.ic.gov", prefix: "us-isof-" },
-    Partition { name: "aws-eusc", domain: "amazonaws.eu", prefix: "eusc-" },
-    Partition { name: "aws", domain: "amazonaws.com", prefix: "" },
+    Partition { name: "aws-cn", domain: "amazonaws.com.cn", currency: "CNY", prefix: "cn-" },
+    Partition { name: "aws-us-gov", domain: "amazonaws.com", currency: "USD", prefix: "us-gov-" },
+    Partition { name: "aws-iso", domain: "c2s.ic.gov", currency: "USD", prefix: "us-iso-" },
+    Partition { name: "aws-iso-b", domain: "sc2s.sgov.gov", currency: "USD", prefix: "us-isob-" },
+    Partition { name: "aws-iso-e", domain: "cloud.adc-e.uk", currency: "USD", prefix: "eu-isoe-" },
+    Partition { name: "aws-iso-f", domain: "csp.hci.ic.gov", currency: "USD", prefix: "us-isof-" },
+    Partition { name: "aws-eusc", domain: "amazonaws.eu", currency: "USD", prefix: "eusc-" },
+    Partition { name: "aws", domain: "amazonaws.com", currency: "USD", prefix: "" },
 ];
 
 impl Partition {

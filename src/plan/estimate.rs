@@ -219,7 +219,7 @@ impl Estimate {
             (hours, 0) => format!("{hours} h"),
             (hours, minutes) => format!("{hours} h {minutes} min"),
         };
-        let mut lines = vec![format!("cost: {} an hour for {} new hosts", self.per_hour, self.hosts)];
+        let mut lines = vec![format!("cost: {} an hour for {}", self.per_hour, count(self.hosts, "new host"))];
         if let Some(job) = &self.job {
             lines.push(format!("cost of the job: {} for {} ({})", job.cost, hours(job.seconds), job.because));
         }

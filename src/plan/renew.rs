@@ -61,6 +61,7 @@ pub fn plan(
         plan.notes.push(format!("of {} none has to go", count(live.len(), "host")));
         return plan;
     }
+    let first = if group.is_some() { "the oldest of the fuller zone" } else { "oldest" };
     let zones = group.map_or(0, |group| group.zones.len());
     if usize::try_from(wanted.surge).is_ok_and(|surge| surge < zones) {
         plan.notes.push(format!(
@@ -71,11 +72,7 @@ pub fn plan(
     let names = hosts.iter().map(InstanceId::as_str).collect::<Vec<_>>().join(" ");
     plan.steps.push(Step::new(
         STEP,
-        format!(
-            "replace {}, {} at a time, the oldest of the fuller zone first: {names}",
-            count(hosts.len(), "host"),
-            wanted.surge
-        ),
+        format!("replace {}, {} at a time, {first} first: {names}", count(hosts.len(), "host"), wanted.surge),
         Action::Renew { hosts, size: wanted.size, surge: wanted.surge },
     ));
     plan
@@ -118,21 +115,27 @@ pub enum Turn {
 
 /// Decides one round from the live hosts that count, those that no look shows yet, and those that have to go.
 ///
-/// Never fewer than `size` live on after it, never more than `size + surge` are there. Those of the fuller zone go first, new
-/// ones counted, and of these the oldest: else a group would even out its zones by ending hosts of its own choice.
-pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], size: u32, surge: u32) -> Turn {
+/// Never fewer than `size` live on after it, never more than `size + surge` are there. The oldest go first; of a group
+/// (`grouped`) the oldest of the fuller zone, new ones counted: else it would even out its zones by ending hosts of its own
+/// choice.
+pub fn turn(live: &[Instance], unseen: usize, going: &[InstanceId], (size, surge): (u32, u32), grouped: bool) -> Turn {
     let old = |host: &Instance| going.contains(&host.id) && host.counts() && host.marked(Mark::Protect).is_none();
     let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
     let placed: Vec<Instance> = live.iter().filter(|host| host.has_place()).cloned().collect();
     let have = number(placed.len() + unseen);
-    let olds = number(placed.iter().filter(|host| old(host)).count());
+    let mut olds: Vec<&Instance> = placed.iter().filter(|host| old(host)).collect();
     let surplus = usize::try_from(have.saturating_sub(size)).unwrap_or(usize::MAX);
-    if olds == 0 && have >= size {
+    if olds.is_empty() && have >= size {
         Turn::Done
     } else if surplus > 0 {
-        Turn::End(scale::choose(&placed, surplus, scale::Order::Oldest, &BTreeMap::new(), |host| !old(host)))
+        Turn::End(if grouped {
+            scale::choose(&placed, surplus, scale::Order::Oldest, &BTreeMap::new(), |host| !old(host))
+        } else {
+            olds.sort_by_key(|host| (host.launched, host.id.clone()));
+            olds.iter().take(surplus).map(|host| host.id.clone()).collect()
+        })
     } else {
-        Turn::Launch(size.saturating_add(surge.min(olds)))
+        Turn::Launch(size.saturating_add(surge.min(number(olds.len()))))
     }
 }
 
@@ -155,9 +158,18 @@ mod tests {
     fn what_is_protected_stays() {
         let live = [marked(host(0), Mark::Protect), host(1), marked(host(2), Mark::Quarantine)];
         let all: Vec<InstanceId> = live.iter().map(|host| host.id.clone()).collect();
-        assert_eq!(turn(&live, 0, &all, 2, 1), Turn::Launch(3));
-        assert_eq!(turn(&live, 1, &all, 2, 1), Turn::End(vec![all[1].clone()]));
-        assert_eq!(turn(&live[..1], 1, &all, 2, 1), Turn::Done);
+        assert_eq!(turn(&live, 0, &all, (2, 1), false), Turn::Launch(3));
+        assert_eq!(turn(&live, 1, &all, (2, 1), false), Turn::End(vec![all[1].clone()]));
+        assert_eq!(turn(&live[..1], 1, &all, (2, 1), false), Turn::Done);
+    }
+
+    #[test]
+    fn the_oldest_go_first_whatever_their_zones_but_for_a_group() {
+        let zone = |n, zone: &str| Instance { zone: zone.into(), ..host(n) };
+        let live = [zone(0, "a"), zone(1, "b"), zone(2, "b"), zone(3, "a"), zone(4, "b")];
+        let all: Vec<InstanceId> = live.iter().map(|host| host.id.clone()).collect();
+        assert_eq!(turn(&live, 0, &all, (3, 2), false), Turn::End(vec![all[0].clone(), all[1].clone()]));
+        assert_eq!(turn(&live, 0, &all, (3, 2), true), Turn::End(vec![all[1].clone(), all[0].clone()]));
     }
 
     /// As a group does it: a new one goes to the emptiest zone, and whoever wants fewer than there are ends one of the fullest.
@@ -170,7 +182,7 @@ mod tests {
             let of = |live: &[Instance], name: &str| live.iter().filter(|host| host.zone.as_str() == name).count();
             let (mut next, wanted) = (100, u32::try_from(size).unwrap());
             loop {
-                match turn(&live, 0, &going, wanted, 2) {
+                match turn(&live, 0, &going, (wanted, 2), true) {
                     Turn::Launch(n) => {
                         while live.len() < n as usize {
                             let emptier = usize::from(of(&live, "b") < of(&live, "a"));
@@ -257,7 +269,7 @@ mod tests {
             let mut gone = gone.into_iter();
             for _ in 0..200 {
                 let before = live.len();
-                match turn(&live, 0, &going, size, surge) {
+                match turn(&live, 0, &going, (size, surge), false) {
                     Turn::Launch(n) => {
                         prop_assert!(n <= size + surge && n as usize > before);
                         // Not every pool gives all that was asked for.

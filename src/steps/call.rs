@@ -199,7 +199,7 @@ impl Steps {
 }
 
 /// The token was used before with other parameters.
-fn mismatch(fault: &Fault) -> bool {
+pub(super) fn mismatch(fault: &Fault) -> bool {
     fault.kind == FaultKind::Invalid && fault.code == "IdempotentParameterMismatch"
 }
 

@@ -1,6 +1,6 @@
 //! What the journals of earlier runs tell later ones: intents that are ours, hosts that were launched, attempts used, slots.
 
-use super::call::state;
+use super::call::{mismatch, state};
 use super::settle::Settled;
 use super::{Adopted, Steps};
 use crate::engine::failure::Failure;
@@ -32,8 +32,9 @@ const LEAVES: [&str; 1] = ["TerminateInstanceInAutoScalingGroup"];
 /// Intents that things of ours may carry: tokens, runs for calls that have no token, and what was taken over. The token of a
 /// launch that AWS refused made nothing of ours: what carries it is of another machine, which made the same one.
 pub fn known_intents(history: &History) -> BTreeSet<String> {
-    let refused = |intent: &IntentState| {
-        intent.call.action == LAUNCH && !intent.repeated && matches!(intent.outcome, Some(Outcome::Failed(_)))
+    let refused = |intent: &IntentState| match &intent.outcome {
+        Some(Outcome::Failed(fault)) => intent.call.action == LAUNCH && (!intent.repeated || mismatch(fault)),
+        Some(Outcome::Done { .. } | Outcome::Unknown(_)) | None => false,
     };
     let tokens = history.intents().filter(|(_, intent)| !refused(intent)).filter_map(|(_, i)| i.call.token.clone());
     let mut known: BTreeSet<String> = tokens.collect();

@@ -48,6 +48,9 @@ fn patterns(name: &str) -> Vec<String> {
     }
 }
 
+/// What all sums are in.
+const DOLLARS: &str = "USD";
+
 /// What hosts have besides their types, as far as it decides which prices are asked for.
 #[derive(Clone, Copy, Debug)]
 pub struct Extras<'a> {
@@ -83,6 +86,14 @@ pub async fn price(clients: &Clients, offers: &mut Offers, extras: Extras<'_>, n
         known("spot prices", &fault);
         BTreeMap::new()
     });
+    // DescribeSpotPriceHistory has no field for the currency (EC2 API reference), and no sum here is of two.
+    let currency = clients.region().partition().currency;
+    let spot = if currency == DOLLARS {
+        spot
+    } else {
+        doubts.insert(format!("prices in {} are in {currency}, not in dollars, and not counted", clients.region()));
+        BTreeMap::new()
+    };
     offers.gib_month = volume.unwrap_or_default();
     offers.address_hour = address.unwrap_or_default();
     for ((name, zone), price) in spot {

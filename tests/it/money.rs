@@ -120,6 +120,15 @@ fn a_launch_that_would_pass_the_budget_is_refused_with_the_arithmetic() {
 }
 
 #[test]
+fn yuan_are_no_dollars() {
+    let cloud = Cloud::start("tests/specs/it/yuan.yaml", 1, &json!({})).leaping();
+    let plan = json_of(&expect(&mut cloud.cli("laptop", &[&["plan"], &LAUNCH[..]].concat()), 0));
+    let estimate = &plan["plans"][0]["estimate"];
+    assert_eq!(estimate["per_hour"]["micro_usd"], Value::Null, "{estimate:#}");
+    assert!(plan.to_string().contains("prices in cn-north-1 are in CNY, not in dollars, and not counted"), "{plan:#}");
+}
+
+#[test]
 fn a_campaign_stops_at_its_budget_and_goes_on_with_a_larger_one() {
     let cloud = Cloud::start("tests/specs/it/paid.yaml", 300, &json!({}));
     expect(&mut cloud.cli("laptop", &LAUNCH), 0);
