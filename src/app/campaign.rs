@@ -59,11 +59,12 @@ pub(super) struct Opened {
 }
 
 /// What is unfinished of a verb.
-enum Unfinished {
+#[derive(Default)]
+struct Unfinished {
     /// The run of the same command.
-    Same(Box<Opened>),
-    /// Runs that a new one takes the place of, and how they end by that.
-    Superseded(Vec<(Journal, Exit)>),
+    same: Option<Opened>,
+    /// Runs whose place that, or a new one, takes, and how they end by it.
+    superseded: Vec<(Journal, Exit)>,
 }
 
 /// The verb whose runs replace hosts: unlike those that put scheduled actions, it is gone on with.
@@ -140,16 +141,17 @@ impl Context {
         planner: impl AsyncFn(Look<'_>) -> Result<Plan, Failure>,
     ) -> Result<Option<Opened>, Failure> {
         let request = self.request(order);
-        let superseded = match self.unfinished(held, order.verb, &request)? {
-            Unfinished::Same(opened) => return Ok(Some(*opened)),
-            Unfinished::Superseded(journals) => journals,
-        };
+        let Unfinished { same, superseded } = self.unfinished(held, order.verb, &request)?;
         // Only once there is one in their place: what was killed between would be forgotten.
         let supersede = || {
             superseded
                 .iter()
                 .try_for_each(|(journal, exit)| journal.end(*exit, self.clock.now()).map_err(super::context::state))
         };
+        if same.is_some() {
+            supersede()?;
+            return Ok(same);
+        }
         let newest = held.state.runs().map_err(super::context::state)?.first().map(RunDir::run);
         let run = self.applied.as_ref().map_or_else(|| self.new_run().after(newest), |applied| applied.saved.run);
         // Foreign machines and scheduled actions are about nothing that a survey knows.
@@ -291,7 +293,7 @@ impl Context {
     /// `--replan` was said.
     fn unfinished(&self, held: &Held, verb: &str, request: &str) -> Result<Unfinished, Failure> {
         let history = Self::whole_history(&held.state)?;
-        let mut superseded = Vec::new();
+        let mut found = Unfinished::default();
         for past in history.unfinished() {
             // Whoever launches takes back a teardown that never came to its end: nobody is to go on with it later.
             let meant = |begun: &&Begun| begun.verb == verb || begun.verb == "down" && verb == "launch";
@@ -338,19 +340,19 @@ impl Context {
             }
             if let Some(plan) = plan {
                 self.events.note(format!("going on with run {run} of {verb}"));
-                let opened = Opened { run, journal: Arc::new(journal), plan, resumed: true };
-                return Ok(Unfinished::Same(Box::new(opened)));
+                found.same = Some(Opened { run, journal: Arc::new(journal), plan, resumed: true });
+                return Ok(found);
             }
             if anew {
                 // One that lacked nothing but its end did what it was there for.
                 let plan: Option<Plan> = serde_json::from_value(begun.plan.clone()).ok();
                 let whole = plan.is_some_and(|plan| plan.next(&past.fold) == Next::Finished);
-                superseded.push((journal, if whole { Exit::Done } else { Exit::Interrupted }));
+                found.superseded.push((journal, if whole { Exit::Done } else { Exit::Interrupted }));
             } else {
                 journal.end(Exit::Interrupted, self.clock.now()).map_err(super::context::state)?;
             }
         }
-        Ok(Unfinished::Superseded(superseded))
+        Ok(found)
     }
 
     /// Warns where the credentials end before the job that a plan begins is estimated to end.

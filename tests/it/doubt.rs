@@ -178,6 +178,9 @@ fn a_launch_takes_back_a_teardown_that_was_stopped() {
     expect(&mut cloud.launch("laptop"), 0);
     killed_after(&cloud, "DeleteLaunchTemplate", cloud.cli("laptop", &["down"]));
     later(&cloud, "20m");
+    // Killed itself, it is gone on with, and the teardown that was stopped meanwhile with it.
+    killed_after(&cloud, "CreateFleet", cloud.launch("laptop"));
+    killed_after(&cloud, "TerminateInstances", cloud.cli("laptop", &["down"]));
     expect(&mut cloud.launch("laptop"), 0);
     let told = expect(&mut cloud.cli("laptop", &["resume"]), 0);
     let told: Value = serde_json::from_slice(&told.stdout).unwrap();
