@@ -71,12 +71,19 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 pub fn run(request: Request) -> Exit {
     let style = context::style(&request.global);
     let aim = aim::of(&request.global);
-    ended(style, &aim, || match &request.verb {
-        verb if request.global.dry_run && unplannable(verb).is_some() => {
-            let name = unplannable(verb).unwrap_or_default();
-            Err(Failure::new(Exit::Usage, format!("{name} --dry-run: there is no plan of it that could be shown"))
-                .hint(format!("fleetwright {name} --help     # what it does")))
-        }
+    ended(style, &aim, || match unplannable(&request.verb).filter(|_| request.global.dry_run) {
+        Some(name) => Err(no_plan(name)),
+        None => carried_out(request),
+    })
+}
+
+fn no_plan(name: &str) -> Failure {
+    Failure::new(Exit::Usage, format!("{name} --dry-run: there is no plan of it that could be shown"))
+        .hint(format!("fleetwright {name} --help     # what it does"))
+}
+
+fn carried_out(request: Request) -> Result<Exit, Failure> {
+    match &request.verb {
         // Neither a runtime nor the SDK is needed to judge a spec, or to tell what the program knows of itself.
         Verb::Validate => validate(&request.global),
         Verb::Init(wanted) => init::init(&request.global, wanted),
@@ -85,7 +92,7 @@ pub fn run(request: Request) -> Exit {
         Verb::Completions(shell) => teach::completion(*shell),
         Verb::Man(wanted) => teach::man(&request.global, wanted),
         _ => with_runtime(request),
-    })
+    }
 }
 
 /// Runs to the end, whatever end that is. A panic is a bug like any other: its own words are on standard error already.

@@ -19,7 +19,7 @@ use crate::gate;
 use crate::model::{Group, ScheduledAction};
 use crate::spec::nights::{self, APART, Meeting};
 use crate::spec::{Fleet, Raise, Recycle, Window};
-use crate::time::cron;
+use crate::time::cron::{self, Cron};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use open::{Sizes, closes_first, sizes, sizes_of};
@@ -157,10 +157,19 @@ pub fn follow(plan: &mut Plan, fleet: &Fleet, recycle: &Recycle, facts: &Facts<'
     }
 }
 
+/// By which times of which zone an action recurs; none for one that runs once, or whose cron or zone is not known here.
+fn recurrence(action: &ScheduledAction) -> Option<(Cron, TimeZone)> {
+    Some((cron::parse(action.recurrence.as_deref()?).ok()?, TimeZone::get(zone(action)).ok()?))
+}
+
+/// The zone that an action goes by.
+fn zone(action: &ScheduledAction) -> &str {
+    action.zone.as_deref().unwrap_or("Etc/UTC")
+}
+
 /// When an action will run first.
 fn next(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
-    let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
-    let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
+    let (cron, zone) = recurrence(action)?;
     cron.after(now, &zone).next().map(|firing| firing.at)
 }
 
@@ -216,7 +225,6 @@ fn same(one: &ScheduledAction, other: &ScheduledAction) -> bool {
 }
 
 fn timed_alike(one: &ScheduledAction, other: &ScheduledAction) -> bool {
-    let zone = |action: &ScheduledAction| action.zone.clone().unwrap_or_else(|| "Etc/UTC".to_owned());
     one.recurrence == other.recurrence && zone(one) == zone(other)
 }
 

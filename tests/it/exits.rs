@@ -47,11 +47,13 @@ fn done_is_0_and_a_bug_is_1() {
 fn usage_and_problems_of_the_spec_are_2() {
     ends(binary().arg("lunch"), 2, "unrecognized subcommand");
     // What has no plan does nothing under --dry-run.
-    for verb in
-        [&["wait"][..], &["work", "--queue-url", QUEUE, "--", "true"], &["init", "/"], &["man", "/"], &["rehearse"]]
-    {
+    let dir = tempfile::tempdir().unwrap();
+    let into = dir.path().to_str().unwrap();
+    let work = ["work", "--queue-url", QUEUE, "--", "true"];
+    for verb in [&["wait"][..], &work, &["init", into], &["man", into], &["rehearse"]] {
         ends(binary().arg("--dry-run").args(verb), 2, &format!("{} --dry-run: there is no plan of it", verb[0]));
     }
+    assert_eq!(std::fs::read_dir(into).unwrap().count(), 0, "nothing was written");
     ends(binary().current_dir("/").arg("validate"), 2, "fleet.yaml");
     ends(binary().arg("-f").arg(repo("tests/specs/bad/unknown-keys.yaml")).arg("validate"), 2, "unknown-key");
 }

@@ -1,13 +1,11 @@
 //! Windows of ours that are open: the sizes of a group without them, and the changes that would leave them open for good.
 
-use super::{Difference, Facts, LATE, next};
+use super::{Difference, Facts, LATE, next, recurrence};
 use crate::exit::Exit;
 use crate::gate;
 use crate::model::{Group, ScheduledAction, shell_word};
 use crate::plan::Unplannable;
 use crate::spec::Fleet;
-use crate::time::cron;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// The sizes of a group outside windows.
@@ -66,9 +64,8 @@ fn late(at: Timestamp) -> Timestamp {
 
 /// When an action ran last, within the longest window that there is.
 fn last(action: &ScheduledAction, now: Timestamp) -> Option<Timestamp> {
-    let cron = cron::parse(action.recurrence.as_deref()?).ok()?;
-    let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
     let from = now.checked_sub(SignedDuration::from_hours(8 * 24)).ok()?;
+    let (cron, zone) = recurrence(action)?;
     cron.after(from, &zone).map(|firing| firing.at).take_while(|at| *at <= now).last()
 }
 

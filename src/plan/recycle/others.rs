@@ -5,8 +5,6 @@ use super::{Difference, Facts, LATE, difference, ours, shown, wanted};
 use crate::gate;
 use crate::model::ScheduledAction;
 use crate::spec::{Fleet, Recycle, Window};
-use crate::time::cron;
-use jiff::tz::TimeZone;
 use jiff::{SignedDuration, Timestamp};
 
 /// What the group goes by in place of the windows that a preview shows; none where it has their actions.
@@ -113,14 +111,11 @@ impl<'a> Others<'a> {
 
 /// When an action runs first after one instant, and not after another.
 fn next(action: &ScheduledAction, after: Timestamp, until: Timestamp) -> Option<Timestamp> {
-    let at = match &action.recurrence {
-        None => action.start.filter(|start| *start > after),
-        Some(recurrence) => {
-            let cron = cron::parse(recurrence).ok()?;
-            let zone = TimeZone::get(action.zone.as_deref().unwrap_or("Etc/UTC")).ok()?;
-            let begins = action.start.and_then(|start| start.checked_sub(SignedDuration::from_secs(1)).ok());
-            cron.after(begins.map_or(after, |begins| begins.max(after)), &zone).next().map(|firing| firing.at)
-        }
+    let at = if action.recurrence.is_none() {
+        action.start.filter(|start| *start > after)
+    } else {
+        let begins = action.start.and_then(|start| start.checked_sub(SignedDuration::from_secs(1)).ok());
+        super::next(action, begins.map_or(after, |begins| begins.max(after)))
     };
     at.filter(|at| *at <= until && action.end.is_none_or(|end| *at <= end))
 }

@@ -255,7 +255,8 @@ pub(super) const FIELDS: &[Field] = &[
         "fleet.expires",
         duration(600, 30 * 86_400),
         "1d12h",
-        "How long after its launch a host powers itself off and is gone, whatever happens elsewhere.",
+        "How long after its launch a host powers itself off and is gone, whatever happens elsewhere; up to a tenth sooner \
+         where it is launched by what an earlier launch left.",
     )
     .default("12h")
     .source("https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_ChangingInstanceInitiatedShutdownBehavior.html"),

@@ -41,15 +41,8 @@ fn a_preview_warns_where_the_new_host_dies() {
     let applied = wanted(&fleet, &recycle, &facts(&group(1, 9, 3), &[], &[], NOON)).unwrap();
     let now: Timestamp = NOON.parse().unwrap();
     let member = |n: i64| GroupMember {
-        id: InstanceId::new(format!("i-{n}")),
-        zone: "us-east-1a".to_owned(),
-        instance_type: "m7i.large".to_owned(),
-        state: "InService".to_owned(),
-        healthy: true,
-        protected: false,
-        template: None,
         launched: Some(now - SignedDuration::from_hours(n)),
-        market: Market::OnDemand,
+        ..GroupMember::sample(&format!("i-{n}"))
     };
     let mut own = Group { members: vec![member(3), member(2), member(1)], ..group(1, 9, 3) };
     let ends = |group: &Group| {
